@@ -1,0 +1,21 @@
+//! Starts the function.
+
+use api::Api;
+use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use shared::{http, runtime};
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    runtime::telemetry();
+    let config = runtime::aws().await;
+    let api = Api {
+        table: runtime::table(&config)?,
+        environments: runtime::environments()?,
+    };
+    let api = &api;
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<ApiGatewayV2httpRequest>| {
+        http::answer(event.payload, event.context, |request| api.handle(request)).await
+    }))
+    .await
+}

@@ -1,0 +1,126 @@
+//! How things are shown.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+use shared::model::{Entity, EntityType, lifecycle, transaction};
+use shared::store::items::StateItem;
+use shared::store::{Balance, Cursor, EventItem, Page, QuarantineItem};
+
+pub(crate) fn cursor(cursor: Option<&Cursor>) -> Value {
+    cursor.map_or(Value::Null, |cursor| Value::from(cursor.as_str()))
+}
+
+/// An event in a list.
+pub(crate) fn event(event: &EventItem) -> Value {
+    json!({
+        "id": event.id,
+        "environment": event.environment,
+        "event": event.event,
+        "family": event.family,
+        "entity": event.entity,
+        "kind": event.kind,
+        "effect": event.effect,
+        "why": event.why,
+        "status": event.status,
+        "asset": event.asset,
+        "deliveries": event.deliveries,
+        "received_at": event.received_at,
+        "recorded_at": event.recorded_at,
+        "occurred_at": event.occurred_at,
+    })
+}
+
+/// An event by itself: with its body, byte for byte, and with what was told of it.
+pub(crate) fn event_with_raw(item: &EventItem, body: &[u8]) -> Value {
+    let mut view = event(item);
+    if let Value::Object(fields) = &mut view {
+        let people = item.notification.as_ref().and_then(|told| told.people.as_ref());
+        fields.insert(
+            "told".to_owned(),
+            json!({ "programs": item.notification.is_some(), "people": people }),
+        );
+        raw(fields, body);
+    }
+    view
+}
+
+/// A body that could not be read.
+pub(crate) fn quarantined(item: &QuarantineItem, body: &[u8]) -> Value {
+    let mut view = json!({
+        "id": item.id,
+        "environment": item.environment,
+        "reason": item.reason,
+        "detail": item.detail,
+        "deliveries": item.deliveries,
+        "received_at": item.received_at,
+        "recorded_at": item.recorded_at,
+    });
+    if let Value::Object(fields) = &mut view {
+        raw(fields, body);
+    }
+    view
+}
+
+/// `raw` where the body is text, else `raw_base64`.
+fn raw(fields: &mut Map<String, Value>, body: &[u8]) {
+    match std::str::from_utf8(body) {
+        Ok(text) => fields.insert("raw".to_owned(), Value::from(text)),
+        Err(_) => fields.insert("raw_base64".to_owned(), Value::from(STANDARD.encode(body))),
+    };
+}
+
+/// A balance.
+pub(crate) fn balance(balance: &Balance) -> Value {
+    json!({
+        "account": balance.account,
+        "asset": balance.asset,
+        "received": balance.amounts.received,
+        "sent": balance.amounts.sent,
+        "fees": balance.amounts.fees,
+        "pending": balance.amounts.pending,
+        "balance": balance.amounts.balance(),
+    })
+}
+
+/// An entity: its state and its history.
+pub(crate) fn entity(entity: &Entity, state: &StateItem, history: &Page<EventItem>) -> Value {
+    let facts = &state.facts;
+    let mut fields = Map::new();
+    for (name, register) in &facts.fields {
+        fields.insert(name.clone(), Value::from(register.value()));
+    }
+    for (name, members) in &facts.members {
+        fields.insert(name.clone(), json!(members));
+    }
+    fields.insert("uid".to_owned(), Value::from(entity.uid.as_str()));
+    fields.insert(
+        "status".to_owned(),
+        Value::from(lifecycle::status(entity.entity_type, facts)),
+    );
+    fields.insert("updated_at".to_owned(), json!(facts.updated_at));
+    if entity.entity_type == EntityType::Transaction {
+        // What every transaction shows, known or not.
+        for name in ["amount", "asset", "chain", "hash"] {
+            fields.entry(name).or_insert(Value::Null);
+        }
+        fields.insert("kind".to_owned(), json!(entity.kind));
+        fields.insert("account".to_owned(), Value::from(transaction::account(facts)));
+        fields.insert(
+            "confirmations".to_owned(),
+            json!(facts.counts.get("confirmations")),
+        );
+        fields.insert("conflict".to_owned(), Value::from(state.conflict));
+        fields.insert(
+            "contradictions".to_owned(),
+            json!(transaction::contradictions(facts)),
+        );
+        fields.insert(
+            "oddity".to_owned(),
+            json!(transaction::oddity(facts).map(|oddity| oddity.to_string())),
+        );
+    }
+    fields.insert("history".to_owned(), history.items.iter().map(event).collect());
+    fields.insert("cursor".to_owned(), cursor(history.cursor.as_ref()));
+    Value::Object(fields)
+}

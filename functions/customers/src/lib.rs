@@ -1,0 +1,151 @@
+//! Customers: created, updated, attached to an address, deleted.
+//!
+//! What is kept of a customer is personal data; it is never logged.
+
+use serde::Deserialize;
+use shared::clock::Moment;
+use shared::fold::Meaning;
+use shared::model::facts::Stamp;
+use shared::model::notification::Audience;
+use shared::model::{self, Entity, EntityType, EventType, Facts, Words, lenient};
+use shared::pipeline::{Family, Telling};
+
+/// The family.
+#[derive(Debug)]
+pub struct Customers;
+
+/// Bitpowr's customer object (source: reference API, "Customers"), as far as it is followed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Customer {
+    #[serde(deserialize_with = "lenient::text")]
+    uid: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    guid: Option<String>,
+    /// A number, other than all other identifiers.
+    #[serde(deserialize_with = "lenient::text")]
+    id: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    name: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    email: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    phone: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    customer_ref: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    external_id: Option<String>,
+    /// The address that was attached, as a text or as an object.
+    #[serde(deserialize_with = "lenient::json")]
+    address: Option<String>,
+    #[serde(deserialize_with = "lenient::moment")]
+    created_at: Option<Moment>,
+    #[serde(deserialize_with = "lenient::moment")]
+    updated_at: Option<Moment>,
+    #[serde(deserialize_with = "lenient::moment")]
+    deleted_at: Option<Moment>,
+}
+
+impl Customer {
+    /// The attached address: its text where it is one, else the object as JSON.
+    fn attached_address(&self) -> Option<String> {
+        self.address
+            .as_ref()
+            .map(|address| address.trim_matches('"').to_owned())
+    }
+}
+
+impl Family for Customers {
+    const FAMILY: model::Family = model::Family::Customers;
+    type Data = Customer;
+
+    fn meaning(event: EventType, customer: &Customer, received_at: Moment) -> Option<Meaning> {
+        let stamp = Stamp {
+            rank: 0,
+            at: Some(customer.updated_at.unwrap_or(received_at)),
+        };
+        let attached = (event == EventType::CustomerAttachedToAddress).then(|| customer.attached_address());
+        let facts = Facts::default()
+            .step(event.last_word())
+            .field("name", stamp, customer.name.as_deref())
+            .field("email", stamp, customer.email.as_deref())
+            .field("phone", stamp, customer.phone.as_deref())
+            .field("reference", stamp, customer.customer_ref.as_deref())
+            .field("external_id", stamp, customer.external_id.as_deref())
+            .member("addresses", attached.flatten())
+            .at(customer.updated_at.unwrap_or(received_at));
+        let uid = customer
+            .uid
+            .clone()
+            .or_else(|| customer.guid.clone())
+            .or_else(|| customer.id.clone());
+        Some(Meaning {
+            entity: Entity::new(EntityType::Customer, uid?),
+            facts,
+            status: event.last_word().to_owned(),
+            occurred_at: customer
+                .deleted_at
+                .or(customer.updated_at)
+                .or(customer.created_at),
+            dated: customer.updated_at.is_some(),
+        })
+    }
+
+    fn audience(_: EventType) -> Audience {
+        Audience::Programs("routine, and personal data does not belong into e-mails")
+    }
+
+    fn words(event: EventType, telling: &Telling<'_>) -> Words {
+        let happened = match event {
+            EventType::CustomerCreated => "was created",
+            EventType::CustomerAttachedToAddress => "was attached to an address",
+            EventType::CustomerDeleted => "was deleted",
+            _ => "was updated",
+        };
+        telling.say(
+            &format!("Customer {} {happened}", telling.uid),
+            &[("Reference", "reference")],
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meaning(event: EventType, json: &str) -> Meaning {
+        let customer = lenient::object(&serde_json::from_str(json).unwrap()).unwrap();
+        Customers::meaning(event, &customer, Moment::from_millis(0)).unwrap()
+    }
+
+    #[test]
+    fn a_customer_may_be_known_by_its_number_only() {
+        let meaning = meaning(EventType::CustomerCreated, r#"{"id":48213}"#);
+        assert_eq!(meaning.entity, Entity::new(EntityType::Customer, "48213"));
+    }
+
+    #[test]
+    fn an_address_is_attached_as_text_or_as_object() {
+        for (address, kept) in [(r#""tb1q""#, "tb1q"), (r#"{"uid":"p"}"#, r#"{"uid":"p"}"#)] {
+            let json = format!(r#"{{"uid":"c","address":{address}}}"#);
+            let meaning = meaning(EventType::CustomerAttachedToAddress, &json);
+            assert_eq!(meaning.facts.set("addresses").collect::<Vec<_>>(), [kept]);
+        }
+    }
+
+    #[test]
+    fn a_message_names_nobody() {
+        let meaning = meaning(
+            EventType::CustomerUpdated,
+            r#"{"uid":"c","name":"A Name","email":"a@example.com"}"#,
+        );
+        let telling = Telling {
+            environment: shared::environment::Environment::Live,
+            facts: &meaning.facts,
+            conflict: false,
+            uid: "c",
+        };
+        let words = Customers::words(EventType::CustomerUpdated, &telling);
+        assert!(!words.text.contains("example.com") && !words.text.contains("A Name"));
+    }
+}

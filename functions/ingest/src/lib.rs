@@ -1,0 +1,173 @@
+//! `POST /webhooks/{environment}`: the only public function. Authenticate, bound, classify, seal, queue.
+//!
+//! It never touches the table: it answers 200 once the family's queue has the delivery durably, so that a slow
+//! table or a fault in one family can neither lose nor delay an acknowledgement.
+//!
+//! | answer | when |
+//! | --- | --- |
+//! | 200 | accepted, also a duplicate |
+//! | 400 | authenticated, but unreadable: kept in quarantine |
+//! | 401 | not authenticated: nothing is kept, and nothing tells why |
+//! | 404, 405 | no such environment here; another method |
+//! | 413 | larger than 128 KiB: hash, size and first 4 KiB are kept in quarantine |
+//! | 503 | not accepted: send it again |
+
+use std::fmt::Write as _;
+
+use lambda_http::http::{Method, StatusCode};
+use lambda_http::request::RequestContext;
+use lambda_http::{Body as HttpBody, Request, RequestExt as _, Response};
+use sha2::{Digest, Sha256};
+use shared::clock::Clock;
+use shared::environment::{Environment, Environments};
+use shared::http::{Problem, json, method_not_allowed, segments};
+use shared::model::{Body, EventName, Family, MAX_BODY, Reason, Unreadable};
+use shared::queue::DeliveryQueue;
+use shared::verify::{Authentic, Envelope, SealingKeys, Secrets, Unverified, secret};
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+/// How much of a body that is too large is kept, in bytes.
+const HEAD: usize = 4 * 1024;
+
+/// The receiver.
+#[derive(Debug)]
+pub struct Ingest<Q, C> {
+    /// Who is let in.
+    pub secrets: Secrets,
+    /// What deliveries are sealed with.
+    pub keys: SealingKeys,
+    /// Which environments are served.
+    pub environments: Environments,
+    /// Where deliveries go.
+    pub queue: Q,
+    /// Tells the time.
+    pub clock: C,
+}
+
+impl<Q: DeliveryQueue, C: Clock> Ingest<Q, C> {
+    /// Answers one request.
+    pub async fn handle(&self, request: Request) -> Response<HttpBody> {
+        let path = segments(request.uri().path());
+        let environment = match path.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["webhooks", name] => self.environments.served(name),
+            _ => None,
+        };
+        let Some(environment) = environment else {
+            let detail =
+                "There is no such environment here. Webhooks go to /webhooks/test or /webhooks/live.";
+            return Problem::new(StatusCode::NOT_FOUND, "not_found", detail).into_response();
+        };
+        if request.method() != Method::POST {
+            return method_not_allowed("POST");
+        }
+        let headers = request
+            .headers()
+            .get_all(secret::HEADER)
+            .iter()
+            .map(|value| value.as_bytes());
+        match Unverified::new(headers, request.body()).verify(&self.secrets) {
+            Ok(authentic) => self.accept(&authentic, environment, delivery_id(&request)).await,
+            Err(refusal) => {
+                warn!(%environment, reason = %refusal, "not authenticated");
+                let detail = "The request is not authenticated.";
+                Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail).into_response()
+            }
+        }
+    }
+
+    /// Keeps an authenticated delivery, readable or not, and says so.
+    async fn accept(
+        &self,
+        body: &Authentic<'_>,
+        environment: Environment,
+        delivery_id: String,
+    ) -> Response<HttpBody> {
+        let body = body.body();
+        let classified = classify(body, environment);
+        let (family, event, refused) = match &classified {
+            Ok(event) => (event.family(), event.plain().unwrap_or_default(), None),
+            Err(unreadable) => (
+                Family::Unrecognised,
+                "",
+                Some((unreadable.reason, unreadable.detail.clone())),
+            ),
+        };
+        let kept = if body.len() > MAX_BODY {
+            body.get(..HEAD).unwrap_or(body)
+        } else {
+            body
+        };
+        let envelope = Envelope {
+            environment,
+            family,
+            event: event.to_owned(),
+            received_at: self.clock.now(),
+            delivery_id: delivery_id.clone(),
+            refused,
+            body: kept.to_vec(),
+        };
+        if let Err(cause) = self.queue.send(&envelope.seal(&self.keys)).await {
+            error!(%environment, %family, delivery_id, %cause, "not accepted");
+            let detail = "The delivery could not be kept. Send it again.";
+            return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_accepted", detail).into_response();
+        }
+        match classified {
+            Ok(_) => {
+                info!(%environment, %family, event, delivery_id, bytes = body.len(), "accepted");
+                json(
+                    StatusCode::OK,
+                    &Accepted {
+                        delivery_id: &delivery_id,
+                    },
+                )
+            }
+            Err(Unreadable { reason, detail }) => {
+                warn!(%environment, %reason, delivery_id, bytes = body.len(), "quarantined");
+                let status = match reason {
+                    Reason::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+                    _ => StatusCode::BAD_REQUEST,
+                };
+                Problem::new(status, reason.as_str(), detail).into_response()
+            }
+        }
+    }
+}
+
+/// The body of a 200. Bitpowr ignores it; people who try with curl do not.
+#[derive(serde::Serialize)]
+struct Accepted<'a> {
+    delivery_id: &'a str,
+}
+
+/// The event's name, or why there is none.
+fn classify(body: &[u8], environment: Environment) -> Result<EventName, Unreadable> {
+    if body.len() > MAX_BODY {
+        let hash = Sha256::digest(body).iter().fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        });
+        let detail = format!(
+            "{} It has {} bytes; the SHA-256 of all of them is {hash}.",
+            Reason::TooLarge.describe(),
+            body.len()
+        );
+        return Err(Unreadable {
+            reason: Reason::TooLarge,
+            detail,
+        });
+    }
+    Body::parse(body, environment).map(|body| body.event)
+}
+
+/// Names this one HTTP request: API Gateway's request id, which no other request shares.
+fn delivery_id(request: &Request) -> String {
+    let context = request.request_context_ref();
+    let given = context.and_then(|context| match context {
+        RequestContext::ApiGatewayV2(context) => context.request_id.clone(),
+        _ => None,
+    });
+    given
+        .filter(|id| !id.is_empty())
+        .unwrap_or_else(|| Uuid::new_v4().to_string())
+}

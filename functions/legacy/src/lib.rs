@@ -1,0 +1,128 @@
+//! Version 1 of Bitpowr's webhooks, `transaction.*`, translated into the version-2 model.
+//!
+//! A transaction counts once, whether version 1, version 2 or both announce it: both lead to the same entity.
+//! This folder can be deleted in one piece when Bitpowr retires version 1.
+
+use shared::clock::Moment;
+use shared::fold::Meaning;
+use shared::model::lifecycle::Step;
+use shared::model::notification::Audience;
+use shared::model::transaction::Transaction;
+use shared::model::{self, EventType, Kind, Words};
+use shared::pipeline::{Family, Telling};
+
+/// The family.
+#[derive(Debug)]
+pub struct Legacy;
+
+/// How far the transaction is. `incoming` does not say; the object's own `status` does.
+fn step(event: EventType, transaction: &Transaction) -> Option<Step> {
+    match event {
+        EventType::LegacyIncoming => {
+            let status = transaction.status.as_deref().and_then(Step::named);
+            Some(status.unwrap_or(Step::Created))
+        }
+        _ => Step::named(event.last_word()),
+    }
+}
+
+/// Which way the money goes. The name does not say, but for `incoming`; the object does. Where neither does,
+/// it is kept and moves nothing: a guess could turn a payment into income.
+fn kind(event: EventType, transaction: &Transaction) -> Option<Kind> {
+    transaction
+        .kind()
+        .or((event == EventType::LegacyIncoming).then_some(Kind::Deposit))
+}
+
+impl Family for Legacy {
+    const FAMILY: model::Family = model::Family::Legacy;
+    type Data = Transaction;
+
+    fn meaning(event: EventType, transaction: &Transaction, received_at: Moment) -> Option<Meaning> {
+        transaction.step(kind(event, transaction)?, step(event, transaction)?, received_at)
+    }
+
+    fn audience(event: EventType) -> Audience {
+        match event {
+            EventType::LegacySuccess => Audience::People("money has moved"),
+            EventType::LegacyFailed => Audience::People("a payment did not go through"),
+            _ => Audience::Programs("on its way"),
+        }
+    }
+
+    fn words(event: EventType, telling: &Telling<'_>) -> Words {
+        let happened = match event {
+            EventType::LegacyIncoming => "is coming in",
+            EventType::LegacyNew => "was created",
+            EventType::LegacyPendingApproval => "awaits approval",
+            EventType::LegacyPending => "is pending",
+            EventType::LegacyQueue => "is queued",
+            EventType::LegacyProcessing => "is processed",
+            EventType::LegacyAwaitingConfirmation => "awaits confirmation",
+            EventType::LegacyFailed => "failed",
+            _ => "succeeded",
+        };
+        telling.say(
+            &format!("Transaction of {} {happened}", telling.amount()),
+            &[
+                ("Amount", "amount"),
+                ("Asset", "asset"),
+                ("Account", "account_id"),
+                ("Customer", "customer"),
+                ("To", "address"),
+                ("Reference", "reference"),
+                ("Hash", "hash"),
+                ("Error", "error"),
+            ],
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::model::{Entity, Family as Families, lenient};
+
+    fn meaning(event: EventType, json: &str) -> Option<Meaning> {
+        let transaction = lenient::object(&serde_json::from_str(json).unwrap()).unwrap();
+        Legacy::meaning(event, &transaction, Moment::from_millis(0))
+    }
+
+    #[test]
+    fn incoming_is_as_far_as_the_object_says() {
+        for (json, status) in [
+            (r#"{"uid":"u","status":"SUCCESS"}"#, "success"),
+            (
+                r#"{"uid":"u","status":"AWAITING_CONFIRMATION"}"#,
+                "awaiting_confirmation",
+            ),
+            (r#"{"uid":"u","status":"something new"}"#, "created"),
+            (r#"{"uid":"u"}"#, "created"),
+        ] {
+            let meaning = meaning(EventType::LegacyIncoming, json).unwrap();
+            assert_eq!(
+                (meaning.entity, meaning.status.as_str()),
+                (Entity::transaction(Kind::Deposit, "u"), status)
+            );
+        }
+    }
+
+    #[test]
+    fn every_event_becomes_a_step_of_the_version_2_model() {
+        for event in EventType::ALL
+            .iter()
+            .filter(|event| event.family() == Families::Legacy)
+        {
+            let meaning = meaning(*event, r#"{"uid":"u","type":"TRANSFER","status":"PENDING"}"#).unwrap();
+            assert!(Step::named(&meaning.status).is_some(), "{}", event.name());
+        }
+    }
+
+    #[test]
+    fn what_does_not_say_which_way_it_goes_moves_nothing() {
+        assert_eq!(
+            meaning(EventType::LegacySuccess, r#"{"uid":"u","amount":"1"}"#),
+            None
+        );
+    }
+}

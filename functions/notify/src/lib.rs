@@ -1,0 +1,213 @@
+//! Tells people and programs what was recorded: reads the table's stream and publishes. What is told was
+//! rendered when the event was applied; here it is only sent.
+
+use aws_lambda_events::dynamodb::{Event, EventRecord};
+use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
+use serde::Deserialize;
+use serde_dynamo::AttributeValue;
+use shared::model::{Notification, Words};
+use shared::publish::{Message, Publish};
+use shared::store::keys::EVENT_PREFIX;
+use tracing::{error, info, warn};
+
+/// From this many messages to people in one batch on, they get one digest: an e-mail subscription that gets
+/// more than 10 messages a second is deactivated (Amazon SNS, quotas).
+const DIGEST_FROM: usize = 6;
+
+/// How many lines a digest has at most.
+const DIGEST_LINES: usize = 50;
+
+/// The notifier.
+#[derive(Debug)]
+pub struct Notify<P> {
+    /// Where messages go.
+    pub publish: P,
+}
+
+/// What is read of a new event.
+#[derive(Deserialize)]
+struct Inserted {
+    #[serde(default)]
+    notification: Option<Notification>,
+}
+
+impl<P: Publish> Notify<P> {
+    /// Publishes what a batch of the stream tells. Where any of it could not be published the whole batch is
+    /// named as failed and comes again: notifications are at least once and carry a stable id.
+    pub async fn batch(&self, event: Event) -> DynamoDbEventResponse {
+        let first = event
+            .records
+            .first()
+            .and_then(|record| record.change.sequence_number.clone());
+        let messages: Vec<Message> = event
+            .records
+            .into_iter()
+            .filter_map(notification)
+            .flat_map(Message::of)
+            .collect();
+        let count = messages.len();
+        let mut response = DynamoDbEventResponse::default();
+        if let Err(cause) = self.publish.publish(digest(messages)).await {
+            error!(%cause, count, "not all was published");
+            let mut failure = DynamoDbBatchItemFailure::default();
+            failure.item_identifier = first;
+            response.batch_item_failures.push(failure);
+        } else if count > 0 {
+            info!(count, "published");
+        }
+        response
+    }
+}
+
+/// The notification of a record that inserts an event.
+fn notification(record: EventRecord) -> Option<Notification> {
+    let is_event = match record.change.keys.get("sk") {
+        Some(AttributeValue::S(sort_key)) => sort_key.starts_with(EVENT_PREFIX),
+        _ => false,
+    };
+    if record.event_name != "INSERT" || !is_event {
+        return None;
+    }
+    match serde_dynamo::from_item::<_, Inserted>(record.change.new_image) {
+        Ok(inserted) => inserted.notification,
+        Err(error) => {
+            // It would fail every time and hold up all that come after it.
+            warn!(%error, "an event of the stream cannot be read");
+            None
+        }
+    }
+}
+
+/// Many messages to people become one.
+fn digest(messages: Vec<Message>) -> Vec<Message> {
+    let (people, mut rest): (Vec<_>, Vec<_>) = messages
+        .into_iter()
+        .partition(|message| matches!(message, Message::People { .. }));
+    if people.len() < DIGEST_FROM {
+        rest.extend(people);
+        return rest;
+    }
+    let subjects: Vec<_> = people
+        .iter()
+        .filter_map(|message| match message {
+            Message::People { words } => Some(words.subject.as_str()),
+            Message::Programs { .. } => None,
+        })
+        .collect();
+    let headline = format!("{} events at Bitpowr", subjects.len());
+    let mut text = format!("{headline}:\n\n");
+    for subject in subjects.iter().take(DIGEST_LINES) {
+        text.push_str(subject);
+        text.push('\n');
+    }
+    if let Some(more) = subjects.len().checked_sub(DIGEST_LINES).filter(|more| *more > 0) {
+        text.push_str(&format!("… and {more} more. The log has them all.\n"));
+    }
+    rest.push(Message::People {
+        words: Words::new(&headline, &text, &headline),
+    });
+    rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    use shared::publish::PublishError;
+
+    #[derive(Default)]
+    struct Captured(Mutex<Vec<Message>>);
+
+    impl Publish for Captured {
+        async fn publish(&self, messages: Vec<Message>) -> Result<(), PublishError> {
+            self.0.lock().unwrap().extend(messages);
+            Ok(())
+        }
+    }
+
+    struct Broken;
+
+    impl Publish for Broken {
+        async fn publish(&self, messages: Vec<Message>) -> Result<(), PublishError> {
+            Err(PublishError {
+                count: messages.len(),
+                cause: "down".to_owned(),
+            })
+        }
+    }
+
+    /// A batch as Lambda delivers it, with people and programs told of each event.
+    fn batch(records: &[(&str, &str)]) -> Event {
+        let record = |(name, sk): &(&str, &str)| {
+            format!(
+                r#"{{"eventID":"1","eventName":"{name}","eventVersion":"1.1","eventSource":"aws:dynamodb",
+                "awsRegion":"eu-west-1","eventSourceARN":"arn:aws:dynamodb:eu-west-1:1:table/t/stream/s",
+                "dynamodb":{{"ApproximateCreationDateTime":1479499740,"Keys":{{"pk":{{"S":"p"}},"sk":{{"S":"{sk}"}}}},
+                "SequenceNumber":"13021600000000001596893679","SizeBytes":112,"StreamViewType":"NEW_IMAGE",
+                "NewImage":{{"pk":{{"S":"p"}},"sk":{{"S":"{sk}"}},"notification":{{"M":{{
+                  "people":{{"M":{{"subject":{{"S":"Deposit"}},"text":{{"S":"t"}},"sms":{{"S":"s"}}}}}},
+                  "programs":{{"S":"{{}}"}},
+                  "attributes":{{"M":{{"asset":{{"M":{{"type":{{"S":"String"}},"value":{{"S":"BTC"}}}}}}}}}}
+                }}}}}}}}}}"#
+            )
+        };
+        let records: Vec<_> = records.iter().map(record).collect();
+        serde_json::from_str(&format!(r#"{{"Records":[{}]}}"#, records.join(","))).unwrap()
+    }
+
+    async fn told(records: &[(&str, &str)]) -> Vec<Message> {
+        let notify = Notify {
+            publish: Captured::default(),
+        };
+        let response = notify.batch(batch(records)).await;
+        assert!(response.batch_item_failures.is_empty());
+        notify.publish.0.into_inner().unwrap()
+    }
+
+    #[tokio::test]
+    async fn only_the_insertion_of_an_event_is_told() {
+        assert_eq!(told(&[("INSERT", "event#x")]).await.len(), 2);
+        assert!(
+            told(&[("MODIFY", "event#x"), ("INSERT", "state"), ("REMOVE", "event#x")])
+                .await
+                .is_empty()
+        );
+    }
+
+    #[tokio::test]
+    async fn many_messages_to_people_become_one_digest() {
+        let five = told(&[("INSERT", "event#x"); 5]).await;
+        assert_eq!(
+            five.iter()
+                .filter(|message| matches!(message, Message::People { .. }))
+                .count(),
+            5
+        );
+        let many = told(&[("INSERT", "event#x"); 60]).await;
+        let people: Vec<_> = many
+            .iter()
+            .filter_map(|message| match message {
+                Message::People { words } => Some(words),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(people.len(), 1);
+        assert_eq!(people[0].subject, "60 events at Bitpowr");
+        assert!(people[0].text.contains("and 10 more"));
+        assert_eq!(many.len(), 61);
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_could_not_be_published_comes_again() {
+        let response = Notify { publish: Broken }
+            .batch(batch(&[("INSERT", "event#x")]))
+            .await;
+        let failed: Vec<_> = response
+            .batch_item_failures
+            .into_iter()
+            .filter_map(|failure| failure.item_identifier)
+            .collect();
+        assert_eq!(failed, ["13021600000000001596893679"]);
+    }
+}

@@ -1,0 +1,26 @@
+//! Starts the function.
+
+use aws_lambda_events::dynamodb::Event;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use notify::Notify;
+use shared::publish::Sns;
+use shared::runtime;
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    runtime::telemetry();
+    let config = runtime::aws().await;
+    let client = aws_sdk_sns::Client::new(&config);
+    let (people, programs) = (
+        runtime::setting("TOPIC_PEOPLE")?,
+        runtime::setting("TOPIC_PROGRAMS")?,
+    );
+    let notify = Notify {
+        publish: Sns::new(client, people, programs),
+    };
+    let notify = &notify;
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Event>| {
+        Ok::<_, Error>(notify.batch(event.payload).await)
+    }))
+    .await
+}

@@ -1,0 +1,125 @@
+//! Before the HTTP functions: API Gateway events in and out, and problems.
+
+use std::future::Future;
+
+use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use base64::Engine as _;
+use lambda_http::http::{HeaderValue, Response, StatusCode, header};
+use lambda_http::request::LambdaRequest;
+use lambda_http::{Adapter, Body, Context, Error, LambdaEvent, Request, Service as _, service_fn};
+use serde::Serialize;
+use serde_json::Value;
+
+/// Answers one API Gateway event (payload 2.0) with `handler`, which speaks plain HTTP.
+///
+/// What the conversion of `lambda_http` would panic at is mended before: a body that says it is Base64 and is
+/// not is passed on as the text it is, and a host that is none is dropped.
+///
+/// # Errors
+/// What `handler` fails with.
+pub async fn answer<H, F>(
+    event: ApiGatewayV2httpRequest,
+    context: Context,
+    handler: H,
+) -> Result<Value, Error>
+where
+    H: Fn(Request) -> F + Send,
+    F: Future<Output = Response<Body>> + Send,
+{
+    let request = LambdaRequest::ApiGatewayV2(mend(event));
+    let handler = &handler;
+    let mut adapter = Adapter::from(service_fn(move |request: Request| {
+        let answer = handler(request);
+        async move { Ok::<_, Error>(answer.await) }
+    }));
+    let response = adapter.call(LambdaEvent::new(request, context)).await?;
+    Ok(serde_json::to_value(response)?)
+}
+
+fn mend(mut event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpRequest {
+    let decodes = |body: &str| base64::engine::general_purpose::STANDARD.decode(body).is_ok();
+    event.is_base64_encoded &= event.body.as_deref().is_some_and(decodes);
+    let host = event
+        .headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let is_host = |host: &str| url::Url::parse(&format!("https://{host}/")).is_ok();
+    if !host.is_some_and(is_host) {
+        event.headers.remove(header::HOST);
+        event.request_context.domain_name = None;
+    }
+    event
+}
+
+/// A problem, as RFC 9457 describes them. `type` is `about:blank`: the status says what kind it is; `code` is
+/// stable and for programs.
+#[derive(Debug, Serialize)]
+pub struct Problem {
+    #[serde(rename = "type")]
+    problem_type: &'static str,
+    title: &'static str,
+    status: u16,
+    code: String,
+    detail: String,
+}
+
+impl Problem {
+    /// A problem of this status.
+    pub fn new(status: StatusCode, code: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            problem_type: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            code: code.into(),
+            detail: detail.into(),
+        }
+    }
+
+    /// The answer that carries it.
+    pub fn into_response(self) -> Response<Body> {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = json(status, &self);
+        let media_type = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+        response
+    }
+}
+
+/// An answer of this status in JSON.
+pub fn json<T: Serialize>(status: StatusCode, body: &T) -> Response<Body> {
+    let (status, text) = match serde_json::to_string(body) {
+        Ok(text) => (status, text),
+        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, String::new()),
+    };
+    let mut response = Response::new(Body::Text(text));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    response
+}
+
+/// The answer to a method that is not served: 405 with the methods that are.
+pub fn method_not_allowed(allowed: &'static str) -> Response<Body> {
+    let detail = format!("Only {allowed} is served here.");
+    let mut response =
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).into_response();
+    response
+        .headers_mut()
+        .insert(header::ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+/// The parts of a request's path, percent-decoded.
+pub fn segments(path: &str) -> Vec<String> {
+    let decode = |part: &str| {
+        percent_encoding::percent_decode_str(part)
+            .decode_utf8_lossy()
+            .into_owned()
+    };
+    path.trim_matches('/').split('/').map(decode).collect()
+}

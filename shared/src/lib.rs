@@ -1,0 +1,26 @@
+//! What every function of the receiver shares.
+//!
+//! The way of an event, from top to bottom:
+//!
+//! | step | module |
+//! | --- | --- |
+//! | authenticate the sender, seal the delivery | [`verify`] |
+//! | carry it to its family's queue | [`queue`] |
+//! | open the seal, read the body, ask the family what it means | [`pipeline`], [`model`] |
+//! | apply it to what is known of its entity | [`fold`] |
+//! | write event, state, balance and ledger in one transaction | [`store`] |
+//! | tell people and programs | [`publish`] |
+//!
+//! [`http`] stands before the HTTP functions, [`runtime`] starts a deployed function, [`clock`] tells the time.
+
+pub mod clock;
+pub mod environment;
+pub mod fold;
+pub mod http;
+pub mod model;
+pub mod pipeline;
+pub mod publish;
+pub mod queue;
+pub mod runtime;
+pub mod store;
+pub mod verify;

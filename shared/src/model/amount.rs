@@ -1,0 +1,266 @@
+//! Exact money. There is no float in this product; clippy refuses one.
+
+use std::fmt;
+use std::str::FromStr;
+
+use bigdecimal::{BigDecimal, Zero as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The most digits a single amount may have, written out in full, and still be counted. It is what DynamoDB's
+/// own numbers hold, and far above the 18 decimals of any token; sums may grow beyond it and stay exact.
+pub const MAX_DIGITS: usize = 38;
+
+/// Why an amount is kept but not counted. The names are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Oddity {
+    /// Not a decimal number: `1,5`, ` 1 `, `0x10`, `NaN`, an object …
+    #[error("not_a_number")]
+    NotANumber,
+    /// More than [`MAX_DIGITS`] digits when written out in full.
+    #[error("too_long")]
+    TooLong,
+    /// Below zero.
+    #[error("negative")]
+    Negative,
+}
+
+/// An exact decimal of any size. Written without an exponent and without needless zeros.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Decimal(BigDecimal);
+
+impl Decimal {
+    /// Nothing.
+    pub fn zero() -> Self {
+        Self::default()
+    }
+
+    /// Whether it is nothing.
+    pub fn is_zero(&self) -> bool {
+        self.0.is_zero()
+    }
+
+    /// Reads an amount that shall be counted: digits with an optional fraction and an optional exponent, as
+    /// in JSON.
+    ///
+    /// # Errors
+    /// The [`Oddity`] because of which it is not counted.
+    pub fn read(text: &str) -> Result<Self, Oddity> {
+        let decimal = Number::scan(text).ok_or(Oddity::NotANumber)?;
+        if decimal
+            .digits_written_out()
+            .is_none_or(|digits| digits > MAX_DIGITS)
+        {
+            return Err(Oddity::TooLong);
+        }
+        let value = BigDecimal::from_str(text).map_err(|_| Oddity::NotANumber)?;
+        if value.sign() == bigdecimal::num_bigint::Sign::Minus {
+            return Err(Oddity::Negative);
+        }
+        Ok(Self(value.normalized()))
+    }
+
+    /// The amount as a number that filter policies can compare: cut off after five decimals; none beyond 10⁹.
+    pub fn in_attribute_range(&self) -> Option<String> {
+        let cut = Self(self.0.with_scale(5));
+        (cut.0 <= 1_000_000_000_u64).then(|| cut.to_string())
+    }
+}
+
+/// The parts of a decimal number's text.
+struct Number<'a> {
+    integer: &'a str,
+    fraction: &'a str,
+    /// None where it is beyond any sensible size.
+    exponent: Option<i32>,
+}
+
+impl<'a> Number<'a> {
+    fn scan(text: &'a str) -> Option<Self> {
+        let unsigned = text.strip_prefix('-').unwrap_or(text);
+        let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, Some(exponent)),
+            None => (unsigned, None),
+        };
+        let (integer, fraction) = match mantissa.split_once('.') {
+            Some((integer, fraction)) if !fraction.is_empty() => (integer, fraction),
+            Some(_) => return None,
+            None => (mantissa, ""),
+        };
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let exponent = match exponent {
+            None => Some(0),
+            Some(exponent) => {
+                let magnitude = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+                if magnitude.is_empty() || !digits(magnitude) {
+                    return None;
+                }
+                exponent
+                    .parse()
+                    .ok()
+                    .filter(|size: &i32| size.unsigned_abs() < 1_000_000)
+            }
+        };
+        (!integer.is_empty() && digits(integer) && digits(fraction)).then_some(Self {
+            integer,
+            fraction,
+            exponent,
+        })
+    }
+
+    /// How many digits it has without exponent, without leading zeros and without trailing zeros of the
+    /// fraction; none where that is beyond counting.
+    fn digits_written_out(&self) -> Option<usize> {
+        let significand = format!("{}{}", self.integer, self.fraction);
+        let trailing = significand.len() - significand.trim_end_matches('0').len();
+        let significant = significand.trim_matches('0').len();
+        if significant == 0 {
+            return Some(1);
+        }
+        // The value is `significant digits × 10^scale`.
+        let scale = i64::from(self.exponent?) - i64::try_from(self.fraction.len()).ok()?
+            + i64::try_from(trailing).ok()?;
+        let significant = i64::try_from(significant).ok()?;
+        let digits = if scale >= 0 {
+            significant + scale
+        } else {
+            significant.max(-scale)
+        };
+        usize::try_from(digits).ok()
+    }
+}
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.normalized().to_plain_string())
+    }
+}
+
+impl FromStr for Decimal {
+    type Err = bigdecimal::ParseBigDecimalError;
+
+    /// Reads a sum that this product wrote: of any size, and of either sign.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+impl Serialize for Decimal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Decimal {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+impl std::ops::Add for &Decimal {
+    type Output = Decimal;
+
+    fn add(self, other: Self) -> Decimal {
+        Decimal(&self.0 + &other.0)
+    }
+}
+
+impl std::ops::Sub for &Decimal {
+    type Output = Decimal;
+
+    fn sub(self, other: Self) -> Decimal {
+        Decimal(&self.0 - &other.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn ordinary_amounts_are_exact() {
+        for (text, written) in [
+            ("0.45", "0.45"),
+            ("0.02999761", "0.02999761"),
+            ("0.450000000000000001", "0.450000000000000001"),
+            ("1.10", "1.1"),
+            ("100", "100"),
+            ("007", "7"),
+            ("0", "0"),
+            ("-0", "0"),
+            ("0.000", "0"),
+            ("1e-7", "0.0000001"),
+            ("1.5E+3", "1500"),
+            (
+                "12345678901234567890123456789012345678",
+                "12345678901234567890123456789012345678",
+            ),
+        ] {
+            assert_eq!(Decimal::read(text).unwrap().to_string(), written);
+        }
+    }
+
+    #[test]
+    fn odd_amounts_have_their_reason() {
+        let long = "1".repeat(39);
+        let reference = format!("-{}", "7".repeat(69));
+        for (text, oddity) in [
+            ("1,5", Oddity::NotANumber),
+            (" 1 ", Oddity::NotANumber),
+            ("", Oddity::NotANumber),
+            (".5", Oddity::NotANumber),
+            ("5.", Oddity::NotANumber),
+            ("+1", Oddity::NotANumber),
+            ("--1", Oddity::NotANumber),
+            ("0x10", Oddity::NotANumber),
+            ("1_000", Oddity::NotANumber),
+            ("NaN", Oddity::NotANumber),
+            ("Infinity", Oddity::NotANumber),
+            ("1e", Oddity::NotANumber),
+            ("1e5.5", Oddity::NotANumber),
+            ("{\"value\":1}", Oddity::NotANumber),
+            ("１", Oddity::NotANumber),
+            ("true", Oddity::NotANumber),
+            (&long, Oddity::TooLong),
+            (&reference, Oddity::TooLong),
+            ("1e38", Oddity::TooLong),
+            ("1e-39", Oddity::TooLong),
+            ("1e999999999999", Oddity::TooLong),
+            ("1e-2147483648", Oddity::TooLong),
+            ("-1", Oddity::Negative),
+            ("-0.000000000000000001", Oddity::Negative),
+        ] {
+            assert_eq!(Decimal::read(text), Err(oddity), "{text}");
+        }
+    }
+
+    #[test]
+    fn sums_beyond_38_digits_stay_exact() {
+        let large = Decimal::read(&"9".repeat(38)).unwrap();
+        let small = Decimal::read("0.0000000000000000000000000000000000001").unwrap();
+        let sum = &(&large + &large) + &small;
+        assert_eq!(&(&(&sum - &large) - &small) - &large, Decimal::zero());
+        assert_eq!(sum.to_string().parse::<Decimal>().unwrap(), sum);
+    }
+
+    proptest! {
+        #[test]
+        fn reading_never_panics(text in "\\PC*") {
+            let _ = Decimal::read(&text);
+        }
+
+        #[test]
+        fn numbers_of_any_shape_never_panic(text in "-?[0-9]{0,50}(\\.[0-9]{0,50})?([eE][+-]?[0-9]{0,12})?") {
+            let _ = Decimal::read(&text);
+        }
+
+        #[test]
+        fn what_was_added_can_be_taken_away(a in "[0-9]{1,18}(\\.[0-9]{1,18})?", b in "[0-9]{1,18}(\\.[0-9]{1,18})?") {
+            let (a, b) = (Decimal::read(&a).unwrap(), Decimal::read(&b).unwrap());
+            prop_assert_eq!(&(&(&a + &b) - &b), &a);
+            prop_assert_eq!(a.to_string().parse::<Decimal>().unwrap(), a);
+        }
+    }
+}

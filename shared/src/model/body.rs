@@ -1,0 +1,296 @@
+//! A webhook's body: `{"event": "<type>", "data": {…}}`, or the reason it cannot be read.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::error::Category;
+use serde_json::{Map, Value};
+
+use super::catalogue::EventName;
+use crate::environment::Environment;
+
+/// The largest body that is accepted, in bytes: as Base64 it still fits a queue message of 256 KiB.
+pub const MAX_BODY: usize = 128 * 1024;
+
+macro_rules! reasons {
+    ($($variant:ident $name:literal $doc:literal;)*) => {
+        /// Why an authenticated body went to quarantine. The names are stable.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Reason {
+            $(#[doc = $doc] $variant,)*
+        }
+
+        impl Reason {
+            /// Every reason.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The reason's name in the quarantine, in problems and in logs.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+
+            /// What is wrong, in words.
+            pub fn describe(self) -> &'static str {
+                match self { $(Self::$variant => $doc),* }
+            }
+        }
+    };
+}
+
+reasons! {
+    Empty "empty" "The body is empty.";
+    NotUtf8 "not_utf8" "The body is not UTF-8.";
+    NotJson "not_json" "The body is not JSON.";
+    NotAnObject "not_an_object" "The body is JSON, but no object.";
+    RepeatedField "repeated_field" "`event` or `data` is given more than once.";
+    NoEvent "no_event" "The field `event` is missing.";
+    EventNotText "event_not_text" "The field `event` is no text, or an empty one.";
+    NoData "no_data" "The field `data` is missing.";
+    DataNotAnObject "data_not_an_object" "The field `data` is no object.";
+    TestOnLive "test_on_live" "An object of the test environment was sent to the live URL.";
+    TooLarge "too_large" "The body is larger than 128 KiB.";
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// No reason has this name.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown reason")]
+pub struct UnknownReason;
+
+impl FromStr for Reason {
+    type Err = UnknownReason;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|known| known.as_str() == name)
+            .ok_or(UnknownReason)
+    }
+}
+
+/// The body cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}: {detail}")]
+pub struct Unreadable {
+    /// The reason, for programs.
+    pub reason: Reason,
+    /// Where or how, for people: printable ASCII, and none of the body's own text.
+    pub detail: String,
+}
+
+impl Unreadable {
+    fn new(reason: Reason) -> Self {
+        Self {
+            reason,
+            detail: reason.describe().to_owned(),
+        }
+    }
+}
+
+/// A body that was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Body {
+    /// The event's type.
+    pub event: EventName,
+    /// The object it is about. Numbers keep their digits.
+    pub data: Map<String, Value>,
+}
+
+impl Body {
+    /// Reads a body that arrived for `environment`.
+    ///
+    /// # Errors
+    /// [`Unreadable`] for everything that is not one JSON object with a text `event` and an object `data`,
+    /// each once; and for an object of the test environment at the live URL.
+    pub fn parse(bytes: &[u8], environment: Environment) -> Result<Self, Unreadable> {
+        if bytes.is_empty() {
+            return Err(Unreadable::new(Reason::Empty));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| Unreadable::new(Reason::NotUtf8))?;
+        let fields: Fields = serde_json::from_str(text).map_err(|error| match error.classify() {
+            Category::Data => Unreadable::new(Reason::NotAnObject),
+            _ => Unreadable {
+                reason: Reason::NotJson,
+                detail: format!(
+                    "The body is not JSON from line {}, column {} on.",
+                    error.line(),
+                    error.column()
+                ),
+            },
+        })?;
+        if fields.repeated {
+            return Err(Unreadable::new(Reason::RepeatedField));
+        }
+        let event = match fields.event {
+            Some(Value::String(name)) if !name.is_empty() => EventName::new(name),
+            Some(_) => return Err(Unreadable::new(Reason::EventNotText)),
+            None => return Err(Unreadable::new(Reason::NoEvent)),
+        };
+        let data = match fields.data {
+            Some(Value::Object(data)) => data,
+            Some(_) => return Err(Unreadable::new(Reason::DataNotAnObject)),
+            None => return Err(Unreadable::new(Reason::NoData)),
+        };
+        if environment == Environment::Live && says_test(&data) {
+            return Err(Unreadable::new(Reason::TestOnLive));
+        }
+        Ok(Self { event, data })
+    }
+}
+
+/// Whether the object says of itself that it belongs to the test environment.
+fn says_test(data: &Map<String, Value>) -> bool {
+    let says = |field, word| {
+        data.get(field)
+            .and_then(Value::as_str)
+            .is_some_and(|value: &str| value.eq_ignore_ascii_case(word))
+    };
+    says("mode", "TEST") || says("network", "TESTNET")
+}
+
+/// The two fields that matter, and whether one was given twice: the second could contradict the first, and
+/// programs differ in which one they believe.
+#[derive(Default)]
+struct Fields {
+    event: Option<Value>,
+    data: Option<Value>,
+    repeated: bool,
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = Fields::default();
+                while let Some(key) = map.next_key::<String>()? {
+                    let field = match key.as_str() {
+                        "event" => &mut fields.event,
+                        "data" => &mut fields.data,
+                        _ => {
+                            map.next_value::<IgnoredAny>()?;
+                            continue;
+                        }
+                    };
+                    fields.repeated |= field.replace(map.next_value()?).is_some();
+                }
+                Ok(fields)
+            }
+
+            // With arbitrary precision serde_json hands a number over as a map; it is none.
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, _: D) -> Result<Fields, D::Error> {
+                Err(D::Error::custom("not an object"))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(bytes: &[u8]) -> Reason {
+        Body::parse(bytes, Environment::Live).unwrap_err().reason
+    }
+
+    #[test]
+    fn each_unreadable_body_has_its_reason() {
+        let deep = format!(
+            "{{\"event\":\"a.b\",\"data\":{}{}}}",
+            "{\"a\":".repeat(10_000),
+            "1}".repeat(10_000)
+        );
+        for (bytes, expected) in [
+            (&b""[..], Reason::Empty),
+            (b"\xff\xfe", Reason::NotUtf8),
+            (b"hello", Reason::NotJson),
+            (b" ", Reason::NotJson),
+            (b"\0", Reason::NotJson),
+            (b"{\"event\":\"a.b\",\"data\":{}", Reason::NotJson),
+            (b"{\"event\":\"a.b\",\"data\":{}} trailing", Reason::NotJson),
+            (b"{\"event\":\"a.b\",\"data\":{\"x\":\"\0\"}}", Reason::NotJson),
+            (
+                b"{\"event\":\"a.b\",\"data\":{\"x\":\"\\ud800\"}}",
+                Reason::NotJson,
+            ),
+            (deep.as_bytes(), Reason::NotJson),
+            (b"[]", Reason::NotAnObject),
+            (b"null", Reason::NotAnObject),
+            (b"1.5", Reason::NotAnObject),
+            (b"\"text\"", Reason::NotAnObject),
+            (b"{}", Reason::NoEvent),
+            (b"{\"data\":{}}", Reason::NoEvent),
+            (b"{\"event\":1,\"data\":{}}", Reason::EventNotText),
+            (b"{\"event\":null,\"data\":{}}", Reason::EventNotText),
+            (b"{\"event\":\"\",\"data\":{}}", Reason::EventNotText),
+            (b"{\"event\":\"a.b\"}", Reason::NoData),
+            (b"{\"event\":\"a.b\",\"data\":null}", Reason::DataNotAnObject),
+            (b"{\"event\":\"a.b\",\"data\":[]}", Reason::DataNotAnObject),
+            (b"{\"event\":\"a.b\",\"data\":7}", Reason::DataNotAnObject),
+            (
+                b"{\"event\":\"a.b\",\"event\":\"a.b\",\"data\":{}}",
+                Reason::RepeatedField,
+            ),
+            (
+                b"{\"event\":\"a.b\",\"data\":{},\"d\\u0061ta\":{}}",
+                Reason::RepeatedField,
+            ),
+            (
+                b"{\"event\":\"a.b\",\"data\":{\"mode\":\"TEST\"}}",
+                Reason::TestOnLive,
+            ),
+            (
+                b"{\"event\":\"a.b\",\"data\":{\"network\":\"testnet\"}}",
+                Reason::TestOnLive,
+            ),
+        ] {
+            assert_eq!(
+                reason(bytes),
+                expected,
+                "{}",
+                String::from_utf8_lossy(bytes).get(..60).unwrap_or("short")
+            );
+        }
+    }
+
+    #[test]
+    fn extra_fields_and_odd_but_valid_json_are_read() {
+        let bytes = br#" {"id":1.5e3,"event":"a.b","nested":{"event":"x"},"data":{"n":0.10,"n2":1e-7,"s":"\u0000"}} "#;
+        let body = Body::parse(bytes, Environment::Live).unwrap();
+        assert_eq!(body.event.as_str(), "a.b");
+        assert_eq!(
+            body.data.get("n").map(ToString::to_string).as_deref(),
+            Some("0.10")
+        );
+    }
+
+    #[test]
+    fn a_test_object_is_read_at_the_test_url() {
+        let bytes = br#"{"event":"a.b","data":{"mode":"TEST"}}"#;
+        assert!(Body::parse(bytes, Environment::Test).is_ok());
+    }
+
+    #[test]
+    fn names_of_reasons_read_back() {
+        for reason in Reason::ALL {
+            assert_eq!(reason.as_str().parse::<Reason>().unwrap(), *reason);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! When two deliveries are the same event. Bitpowr sends no event id, so the content is the identity.
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::catalogue::EventName;
+use crate::environment::Environment;
+
+/// How long equal content is the same event, in hours: Bitpowr sends again every hour for 72 hours after an
+/// attempt that failed, and the last attempt may take a while. After that it is a new occurrence.
+pub const HORIZON_HOURS: i64 = 73;
+
+/// The identity of an event's content: SHA-256 over environment, type and the canonical JSON of `data`.
+/// In the canonical form keys are sorted and white space is gone; numbers keep their digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity([u8; 32]);
+
+impl Identity {
+    /// The identity of an event that was read.
+    pub fn of_event(environment: Environment, event: &EventName, data: &Map<String, Value>) -> Self {
+        let mut canonical = String::new();
+        write_object(data, &mut canonical);
+        Self::over(&["event", environment.as_str(), event.as_str(), &canonical].map(str::as_bytes))
+    }
+
+    /// The identity of a body that could not be read: its bytes.
+    pub fn of_bytes(environment: Environment, body: &[u8]) -> Self {
+        Self::over(&[b"quarantine", environment.as_str().as_bytes(), body])
+    }
+
+    fn over(fields: &[&[u8]]) -> Self {
+        let mut hash = Sha256::new();
+        for field in fields {
+            hash.update((field.len() as u64).to_be_bytes());
+            hash.update(field);
+        }
+        Self(hash.finalize().into())
+    }
+
+    /// The whole hash in hexadecimal: 64 characters.
+    pub fn hex(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The public id of the identity's `occurrence` (1 is the first): 32 hexadecimal characters, from the
+    /// second on followed by `-2` and so on.
+    pub fn id(&self, occurrence: u64) -> String {
+        let mut id = self.hex();
+        id.truncate(32);
+        if occurrence > 1 {
+            id.push_str(&format!("-{occurrence}"));
+        }
+        id
+    }
+}
+
+fn write_object(object: &Map<String, Value>, out: &mut String) {
+    let mut fields: Vec<_> = object.iter().collect();
+    fields.sort_by_key(|(key, _)| key.as_str());
+    out.push('{');
+    for (position, (key, value)) in fields.into_iter().enumerate() {
+        if position > 0 {
+            out.push(',');
+        }
+        out.push_str(&Value::from(key.as_str()).to_string());
+        out.push(':');
+        write(value, out);
+    }
+    out.push('}');
+}
+
+fn write(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(object) => write_object(object, out),
+        Value::Array(items) => {
+            out.push('[');
+            for (position, item) in items.iter().enumerate() {
+                if position > 0 {
+                    out.push(',');
+                }
+                write(item, out);
+            }
+            out.push(']');
+        }
+        scalar => out.push_str(&scalar.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(environment: Environment, event: &str, data: &str) -> Identity {
+        Identity::of_event(
+            environment,
+            &EventName::new(event),
+            &serde_json::from_str(data).unwrap(),
+        )
+    }
+
+    #[test]
+    fn order_of_keys_and_white_space_do_not_matter() {
+        let one = identity(Environment::Test, "a.b", r#"{"a":1,"b":{"c":[1,2],"d":null}}"#);
+        let other = identity(
+            Environment::Test,
+            "a.b",
+            r#" { "b": {"d":null, "c":[1, 2]}, "a": 1 } "#,
+        );
+        assert_eq!(one, other);
+    }
+
+    #[test]
+    fn every_part_and_every_digit_matters() {
+        let base = identity(Environment::Test, "a.b", r#"{"a":0.1}"#);
+        for other in [
+            identity(Environment::Live, "a.b", r#"{"a":0.1}"#),
+            identity(Environment::Test, "a.c", r#"{"a":0.1}"#),
+            identity(Environment::Test, "a.b", r#"{"a":0.10}"#),
+            identity(Environment::Test, "a.b", r#"{"a":"0.1"}"#),
+            identity(
+                Environment::Test,
+                "a.b",
+                r#"{"a":0.1000000000000000000000000000000001}"#,
+            ),
+            identity(Environment::Test, "a.b", r#"{"a":0.1,"b":null}"#),
+        ] {
+            assert_ne!(base, other);
+        }
+    }
+
+    #[test]
+    fn the_first_occurrence_has_a_bare_id() {
+        let identity = Identity::of_bytes(Environment::Test, b"x");
+        assert_eq!(identity.id(1).len(), 32);
+        assert_eq!(identity.id(2), format!("{}-2", identity.id(1)));
+    }
+}

@@ -1,0 +1,172 @@
+//! Life cycles as data: the steps of a transaction, how far each is, and what outranks what; and the status of
+//! what has no life cycle.
+
+use std::str::FromStr;
+
+use super::entity::EntityType;
+use super::facts::Facts;
+
+/// How a transaction stands after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// On its way.
+    Open,
+    /// Ended well: money has moved.
+    Success,
+    /// Ended without moving money.
+    Failure,
+}
+
+macro_rules! steps {
+    ($($variant:ident $name:literal $rank:literal $outcome:ident $($alias:literal)*;)*) => {
+        /// A step in the life of a transaction (source: Bitpowr's documentation, "Transactions · Life cycle",
+        /// and the event types).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Step {
+            $(#[doc = concat!("`", $name, "`")] $variant,)*
+        }
+
+        impl Step {
+            /// Every step.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The step's name: the status of a transaction that got so far.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+
+            /// How far it is: of the steps seen, the one of the highest rank is the status.
+            pub fn rank(self) -> u16 {
+                match self { $(Self::$variant => $rank),* }
+            }
+
+            /// How the transaction stands after it.
+            pub fn outcome(self) -> Outcome {
+                match self { $(Self::$variant => Outcome::$outcome),* }
+            }
+
+            /// The step that an object's own `status` names; also under the other names seen for it.
+            pub fn named(status: &str) -> Option<Self> {
+                let status = status.trim().to_ascii_lowercase().replace(['-', ' '], "_");
+                match status.as_str() {
+                    $($name $(| $alias)* => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+// The failures outrank success: a transaction that is said to have ended both ways counts no money.
+steps! {
+    Created "created" 10 Open "new" "incoming";
+    PendingApproval "pending_approval" 20 Open;
+    Approved "approved" 30 Open;
+    ApprovedByCounterparty "approved_by_counterparty" 31 Open;
+    Pending "pending" 40 Open;
+    Processing "processing" 50 Open;
+    Queue "queue" 60 Open "queued";
+    PreBroadcast "pre_broadcast" 70 Open;
+    Broadcasted "broadcasted" 80 Open "broadcast";
+    Stuck "stuck" 85 Open;
+    AwaitingConfirmation "awaiting_confirmation" 90 Open;
+    Success "success" 100 Success "successful" "confirmed" "completed";
+    Rejected "rejected" 110 Failure;
+    RejectedByCounterparty "rejected_by_counterparty" 111 Failure;
+    Cancelled "cancelled" 112 Failure "canceled";
+    Dropped "dropped" 113 Failure;
+    Failed "failed" 114 Failure;
+}
+
+/// No step has this name.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown step")]
+pub struct UnknownStep;
+
+impl FromStr for Step {
+    type Err = UnknownStep;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|known| known.as_str() == name)
+            .ok_or(UnknownStep)
+    }
+}
+
+impl Step {
+    /// Whether it ends the transaction's life.
+    pub fn is_terminal(self) -> bool {
+        self.outcome() != Outcome::Open
+    }
+}
+
+/// The steps that were seen of a transaction.
+pub fn steps(facts: &Facts) -> impl Iterator<Item = Step> {
+    facts.steps.iter().filter_map(|name| name.parse().ok())
+}
+
+/// How far a transaction is.
+pub fn furthest(facts: &Facts) -> Option<Step> {
+    steps(facts).max_by_key(|step| step.rank())
+}
+
+/// The word for an entity's state.
+///
+/// | entity | status |
+/// | --- | --- |
+/// | transaction | the step of the highest rank that was seen |
+/// | account | `archived`, else `frozen`, else `active`; each by the latest word on it |
+/// | asset | `archived` or `active`, by the latest word |
+/// | address | `blocked`, else `flagged`, once either was seen; else `active` |
+/// | customer | `deleted`, else `attached` (to an address), once either was seen; else `active` |
+pub fn status(entity_type: EntityType, facts: &Facts) -> &'static str {
+    let seen = |step: &str| facts.steps.contains(step);
+    match entity_type {
+        EntityType::Transaction => furthest(facts).map_or("unknown", Step::as_str),
+        EntityType::Account if facts.is("archived") => "archived",
+        EntityType::Account if facts.is("frozen") => "frozen",
+        EntityType::Asset if facts.is("archived") => "archived",
+        EntityType::Address if seen("blocked") => "blocked",
+        EntityType::Address if seen("flagged") => "flagged",
+        EntityType::Customer if seen("deleted") => "deleted",
+        EntityType::Customer if seen("attached_to_address") => "attached",
+        EntityType::Account | EntityType::Asset | EntityType::Address | EntityType::Customer => "active",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_are_distinct_and_failures_outrank_success() {
+        let mut ranks: Vec<_> = Step::ALL.iter().map(|step| step.rank()).collect();
+        ranks.dedup();
+        assert_eq!(ranks.len(), Step::ALL.len());
+        assert!(ranks.is_sorted());
+        for step in Step::ALL {
+            match step.outcome() {
+                Outcome::Open => assert!(step.rank() < Step::Success.rank()),
+                Outcome::Success => assert_eq!(*step, Step::Success),
+                Outcome::Failure => assert!(step.rank() > Step::Success.rank()),
+            }
+        }
+    }
+
+    #[test]
+    fn an_objects_own_status_is_understood() {
+        for (status, step) in [
+            ("SUCCESS", Some(Step::Success)),
+            ("Confirmed", Some(Step::Success)),
+            ("AWAITING_CONFIRMATION", Some(Step::AwaitingConfirmation)),
+            ("pre-broadcast", Some(Step::PreBroadcast)),
+            ("NEW", Some(Step::Created)),
+            ("AML_FLAGGED", None),
+            ("", None),
+        ] {
+            assert_eq!(Step::named(status), step, "{status}");
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! What Bitpowr's events mean, without any input or output.
+//!
+//! ```text
+//! bytes ──Body──▶ event type + data ──family function──▶ Entity + Facts ──join──▶ state ──▶ view, contribution
+//! ```
+//!
+//! | module | concept |
+//! | --- | --- |
+//! | [`catalogue`] | the closed list of event types, and the families they belong to |
+//! | [`body`] | a webhook's body, or the reason it cannot be read |
+//! | [`identity`] | when two deliveries are the same event |
+//! | [`lenient`] | typed fields that put up with what real objects contain |
+//! | [`amount`] | exact decimals, and the texts that are none |
+//! | [`entity`] | what an event is about |
+//! | [`facts`] | what an event adds to what is known; joins in any order |
+//! | [`lifecycle`] | the states of a transaction and what outranks what |
+//! | [`transaction`] | transactions: facts, status, contradictions, contribution to balances |
+//! | [`notification`] | what is told to people and programs |
+
+pub mod amount;
+pub mod body;
+pub mod catalogue;
+pub mod entity;
+pub mod facts;
+pub mod identity;
+pub mod lenient;
+pub mod lifecycle;
+pub mod notification;
+pub mod transaction;
+
+pub use amount::{Decimal, Oddity};
+pub use body::{Body, MAX_BODY, Reason, Unreadable};
+pub use catalogue::{EventName, EventType, Family, Version};
+pub use entity::{Entity, EntityType};
+pub use facts::{Facts, Register, Stamp};
+pub use notification::{Notification, Words};
+pub use transaction::{Kind, Posting};

@@ -1,0 +1,161 @@
+//! What is told: a text for people, JSON and filter attributes for programs. It is rendered once, when the
+//! event is applied, and stored with it; `notify` only sends.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::amount::Decimal;
+
+/// What a family says to people about one event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Words {
+    /// The subject of an e-mail: printable ASCII, less than 100 characters (Amazon SNS, API reference, Publish).
+    pub subject: String,
+    /// The text of an e-mail.
+    pub text: String,
+    /// A short message: at most 140 characters of the GSM-7 alphabet, so that it is one SMS.
+    pub sms: String,
+}
+
+impl Words {
+    /// Brings the texts into the form that their protocols take.
+    pub fn new(subject: &str, text: &str, sms: &str) -> Self {
+        Self {
+            subject: shorten(&ascii(subject), 99),
+            text: text.to_owned(),
+            sms: shorten(&gsm(sms), 140),
+        }
+    }
+}
+
+/// Who should hear of an event type, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// People and programs: somebody wants to know, or has to act.
+    People(&'static str),
+    /// Programs only.
+    Programs(&'static str),
+}
+
+/// An attribute that subscribers can filter by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "value")]
+pub enum Attribute {
+    /// Compared as text.
+    String(String),
+    /// Compared as a number: between −10⁹ and 10⁹ with at most five decimals (Amazon SNS, developer guide,
+    /// "Numeric value matching").
+    Number(String),
+}
+
+/// A rendered notification.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notification {
+    /// For people, if they want to hear of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub people: Option<Words>,
+    /// For programs: JSON.
+    pub programs: String,
+    /// For filter policies.
+    pub attributes: BTreeMap<String, Attribute>,
+}
+
+/// The attributes that have a value that an attribute can carry; the others are left out.
+pub fn attributes<'a>(
+    texts: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+    fiat_amount: Option<&str>,
+) -> BTreeMap<String, Attribute> {
+    let texts = texts.into_iter().filter_map(|(name, value)| {
+        let value = value
+            .filter(|value| (1..=256).contains(&value.len()) && value.chars().all(|c| !c.is_control()))?;
+        Some((name.to_owned(), Attribute::String(value.to_owned())))
+    });
+    let fiat = fiat_amount
+        .and_then(|text| Decimal::read(text).ok())
+        .and_then(|amount| amount.in_attribute_range());
+    let fiat = fiat.map(|amount| ("fiat_amount".to_owned(), Attribute::Number(amount)));
+    texts.chain(fiat).collect()
+}
+
+/// Printable ASCII; what is neither becomes a question mark, a line break a space.
+fn ascii(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            ' '..='~' => c,
+            c if c.is_whitespace() => ' ',
+            _ => '?',
+        })
+        .collect()
+}
+
+/// The part of the GSM-7 alphabet (3GPP TS 23.038, section 6.2.1) that is also ASCII and takes one septet.
+fn gsm(text: &str) -> String {
+    ascii(text)
+        .chars()
+        .map(|c| match c {
+            '[' | '{' => '(',
+            ']' | '}' => ')',
+            '\\' | '|' => '/',
+            '~' => '-',
+            '`' => '\'',
+            '^' => '?',
+            c => c,
+        })
+        .collect()
+}
+
+/// At most `length` characters of ASCII.
+fn shorten(ascii: &str, length: usize) -> String {
+    if ascii.len() <= length {
+        return ascii.to_owned();
+    }
+    let kept: String = ascii.chars().take(length.saturating_sub(3)).collect();
+    kept + "..."
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn attributes_without_a_usable_value_are_left_out() {
+        let long = "x".repeat(257);
+        let found = attributes(
+            [
+                ("asset", Some("BTC")),
+                ("chain", None),
+                ("a", Some("")),
+                ("b", Some(&long)),
+            ],
+            Some("1,5"),
+        );
+        assert_eq!(
+            found,
+            BTreeMap::from([("asset".to_owned(), Attribute::String("BTC".to_owned()))])
+        );
+    }
+
+    #[test]
+    fn a_fiat_amount_is_a_number_within_the_range_of_filters() {
+        let fiat = |text| attributes([], Some(text)).remove("fiat_amount");
+        assert_eq!(
+            fiat("1234.5678912"),
+            Some(Attribute::Number("1234.56789".to_owned()))
+        );
+        assert_eq!(fiat("1000000001"), None);
+        assert_eq!(fiat("-5"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_an_object_says_a_message_fits_its_protocol(subject in "\\PC{0,200}", sms in "(?s).{0,300}") {
+            let words = Words::new(&subject, "", &sms);
+            prop_assert!(words.subject.len() < 100 && words.subject.bytes().all(|byte| (32..127).contains(&byte)));
+            prop_assert!(words.sms.len() <= 140);
+            let gsm = |byte: u8| (32..127).contains(&byte) && !b"[]{}\\|~`^".contains(&byte);
+            prop_assert!(words.sms.bytes().all(gsm));
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Keys: which item is where.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::Item;
+use crate::clock::Moment;
+use crate::environment::Environment;
+use crate::model::Entity;
+use crate::model::identity::Identity;
+
+/// The index of events and quarantine by the moment they were recorded.
+pub const LOG_INDEX: &str = "log";
+
+/// Over how many partitions of the index a day is spread: each takes 1,000 writes a second (Amazon DynamoDB,
+/// developer guide, "Partitions"), and every page reads all of them.
+pub const BUCKETS: u8 = 4;
+
+/// Over how many items a balance is spread: each takes about a hundred transactions a second. A transaction
+/// always posts to the same one.
+pub const SHARDS: u8 = 4;
+
+/// A primary key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Key {
+    /// Partition key.
+    pub pk: String,
+    /// Sort key.
+    pub sk: String,
+}
+
+impl Key {
+    fn new(pk: String, sk: impl Into<String>) -> Self {
+        Self { pk, sk: sk.into() }
+    }
+
+    /// The attributes of the key.
+    pub(crate) fn to_item(&self) -> Item {
+        HashMap::from([
+            ("pk".to_owned(), AttributeValue::S(self.pk.clone())),
+            ("sk".to_owned(), AttributeValue::S(self.sk.clone())),
+        ])
+    }
+
+    /// The key of an item.
+    pub(crate) fn of(item: &Item) -> Option<Self> {
+        let text = |name| item.get(name)?.as_s().ok().cloned();
+        Some(Self {
+            pk: text("pk")?,
+            sk: text("sk")?,
+        })
+    }
+}
+
+/// Where everything about an entity is.
+pub fn entity(environment: Environment, entity: &Entity) -> String {
+    let uid = component(&entity.uid);
+    match entity.kind {
+        Some(kind) => format!("{environment}#{}#{kind}#{uid}", entity.entity_type),
+        None => format!("{environment}#{}#{uid}", entity.entity_type),
+    }
+}
+
+/// Where an event is that is about no entity.
+pub fn nothing(environment: Environment, identity: &Identity) -> String {
+    format!("{environment}#nothing#{}", identity.hex())
+}
+
+/// An entity's state.
+pub fn state(pk: &str) -> Key {
+    Key::new(pk.to_owned(), "state")
+}
+
+/// The latest occurrence of a content.
+pub fn seen(pk: &str, identity: &Identity) -> Key {
+    Key::new(pk.to_owned(), format!("seen#{}", identity.hex()))
+}
+
+/// The start of the sort keys of an entity's events.
+pub const EVENT_PREFIX: &str = "event#";
+
+/// An event.
+pub fn event(pk: &str, recorded_at: Moment, id: &str) -> Key {
+    Key::new(pk.to_owned(), format!("{EVENT_PREFIX}{recorded_at}#{id}"))
+}
+
+/// A body.
+pub fn raw(environment: Environment, id: &str) -> Key {
+    Key::new(format!("{environment}#raw#{}", component(id)), "raw")
+}
+
+/// A body in quarantine.
+pub fn quarantine(environment: Environment, id: &str) -> Key {
+    Key::new(
+        format!("{environment}#quarantine#{}", component(id)),
+        "quarantine",
+    )
+}
+
+/// The partition of a shard of a balance.
+pub fn balance_partition(environment: Environment, account: &str, asset: &str, shard: u8) -> String {
+    format!(
+        "{environment}#balance#{}#{}#{shard}",
+        component(account),
+        component(asset)
+    )
+}
+
+/// A shard of a balance.
+pub fn balance(partition: &str) -> Key {
+    Key::new(partition.to_owned(), "balance")
+}
+
+/// The start of the sort keys of ledger lines.
+pub const LINE_PREFIX: &str = "line#";
+
+/// The ledger line that made the balance's version of this number.
+pub fn line(partition: &str, number: u64) -> Key {
+    Key::new(partition.to_owned(), format!("{LINE_PREFIX}{number:020}"))
+}
+
+/// Which shard of a balance a transaction posts to.
+pub fn shard(entity_pk: &str) -> u8 {
+    spread(entity_pk, SHARDS)
+}
+
+/// The list of balances.
+pub fn balances(environment: Environment) -> String {
+    format!("{environment}#balances")
+}
+
+/// The entry of a balance in that list.
+pub fn balance_entry(environment: Environment, account: &str, asset: &str) -> Key {
+    Key::new(
+        balances(environment),
+        format!("{}#{}", component(account), component(asset)),
+    )
+}
+
+/// The start of the sort keys of an account's entries in the list of balances.
+pub fn balance_prefix(account: &str) -> String {
+    format!("{}#", component(account))
+}
+
+/// What the index lists, newest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum List {
+    /// Events.
+    Log,
+    /// Bodies that could not be read.
+    Quarantine,
+}
+
+impl List {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Quarantine => "quarantine",
+        }
+    }
+}
+
+/// The partition of the index for one bucket of one day.
+pub fn log_partition(environment: Environment, list: List, day: &str, bucket: u8) -> String {
+    format!("{environment}#{}#{day}#{bucket}", list.as_str())
+}
+
+/// An item's place in the index: `(log_pk, log_sk)`.
+pub fn log_place(environment: Environment, list: List, recorded_at: Moment, id: &str) -> (String, String) {
+    let partition = log_partition(environment, list, &recorded_at.day(), spread(id, BUCKETS));
+    (partition, log_position(recorded_at, id))
+}
+
+/// The order within the log: by time, then by id.
+pub fn log_position(recorded_at: Moment, id: &str) -> String {
+    format!("{recorded_at}#{id}")
+}
+
+/// The partition that marks on which days a list has entries.
+pub fn days(environment: Environment, list: List) -> String {
+    format!("{environment}#days#{}", list.as_str())
+}
+
+/// The marker of one day.
+pub fn day(environment: Environment, list: List, day: &str) -> Key {
+    Key::new(days(environment, list), day)
+}
+
+/// A number below `parts` that depends evenly on `text`.
+fn spread(text: &str, parts: u8) -> u8 {
+    let first = Sha256::digest(text.as_bytes())
+        .first()
+        .copied()
+        .unwrap_or_default();
+    first % parts
+}
+
+/// A part of a key: percent-encoded, so that no text can run into the next part; where that is longer than
+/// 256 bytes, its hash.
+fn component(text: &str) -> Cow<'_, str> {
+    const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'.')
+        .remove(b'~');
+    let encoded: Cow<'_, str> = utf8_percent_encode(text, ENCODED).into();
+    if encoded.len() <= 256 {
+        return encoded;
+    }
+    let hash = Sha256::digest(text.as_bytes());
+    // No encoded text starts with an equals sign.
+    Cow::Owned(
+        hash.iter()
+            .fold("=".to_owned(), |hex, byte| format!("{hex}{byte:02x}")),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{EntityType, Kind};
+    use proptest::prelude::*;
+
+    #[test]
+    fn keys_read_as_designed() {
+        let deposit = Entity::transaction(Kind::Deposit, "a-1");
+        assert_eq!(
+            entity(Environment::Test, &deposit),
+            "test#transaction#deposit#a-1"
+        );
+        let account = Entity::new(EntityType::Account, "x#y$z");
+        assert_eq!(entity(Environment::Live, &account), "live#account#x%23y%24z");
+        assert_eq!(
+            balance_partition(Environment::Test, "a", "USDT_TRON", 2),
+            "test#balance#a#USDT_TRON#2"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_two_entities_share_a_key(a in "\\PC{0,300}", b in "\\PC{0,300}") {
+            let key = |uid: &str| entity(Environment::Test, &Entity::new(EntityType::Account, uid));
+            prop_assert_eq!(a == b, key(&a) == key(&b));
+            prop_assert!(key(&a).len() < 1024);
+        }
+
+        #[test]
+        fn no_part_of_a_key_can_end_its_part(account in "\\PC{1,40}", asset in "\\PC{1,40}") {
+            let key = balance_partition(Environment::Test, &account, &asset, 0);
+            prop_assert_eq!(key.split('#').count(), 5);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The table: one DynamoDB table holds everything that is kept.
+//!
+//! | partition key | sort key | item |
+//! | --- | --- | --- |
+//! | `{env}#transaction#{kind}#{uid}`, `{env}#account#{uid}` … | `state` | what is known of the entity, and what it has posted |
+//! | same | `seen#{identity}` | the latest occurrence of this content |
+//! | same | `event#{recorded_at}#{id}` | an event, with its notification; its insertion is what the stream tells |
+//! | `{env}#nothing#{identity}` | `seen#…`, `event#…` | an event that is about no entity we know of |
+//! | `{env}#raw#{id}` | `raw` | the body, byte for byte, and where its event is |
+//! | `{env}#balance#{account}#{asset}#{shard}` | `balance` | a shard of a balance |
+//! | same | `line#{number}` | the ledger line that made the balance's version of this number |
+//! | `{env}#balances` | `{account}#{asset}` | which balances exist |
+//! | `{env}#quarantine#{id}` | `quarantine` | a body that could not be read |
+//! | `{env}#days#{list}` | `{day}` | on which days the log, or the quarantine, has entries |
+//!
+//! The index `log` orders events and quarantine by the moment they were recorded, spread over
+//! [`keys::BUCKETS`] buckets a day. Components of keys are percent-encoded.
+
+mod apply;
+pub mod items;
+pub mod keys;
+mod read;
+pub mod schema;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use apply::{Applied, Delivery, Recorded};
+pub use items::{EventItem, LedgerLine, QuarantineItem};
+pub use keys::Key;
+pub use read::{Balance, Cursor, EntityState, LogFilter, Page};
+
+/// An item as the SDK has it.
+pub(crate) type Item = HashMap<String, AttributeValue>;
+
+/// Why the table could not be read or written. Nothing was lost: the delivery stays in its queue.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Others wrote the same items each time; the queue delivers again.
+    #[error("the items were busy {0} times in a row")]
+    Contended(u32),
+    /// DynamoDB refused or did not answer.
+    #[error("DynamoDB: {0}")]
+    Aws(String),
+    /// An item is not what this program writes.
+    #[error("an item cannot be read or written: {0}")]
+    Item(#[from] serde_dynamo::Error),
+    /// A notification or a body could not be rendered.
+    #[error("rendering failed: {0}")]
+    Render(#[from] serde_json::Error),
+    /// The cursor is none that this table gave.
+    #[error("the cursor cannot be read")]
+    Cursor,
+}
+
+impl StoreError {
+    /// Keeps the whole chain of causes: an SDK error alone says little.
+    pub(crate) fn aws<E, R>(error: SdkError<E, R>) -> Self
+    where
+        E: std::error::Error + Send + Sync + 'static,
+        R: std::fmt::Debug + Send + Sync + 'static,
+    {
+        Self::Aws(DisplayErrorContext(error).to_string())
+    }
+}
+
+/// The table.
+#[derive(Clone, Debug)]
+pub struct Table {
+    client: aws_sdk_dynamodb::Client,
+    name: Arc<str>,
+    /// The days this process has marked already, so that a marker costs one write a day and process.
+    marked: Arc<Mutex<HashSet<Key>>>,
+}
+
+impl Table {
+    /// The table of this name.
+    pub fn new(client: aws_sdk_dynamodb::Client, name: &str) -> Self {
+        Self {
+            client,
+            name: name.into(),
+            marked: Arc::default(),
+        }
+    }
+
+    /// Reads several items at once, consistently. What does not exist is absent from the answer.
+    pub(crate) async fn batch_get(&self, keys: &[Key]) -> Result<HashMap<Key, Item>, StoreError> {
+        /// How many items one call may ask for (Amazon DynamoDB, API reference, BatchGetItem).
+        const AT_ONCE: usize = 100;
+        let mut found = HashMap::new();
+        for keys in keys.chunks(AT_ONCE) {
+            let wanted = KeysAndAttributes::builder()
+                .set_keys(Some(keys.iter().map(Key::to_item).collect()))
+                .consistent_read(true)
+                .build()
+                .map_err(|error| StoreError::Aws(error.to_string()))?;
+            let mut request = HashMap::from([(self.name.to_string(), wanted)]);
+            let mut pause = apply::Backoff::default();
+            while !request.is_empty() {
+                let answer = self
+                    .client
+                    .batch_get_item()
+                    .set_request_items(Some(request))
+                    .send()
+                    .await
+                    .map_err(StoreError::aws)?;
+                for item in answer
+                    .responses
+                    .into_iter()
+                    .flat_map(HashMap::into_values)
+                    .flatten()
+                {
+                    if let Some(key) = Key::of(&item) {
+                        found.insert(key, item);
+                    }
+                }
+                request = answer.unprocessed_keys.unwrap_or_default();
+                if !request.is_empty() {
+                    pause.wait().await?;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads one item, consistently.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&*self.name)
+            .set_key(Some(key.to_item()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(StoreError::aws)?;
+        Ok(answer.item.map(serde_dynamo::from_item).transpose()?)
+    }
+}
+
+/// An item with its key.
+pub(crate) fn to_item<T: Serialize>(key: &Key, contents: &T) -> Result<Item, StoreError> {
+    let mut item: Item = serde_dynamo::to_item(contents)?;
+    item.extend(key.to_item());
+    Ok(item)
+}
