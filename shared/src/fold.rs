@@ -182,7 +182,7 @@ fn judge_object(before: &Facts, event: &Facts) -> (Effect, String) {
     } else if event.clone().join(before.clone()) == *before {
         (Effect::Repeat, "said again in other words".to_owned())
     } else {
-        (Effect::Applied, String::new())
+        (Effect::Applied, "the latest word".to_owned())
     }
 }
 

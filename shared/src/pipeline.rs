@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
-use futures::StreamExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tracing::{info, warn};
@@ -19,9 +18,6 @@ use crate::verify::{Opened, SealRefusal, SealingKeys};
 
 /// The largest `data` that a notification carries, in bytes; of a larger one programs get the event's id only.
 const MAX_DATA: usize = 32 * 1024;
-
-/// How many deliveries of one batch are applied at the same time.
-const AT_ONCE: usize = 10;
 
 /// What is a family's own.
 pub trait Family: Send + Sync + 'static {
@@ -128,24 +124,23 @@ pub enum DeliveryError {
 }
 
 impl<C: Clock> Pipeline<C> {
-    /// Handles a batch. Those that failed are named, so that only they are delivered again.
+    /// Handles a batch, one delivery after the other: most batches are steps in the life of few entities, and
+    /// what came in order should be applied in order. Those that failed are named, so that only they are
+    /// delivered again.
     pub async fn batch<F: Family>(&self, event: SqsEvent) -> SqsBatchResponse {
-        let outcomes = futures::stream::iter(event.records)
-            .map(async |record| {
-                let outcome = self
-                    .delivery::<F>(record.body.as_deref().unwrap_or_default())
-                    .await;
-                let message_id = record.message_id.unwrap_or_default();
-                outcome.err().map(|error| {
-                    warn!(family = %F::FAMILY, message_id, %error, "delivery failed");
-                    let mut failure = BatchItemFailure::default();
-                    failure.item_identifier = message_id;
-                    failure
-                })
-            })
-            .buffer_unordered(AT_ONCE);
         let mut response = SqsBatchResponse::default();
-        response.batch_item_failures = outcomes.filter_map(async |failure| failure).collect().await;
+        for record in event.records {
+            let message_id = record.message_id.unwrap_or_default();
+            if let Err(error) = self
+                .delivery::<F>(record.body.as_deref().unwrap_or_default())
+                .await
+            {
+                warn!(family = %F::FAMILY, message_id, %error, "delivery failed");
+                let mut failure = BatchItemFailure::default();
+                failure.item_identifier = message_id;
+                response.batch_item_failures.push(failure);
+            }
+        }
         response
     }
 

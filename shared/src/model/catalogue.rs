@@ -51,8 +51,8 @@ macro_rules! for_each_event {
             LegacyNew "transaction.new" V1 Legacy;
             LegacyPendingApproval "transaction.pending_approval" V1 Legacy;
             LegacyPending "transaction.pending" V1 Legacy;
-            LegacyQueue "transaction.queue" V1 Legacy;
             LegacyProcessing "transaction.processing" V1 Legacy;
+            LegacyQueue "transaction.queue" V1 Legacy;
             LegacyAwaitingConfirmation "transaction.awaiting_confirmation" V1 Legacy;
             LegacySuccess "transaction.success" V1 Legacy;
             LegacyFailed "transaction.failed" V1 Legacy;

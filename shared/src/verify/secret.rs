@@ -142,9 +142,14 @@ impl<'a> Authentic<'a> {
 
 /// Decodes standard or URL-safe Base64, padded or not.
 fn decode(header: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    const LENIENT: GeneralPurposeConfig =
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    let with = |alphabet: &Alphabet| GeneralPurpose::new(alphabet, LENIENT).decode(header).ok();
+    // All of the padding or none of it.
+    let padding = if header.ends_with(b"=") {
+        DecodePaddingMode::RequireCanonical
+    } else {
+        DecodePaddingMode::RequireNone
+    };
+    let config = GeneralPurposeConfig::new().with_decode_padding_mode(padding);
+    let with = |alphabet: &Alphabet| GeneralPurpose::new(alphabet, config).decode(header).ok();
     with(&STANDARD).or_else(|| with(&URL_SAFE)).map(Zeroizing::new)
 }
 

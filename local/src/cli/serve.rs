@@ -1,0 +1,109 @@
+//! `serve`: the product, until Ctrl-C.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use shared::environment::Environment;
+use shared::model::EventType;
+use shared::verify::Secret;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+use url::Url;
+
+use super::{SecretArgument, say};
+use crate::product::{Product, Settings};
+use crate::samples;
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// The port on 127.0.0.1; 0 takes a free one.
+    #[arg(long, default_value_t = 8787)]
+    port: u16,
+    /// Where data is kept.
+    #[arg(long, value_name = "DIR", default_value = ".bitpowr")]
+    data: PathBuf,
+    /// Keep data in memory only.
+    #[arg(long, conflicts_with = "data")]
+    memory: bool,
+    #[command(flatten)]
+    secret: SecretArgument,
+    /// POST every notification to this URL.
+    #[arg(long, value_name = "URL")]
+    webhook: Option<Url>,
+    /// Put the e-mails for people into this folder, as .eml files.
+    #[arg(long, value_name = "DIR")]
+    mail: Option<PathBuf>,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> Result<(), String> {
+        tracing_subscriber::fmt()
+            .with_writer(std::io::stderr)
+            .with_env_filter(
+                EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,dynoxide=error")),
+            )
+            .init();
+        let failed = |error: std::io::Error| error.to_string();
+        let (mut interrupt, mut terminate) = (
+            signal(SignalKind::interrupt()).map_err(failed)?,
+            signal(SignalKind::terminate()).map_err(failed)?,
+        );
+        let secret = Secret::new(self.secret.secret).map_err(|error| error.to_string())?;
+        let header = secret.header_value();
+        let data = (!self.memory).then_some(self.data);
+        let kept = data
+            .as_ref()
+            .map_or("memory only".to_owned(), |data| format!("{}/", data.display()));
+        let settings = Settings {
+            port: self.port,
+            data,
+            secret,
+            webhook: self.webhook,
+            mail: self.mail,
+            print: true,
+        };
+        let product = Product::start(settings)
+            .await
+            .map_err(|error| error.to_string())?;
+        let url = format!("http://{}", product.address());
+        say(&format!(
+            "Receiving Bitpowr's webhooks at {url}/webhooks/test and {url}/webhooks/live"
+        ));
+        say(&format!("  x-webhook-secret: {header}"));
+        say(&format!("  data: {kept}    log: {url}/api/test/events"));
+        say("");
+        say("Send an event:");
+        say(&format!("  {}", curl(&url, &header)?));
+        say("");
+        say("or all of them, from a second terminal: cargo run -- trigger all");
+        say("Each notification is one line from here on. Ctrl-C stops.");
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        product.stop().await;
+        Ok(())
+    }
+}
+
+/// A complete line that works when pasted.
+fn curl(url: &str, header: &str) -> Result<String, String> {
+    let only = [
+        "uid",
+        "status",
+        "type",
+        "accountId",
+        "assetType",
+        "amount",
+        "network",
+    ];
+    let sample = samples::sample(EventType::DepositSuccess, Environment::Test, &[])
+        .map_err(|error| error.to_string())?;
+    let mut sample: serde_json::Value = serde_json::from_str(&sample).map_err(|error| error.to_string())?;
+    if let Some(data) = sample.get_mut("data").and_then(serde_json::Value::as_object_mut) {
+        data.retain(|field, _| only.contains(&field.as_str()));
+    }
+    Ok(format!(
+        "curl -i {url}/webhooks/test -H 'x-webhook-secret: {header}' -H 'content-type: application/json' -d '{sample}'"
+    ))
+}

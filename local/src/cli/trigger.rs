@@ -1,0 +1,122 @@
+//! `trigger`: sends samples.
+
+use clap::Args;
+use shared::environment::Environment;
+use shared::model::{EventType, Family};
+use shared::verify::{Secret, secret::HEADER};
+use url::Url;
+
+use super::{SecretArgument, say};
+use crate::samples;
+
+#[derive(Debug, Args)]
+pub(super) struct Trigger {
+    /// An event, a family, or `all`.
+    what: String,
+    /// Which environment's URL to send to.
+    #[arg(long, value_name = "ENVIRONMENT", default_value = "test")]
+    env: Environment,
+    /// Where the receiver is.
+    #[arg(long, default_value = "http://127.0.0.1:8787")]
+    url: Url,
+    #[command(flatten)]
+    secret: SecretArgument,
+    /// Change a field of `data`, as often as you like: uid=42, amount='"0.5"', balance.received=1.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl Trigger {
+    pub(super) async fn run(self) -> Result<(), String> {
+        let events = select(&self.what)?;
+        let secret = Secret::new(self.secret.secret)
+            .map_err(|error| error.to_string())?
+            .header_value();
+        let url = self
+            .url
+            .join(&format!("/webhooks/{}", self.env))
+            .map_err(|error| error.to_string())?;
+        let client = reqwest::Client::builder()
+            .build()
+            .map_err(|error| error.to_string())?;
+        let count = events.len();
+        let mut accepted = 0;
+        for event in events {
+            let sample = samples::sample(event, self.env, &self.set).map_err(|error| error.to_string())?;
+            let request = client
+                .post(url.clone())
+                .header(HEADER, &secret)
+                .header("content-type", "application/json")
+                .body(sample);
+            let response = request.send().await.map_err(|error| {
+                let cause =
+                    std::error::Error::source(&error).map_or_else(String::new, |cause| format!(" ({cause})"));
+                format!("nobody answers at {url}{cause}. Is the receiver running? Start it with: cargo run")
+            })?;
+            let status = response.status();
+            accepted += usize::from(status.is_success());
+            let body = response.text().await.unwrap_or_default();
+            say(&format!("{} {:<48} {body}", status.as_u16(), event.name()));
+        }
+        say(&format!("{accepted} of {count} accepted"));
+        if accepted == count {
+            Ok(())
+        } else {
+            Err(format!("{} were not accepted", count - accepted))
+        }
+    }
+}
+
+/// The events that an argument names, in the order of their lives.
+fn select(what: &str) -> Result<Vec<EventType>, String> {
+    if what == "all" {
+        return Ok(EventType::ALL.to_vec());
+    }
+    if let Ok(event) = what.parse() {
+        return Ok(vec![event]);
+    }
+    let family: Option<Family> = what.parse().ok();
+    let events: Vec<_> = EventType::ALL
+        .iter()
+        .copied()
+        .filter(|event| Some(event.family()) == family)
+        .collect();
+    if events.is_empty() {
+        return Err(format!(
+            "`{what}` is neither an event nor a family. `trigger --help` lists them"
+        ));
+    }
+    Ok(events)
+}
+
+/// For `--help`: the families and their events.
+pub(super) fn list_of_events() -> String {
+    let mut list = "Families and their events:\n".to_owned();
+    for family in Family::ALL {
+        let events: Vec<_> = EventType::ALL
+            .iter()
+            .filter(|event| event.family() == *family)
+            .collect();
+        if !events.is_empty() {
+            list.push_str(&format!("\n  {family}\n"));
+        }
+        for event in events {
+            list.push_str(&format!("    {}\n", event.name()));
+        }
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_a_family_or_all_is_selected() {
+        assert_eq!(select("all").unwrap().len(), 43);
+        assert_eq!(select("deposits").unwrap().len(), 5);
+        assert_eq!(select("accounts.frozen").unwrap(), [EventType::AccountsFrozen]);
+        assert!(select("unrecognised").is_err());
+        assert!(select("nonsense").is_err());
+    }
+}

@@ -1,0 +1,199 @@
+//! The local stand-in for API Gateway: real HTTP in, events of payload format 2.0 to the handlers.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use api::Api;
+use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, Request, Response, StatusCode, header};
+use ingest::Ingest;
+use lambda_http::Body as LambdaBody;
+use serde_json::{Value, json};
+use shared::clock::{Clock, SystemClock};
+use shared::http::{Problem, answer};
+use tracing::error;
+use uuid::Uuid;
+
+use crate::queues::Queues;
+
+/// The largest request that API Gateway takes, in bytes (Amazon API Gateway, developer guide, quotas of HTTP
+/// APIs).
+const MAX_REQUEST: usize = 10 * 1024 * 1024;
+
+/// The HTTP functions.
+#[derive(Debug)]
+pub struct Functions {
+    /// `/webhooks/…`
+    pub ingest: Ingest<Queues, SystemClock>,
+    /// `/api/…`
+    pub api: Api,
+}
+
+/// Everything that is served.
+pub fn router(functions: Functions) -> Router {
+    Router::new().fallback(serve).with_state(Arc::new(functions))
+}
+
+async fn serve(
+    State(functions): State<Arc<Functions>>,
+    ConnectInfo(client): ConnectInfo<SocketAddr>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let path = request.uri().path().to_owned();
+    match path.split('/').nth(1).unwrap_or_default() {
+        "" => text(StatusCode::OK, WELCOME),
+        "healthz" => text(StatusCode::OK, "ok\n"),
+        first => {
+            let to_ingest = first == "webhooks";
+            let event = match event(request, client).await {
+                Ok(event) => event,
+                Err(problem) => return respond(problem.into_response()),
+            };
+            let answered = if to_ingest {
+                answer(event, lambda_http::Context::default(), |request| {
+                    functions.ingest.handle(request)
+                })
+                .await
+            } else {
+                answer(event, lambda_http::Context::default(), |request| {
+                    functions.api.handle(request)
+                })
+                .await
+            };
+            answered
+                .map_err(|error| error.to_string())
+                .and_then(from_lambda)
+                .unwrap_or_else(|error| {
+                    error!(error, "a handler failed");
+                    let detail = "The request could not be handled. Send it again.";
+                    respond(
+                        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).into_response(),
+                    )
+                })
+        }
+    }
+}
+
+const WELCOME: &str = "Bitpowr webhooks\n\n\
+    POST /webhooks/test, /webhooks/live      receive\n\
+    GET  /api/{test|live}/events             the log\n\
+    GET  /api/{test|live}/transactions/{uid} a transaction; likewise accounts, assets, addresses, customers\n\
+    GET  /api/{test|live}/balances           balances\n\
+    GET  /api/{test|live}/ledger?account=    what made them\n\
+    GET  /api/{test|live}/quarantine         what could not be read\n\
+    GET  /healthz                            whether this runs\n";
+
+fn text(status: StatusCode, text: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    let plain = header::HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, plain);
+    response
+}
+
+/// The event that API Gateway would make of a request.
+async fn event(request: Request<Body>, client: SocketAddr) -> Result<ApiGatewayV2httpRequest, Problem> {
+    let (parts, body) = request.into_parts();
+    let too_large = |_| {
+        let detail = "The request is larger than 10 MiB.";
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+    };
+    let body = to_bytes(body, MAX_REQUEST).await.map_err(too_large)?;
+    let now = SystemClock.now();
+    let is_text = std::str::from_utf8(&body).is_ok() && is_text(&parts.headers);
+    let body = match (body.is_empty(), is_text) {
+        (true, _) => Value::Null,
+        (false, true) => Value::from(String::from_utf8_lossy(&body).into_owned()),
+        (false, false) => serde_json::to_value(LambdaBody::Binary(body.to_vec())).unwrap_or_default(),
+    };
+    let event = json!({
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": parts.uri.path(),
+        "rawQueryString": parts.uri.query().unwrap_or_default(),
+        "headers": headers(&parts.headers),
+        "requestContext": {
+            "accountId": "000000000000",
+            "apiId": "local",
+            "domainName": "localhost",
+            "domainPrefix": "local",
+            "http": {
+                "method": parts.method.as_str(),
+                "path": parts.uri.path(),
+                "protocol": "HTTP/1.1",
+                "sourceIp": client.ip().to_string(),
+                "userAgent": "",
+            },
+            "requestId": Uuid::new_v4().to_string(),
+            "routeKey": "$default",
+            "stage": "$default",
+            "time": now.to_string(),
+            "timeEpoch": now.as_millis(),
+        },
+        "isBase64Encoded": body.is_string() && !is_text,
+        "body": body,
+    });
+    serde_json::from_value(event).map_err(|error| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "bad_request",
+            format!("The request is not understood: {error}"),
+        )
+    })
+}
+
+/// API Gateway passes these as text, and everything else, also what has no type, as Base64.
+fn is_text(headers: &HeaderMap) -> bool {
+    let media_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let media_type = media_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    media_type.starts_with("text/")
+        || matches!(
+            media_type.as_str(),
+            "application/json" | "application/xml" | "application/javascript"
+        )
+}
+
+/// Headers as API Gateway passes them: repeated ones joined by commas, what is not UTF-8 replaced.
+fn headers(headers: &HeaderMap) -> serde_json::Map<String, Value> {
+    let joined = |name| {
+        let values: Vec<_> = headers
+            .get_all(name)
+            .iter()
+            .map(|value| String::from_utf8_lossy(value.as_bytes()))
+            .collect();
+        Value::from(values.join(","))
+    };
+    headers
+        .keys()
+        .map(|name| (name.as_str().to_owned(), joined(name)))
+        .collect()
+}
+
+/// What API Gateway would answer.
+fn from_lambda(response: Value) -> Result<Response<Body>, String> {
+    let response: ApiGatewayV2httpResponse =
+        serde_json::from_value(response).map_err(|error| error.to_string())?;
+    let status = u16::try_from(response.status_code)
+        .ok()
+        .and_then(|status| StatusCode::from_u16(status).ok());
+    let body = response.body.unwrap_or(LambdaBody::Empty);
+    let mut answer = Response::new(Body::from(body.as_ref().to_vec()));
+    *answer.status_mut() = status.ok_or("a handler answered with no status")?;
+    *answer.headers_mut() = response.headers;
+    Ok(answer)
+}
+
+fn respond(response: Response<LambdaBody>) -> Response<Body> {
+    response.map(|body| Body::from(body.as_ref().to_vec()))
+}

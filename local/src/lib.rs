@@ -1,0 +1,21 @@
+//! The whole product in one process, for a laptop and for tests: the same handlers that are deployed, around
+//! an embedded DynamoDB.
+//!
+//! | deployed | here |
+//! | --- | --- |
+//! | API Gateway | [`front`]: real HTTP in, API Gateway events to the handlers |
+//! | SQS | [`queues`]: a file of messages with visibility time-outs, receive counts and dead letters |
+//! | event source mappings | [`mapping`]: batches from queues and stream to the handlers |
+//! | DynamoDB and its stream | [`engine`]: dynoxide, reached through the real SDK over loopback |
+//! | SNS | [`topics`]: standard output, a webhook, a folder of e-mails |
+//!
+//! [`product`] puts them together; [`cli`] is the command line.
+
+pub mod cli;
+pub mod engine;
+pub mod front;
+pub mod mapping;
+pub mod product;
+pub mod queues;
+pub mod samples;
+pub mod topics;

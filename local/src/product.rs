@@ -1,0 +1,277 @@
+//! The parts, put together and taken down.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::Api;
+use ingest::Ingest;
+use notify::Notify;
+use shared::clock::SystemClock;
+use shared::environment::Environments;
+use shared::model::Family;
+use shared::pipeline::Pipeline;
+use shared::store::schema;
+use shared::verify::{SealingKey, SealingKeys, Secret, Secrets};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify as Signal, watch};
+use tokio::task::JoinSet;
+use url::Url;
+
+use crate::engine::{Engine, TABLE};
+use crate::front::{self, Functions};
+use crate::mapping::{self, Stop};
+use crate::queues::Queues;
+use crate::topics::{self, Topics, WEBHOOK_QUEUE};
+
+/// How long deliveries that were accepted may take to be applied and told when the product stops. Those that
+/// take longer are kept, and applied at the next start.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// What deliveries are sealed with here. It is known to all, as everything on this machine is to its user;
+/// deployed, the key is a secret that the stack generates.
+const DEVELOPMENT_KEY: &[u8] = b"a sealing key for development only";
+
+/// How the product shall run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The port on loopback; 0 takes a free one.
+    pub port: u16,
+    /// Where data is kept; none: in memory.
+    pub data: Option<PathBuf>,
+    /// The webhook secret.
+    pub secret: Secret,
+    /// Whom to POST notifications to.
+    pub webhook: Option<Url>,
+    /// Where to put e-mails.
+    pub mail: Option<PathBuf>,
+    /// Whether to print notifications.
+    pub print: bool,
+}
+
+/// The product cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Somebody else listens there.
+    #[error("port {port} cannot be used: {cause}. Choose another with --port")]
+    Port {
+        /// The port.
+        port: u16,
+        /// What the system says.
+        cause: std::io::Error,
+    },
+    /// The folder cannot be made, read or written.
+    #[error("the data folder {folder} cannot be used: {cause}. Choose another with --data, or use --memory")]
+    Data {
+        /// The folder.
+        folder: String,
+        /// What the system, or the database, says.
+        cause: String,
+    },
+    /// Another process uses it.
+    #[error("the data folder {0} is in use by another process. Choose another with --data")]
+    Locked(String),
+    /// The folder for e-mails cannot be made.
+    #[error("the folder for e-mails {folder} cannot be used: {cause}")]
+    Mail {
+        /// The folder.
+        folder: String,
+        /// What the system says.
+        cause: std::io::Error,
+    },
+    /// The table cannot be created.
+    #[error("the table cannot be created: {0}")]
+    Table(#[from] shared::store::StoreError),
+    /// The key for sealing is none.
+    #[error(transparent)]
+    Key(#[from] shared::verify::seal::WeakKey),
+}
+
+/// The product, running.
+#[derive(Debug)]
+pub struct Product {
+    address: SocketAddr,
+    endpoint: String,
+    queues: Queues,
+    has_webhook: bool,
+    stop_front: watch::Sender<bool>,
+    stop_workers: watch::Sender<bool>,
+    front: JoinSet<()>,
+    workers: JoinSet<()>,
+    _lock: Option<File>,
+}
+
+impl Product {
+    /// Starts everything; it accepts deliveries when this returns.
+    ///
+    /// # Errors
+    /// [`StartError`], in a line that tells what to do.
+    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        let busy = |cause| StartError::Port {
+            port: settings.port,
+            cause,
+        };
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, settings.port))
+            .await
+            .map_err(busy)?;
+        let address = listener.local_addr().map_err(busy)?;
+        if let Some(mail) = &settings.mail {
+            std::fs::create_dir_all(mail).map_err(|cause| StartError::Mail {
+                folder: mail.display().to_string(),
+                cause,
+            })?;
+        }
+        let data = settings.data.as_deref();
+        let lock = data.map(lock).transpose()?;
+        let folder = data.map(|data| data.display().to_string()).unwrap_or_default();
+        let unusable = |cause| StartError::Data {
+            folder: folder.clone(),
+            cause,
+        };
+        let file = |name| data.map(|data| data.join(name));
+        let queues =
+            Queues::open(file("queues.db").as_deref()).map_err(|error| unusable(error.to_string()))?;
+        let engine =
+            Engine::start(file("table.db").as_deref()).map_err(|error| unusable(error.to_string()))?;
+        let engine = Arc::new(engine);
+        let table = schema::create(&engine.client(), TABLE).await?;
+
+        let keys = SealingKeys::new(SealingKey::new("development", DEVELOPMENT_KEY)?, []);
+        let functions = Functions {
+            ingest: Ingest {
+                secrets: Secrets::new(settings.secret, []),
+                keys: keys.clone(),
+                environments: Environments::both(),
+                queue: queues.clone(),
+                clock: SystemClock,
+            },
+            api: Api {
+                table: table.clone(),
+                environments: Environments::both(),
+            },
+        };
+        let pipeline = Arc::new(Pipeline {
+            keys,
+            environments: Environments::both(),
+            table,
+            clock: Arc::new(SystemClock),
+        });
+        let topics = Topics {
+            webhook: settings.webhook.as_ref().map(|_| queues.clone()),
+            mail: settings.mail,
+            print: settings.print,
+        };
+
+        let (stop_workers, stopping) = watch::channel(false);
+        let stop = Stop::new(stopping);
+        let mut workers = JoinSet::new();
+        let written = Arc::new(Signal::new());
+        macro_rules! families {
+            ($($family:ty),* $(,)?) => {
+                $(workers.spawn(mapping::family::<$family>(
+                    queues.clone(),
+                    Arc::clone(&pipeline),
+                    Arc::clone(&written),
+                    stop.clone(),
+                ));)*
+            };
+        }
+        families![
+            accounts::Accounts,
+            assets::Assets,
+            addresses::Addresses,
+            customers::Customers,
+            deposits::Deposits,
+            transfers::Transfers,
+            compliance::Compliance,
+            contracts::Contracts,
+            legacy::Legacy,
+            unrecognised::Unrecognised,
+        ];
+        let endpoint = engine.endpoint();
+        workers.spawn(mapping::stream(
+            engine,
+            queues.clone(),
+            Notify { publish: topics },
+            written,
+            stop.clone(),
+        ));
+        let has_webhook = settings.webhook.is_some();
+        if let Some(webhook) = settings.webhook {
+            workers.spawn(topics::deliver(queues.clone(), webhook, stop));
+        }
+
+        let (stop_front, mut stopping) = watch::channel(false);
+        let mut front = JoinSet::new();
+        front.spawn(async move {
+            let service = front::router(functions).into_make_service_with_connect_info::<SocketAddr>();
+            let stopped = async move {
+                let _ = stopping.wait_for(|stop| *stop).await;
+            };
+            if let Err(error) = axum::serve(listener, service)
+                .with_graceful_shutdown(stopped)
+                .await
+            {
+                tracing::error!(%error, "the HTTP front stopped");
+            }
+        });
+        Ok(Self {
+            address,
+            endpoint,
+            queues,
+            has_webhook,
+            stop_front,
+            stop_workers,
+            front,
+            workers,
+            _lock: lock,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where its DynamoDB listens.
+    pub fn dynamodb(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Takes no more deliveries, applies and tells those that were accepted, and stops.
+    pub async fn stop(mut self) {
+        let _ = self.stop_front.send(true);
+        let _ = tokio::time::timeout(DRAIN, async { while self.front.join_next().await.is_some() {} }).await;
+        let _ = tokio::time::timeout(DRAIN, self.drained()).await;
+        let _ = self.stop_workers.send(true);
+        while self.workers.join_next().await.is_some() {}
+    }
+
+    /// Waits until the families' queues are empty, and the webhook's.
+    async fn drained(&self) {
+        let webhook = self.has_webhook.then_some(WEBHOOK_QUEUE);
+        for queue in Family::ALL.iter().map(|family| family.as_str()).chain(webhook) {
+            while self.queues.depth(queue).await.is_ok_and(|depth| depth > 0) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+}
+
+/// Makes the data folder and keeps other processes out of it for as long as the file lives.
+fn lock(data: &Path) -> Result<File, StartError> {
+    let folder = data.display().to_string();
+    let unusable = |error: std::io::Error| StartError::Data {
+        folder: folder.clone(),
+        cause: error.to_string(),
+    };
+    std::fs::create_dir_all(data).map_err(unusable)?;
+    let file = File::create(data.join("lock")).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StartError::Locked(folder)),
+        Err(std::fs::TryLockError::Error(error)) => Err(unusable(error)),
+    }
+}

@@ -1,0 +1,334 @@
+//! The local stand-in for SQS: queues in a file, with visibility time-outs, receive counts and dead letters.
+//! It also keeps how far the stream was read.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use shared::clock::{Clock, SystemClock};
+use shared::queue::{DeliveryQueue, QueueError};
+use shared::verify::Sealed;
+use tokio::sync::Notify;
+
+/// A message that was received and not yet deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Names this receipt of it.
+    pub id: i64,
+    /// Its text.
+    pub body: String,
+    /// How often it was received, with this time.
+    pub receive_count: u32,
+}
+
+/// How a queue hands out its messages.
+#[derive(Clone, Copy, Debug)]
+pub struct Redrive {
+    /// For how long a received message is not handed out again.
+    pub visibility: Duration,
+    /// After so many receipts it goes to the dead letters.
+    pub max_receives: u32,
+}
+
+/// The queues of one data folder, or of one memory.
+#[derive(Clone, Debug)]
+pub struct Queues {
+    connection: Arc<Mutex<Connection>>,
+    arrivals: Arc<Mutex<HashMap<String, Arc<Notify>>>>,
+}
+
+const SCHEMA: &str = "
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    CREATE TABLE IF NOT EXISTS message (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        queue TEXT NOT NULL,
+        body TEXT NOT NULL,
+        visible_at INTEGER NOT NULL,
+        receive_count INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX IF NOT EXISTS message_due ON message (queue, visible_at);
+    CREATE TABLE IF NOT EXISTS checkpoint (name TEXT PRIMARY KEY, position TEXT NOT NULL) STRICT;
+    -- Nobody holds a message from before the start.
+    UPDATE message SET visible_at = 0;
+";
+
+impl Queues {
+    /// Opens the file, or queues in memory. A message is on disk before [`Queues::send`] returns.
+    ///
+    /// # Errors
+    /// Where the file cannot be opened.
+    pub fn open(file: Option<&Path>) -> rusqlite::Result<Self> {
+        let connection = match file {
+            Some(file) => Connection::open(file)?,
+            None => Connection::open_in_memory()?,
+        };
+        connection.execute_batch(SCHEMA)?;
+        Ok(Self {
+            connection: Arc::new(Mutex::new(connection)),
+            arrivals: Arc::default(),
+        })
+    }
+
+    /// Runs a statement where it may block.
+    async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, QueueError> {
+        let connection = Arc::clone(&self.connection);
+        let done = tokio::task::spawn_blocking(move || {
+            work(&mut connection.lock().unwrap_or_else(PoisonError::into_inner))
+        });
+        done.await
+            .map_err(|error| QueueError(error.to_string()))?
+            .map_err(|error| QueueError(error.to_string()))
+    }
+
+    fn arrival(&self, queue: &str) -> Arc<Notify> {
+        let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(arrivals.entry(queue.to_owned()).or_default())
+    }
+
+    /// Adds messages.
+    ///
+    /// # Errors
+    /// [`QueueError`]; none of them was added.
+    pub async fn send(&self, queue: &str, bodies: Vec<String>) -> Result<(), QueueError> {
+        let name = queue.to_owned();
+        self.with(move |connection| {
+            let transaction = connection.transaction()?;
+            for body in bodies {
+                transaction.execute(
+                    "INSERT INTO message (queue, body, visible_at) VALUES (?, ?, 0)",
+                    params![name, body],
+                )?;
+            }
+            transaction.commit()
+        })
+        .await?;
+        self.arrival(queue).notify_one();
+        Ok(())
+    }
+
+    /// Hands out at most `most` messages that are due, and hides them for a while. Those that were received
+    /// too often go to the dead letters instead.
+    ///
+    /// # Errors
+    /// [`QueueError`] where the file cannot be written.
+    pub async fn receive(
+        &self,
+        queue: &str,
+        most: usize,
+        redrive: Redrive,
+    ) -> Result<Vec<Received>, QueueError> {
+        let queue = queue.to_owned();
+        self.with(move |connection| {
+            let now = SystemClock.now().as_millis();
+            let transaction = connection.transaction()?;
+            transaction.execute(
+                "UPDATE message SET queue = ?1 || '-dead-letters', visible_at = 0, receive_count = 0
+                 WHERE queue = ?1 AND visible_at <= ?2 AND receive_count >= ?3",
+                params![queue, now, redrive.max_receives],
+            )?;
+            let until = now + i64::try_from(redrive.visibility.as_millis()).unwrap_or(i64::MAX / 2);
+            let received = transaction
+                .prepare_cached(
+                    "UPDATE message SET visible_at = ?3, receive_count = receive_count + 1
+                     WHERE id IN (SELECT id FROM message WHERE queue = ?1 AND visible_at <= ?2 ORDER BY id LIMIT ?4)
+                     RETURNING id, body, receive_count",
+                )?
+                .query_map(params![queue, now, until, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
+                    Ok(Received { id: row.get(0)?, body: row.get(1)?, receive_count: row.get(2)? })
+                })?
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            transaction.commit()?;
+            Ok(received)
+        })
+        .await
+    }
+
+    /// Deletes messages: they were handled.
+    ///
+    /// # Errors
+    /// [`QueueError`]; they come again then.
+    pub async fn delete(&self, ids: Vec<i64>) -> Result<(), QueueError> {
+        self.with(move |connection| {
+            let transaction = connection.transaction()?;
+            for id in ids {
+                transaction.execute("DELETE FROM message WHERE id = ?", params![id])?;
+            }
+            transaction.commit()
+        })
+        .await
+    }
+
+    /// Hands a message out again after `pause`, instead of after its visibility time-out.
+    ///
+    /// # Errors
+    /// [`QueueError`]; it comes again after the time-out then.
+    pub async fn postpone(&self, id: i64, pause: Duration) -> Result<(), QueueError> {
+        self.with(move |connection| {
+            let due =
+                SystemClock.now().as_millis() + i64::try_from(pause.as_millis()).unwrap_or(i64::MAX / 2);
+            connection
+                .execute("UPDATE message SET visible_at = ? WHERE id = ?", params![due, id])
+                .map(|_| ())
+        })
+        .await
+    }
+
+    /// Waits until a message was sent to the queue, or a hidden one is due, or `longest` has passed.
+    pub async fn wait(&self, queue: &str, longest: Duration) {
+        let name = queue.to_owned();
+        let next = self.with(move |connection| {
+            connection.query_row(
+                "SELECT min(visible_at) FROM message WHERE queue = ?",
+                params![name],
+                |row| row.get::<_, Option<i64>>(0),
+            )
+        });
+        let due = match next.await {
+            Ok(Some(due)) => {
+                let millis = u64::try_from(due - SystemClock.now().as_millis()).unwrap_or(0);
+                Duration::from_millis(millis).min(longest)
+            }
+            _ => longest,
+        };
+        let _ = tokio::time::timeout(due, self.arrival(queue).notified()).await;
+    }
+
+    /// How many messages a queue has, hidden ones included.
+    ///
+    /// # Errors
+    /// [`QueueError`] where the file cannot be read.
+    pub async fn depth(&self, queue: &str) -> Result<u64, QueueError> {
+        let queue = queue.to_owned();
+        self.with(move |connection| {
+            connection.query_row(
+                "SELECT count(*) FROM message WHERE queue = ?",
+                params![queue],
+                |row| row.get(0),
+            )
+        })
+        .await
+    }
+
+    /// How far something was read.
+    ///
+    /// # Errors
+    /// [`QueueError`] where the file cannot be read.
+    pub async fn checkpoint(&self, name: &'static str) -> Result<Option<String>, QueueError> {
+        self.with(move |connection| {
+            connection
+                .query_row(
+                    "SELECT position FROM checkpoint WHERE name = ?",
+                    params![name],
+                    |row| row.get(0),
+                )
+                .optional()
+        })
+        .await
+    }
+
+    /// Notes how far something was read.
+    ///
+    /// # Errors
+    /// [`QueueError`]; it is read again from the last note then.
+    pub async fn set_checkpoint(&self, name: &'static str, position: String) -> Result<(), QueueError> {
+        self.with(move |connection| {
+            connection
+                .execute(
+                    "INSERT INTO checkpoint (name, position) VALUES (?, ?)
+                     ON CONFLICT (name) DO UPDATE SET position = excluded.position",
+                    params![name, position],
+                )
+                .map(|_| ())
+        })
+        .await
+    }
+}
+
+impl DeliveryQueue for Queues {
+    async fn send(&self, delivery: &Sealed) -> Result<(), QueueError> {
+        Self::send(self, delivery.family().as_str(), vec![delivery.message()]).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REDRIVE: Redrive = Redrive {
+        visibility: Duration::from_secs(60),
+        max_receives: 2,
+    };
+
+    async fn bodies(queues: &Queues, queue: &str, redrive: Redrive) -> Vec<String> {
+        queues
+            .receive(queue, 10, redrive)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|message| message.body)
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn a_received_message_is_hidden_until_it_is_due_and_then_comes_again() {
+        let queues = Queues::open(None).unwrap();
+        queues.send("q", vec!["a".into(), "b".into()]).await.unwrap();
+        let received = queues.receive("q", 1, REDRIVE).await.unwrap();
+        assert_eq!((received[0].body.as_str(), received[0].receive_count), ("a", 1));
+        assert_eq!(bodies(&queues, "q", REDRIVE).await, ["b"]);
+        assert!(bodies(&queues, "q", REDRIVE).await.is_empty());
+        queues.postpone(received[0].id, Duration::ZERO).await.unwrap();
+        assert_eq!(
+            queues.receive("q", 10, REDRIVE).await.unwrap()[0].receive_count,
+            2
+        );
+    }
+
+    #[tokio::test]
+    async fn a_message_received_too_often_goes_to_the_dead_letters() {
+        let queues = Queues::open(None).unwrap();
+        queues.send("q", vec!["poison".into()]).await.unwrap();
+        for _ in 0..2 {
+            let received = queues.receive("q", 10, REDRIVE).await.unwrap();
+            queues.postpone(received[0].id, Duration::ZERO).await.unwrap();
+        }
+        assert!(bodies(&queues, "q", REDRIVE).await.is_empty());
+        assert_eq!(bodies(&queues, "q-dead-letters", REDRIVE).await, ["poison"]);
+    }
+
+    #[tokio::test]
+    async fn messages_and_checkpoints_survive_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("queues.db");
+        let queues = Queues::open(Some(&file)).unwrap();
+        queues
+            .send("q", vec!["kept".into(), "done".into()])
+            .await
+            .unwrap();
+        let received = queues.receive("q", 10, REDRIVE).await.unwrap();
+        queues.delete(vec![received[1].id]).await.unwrap();
+        queues.set_checkpoint("stream", "7".into()).await.unwrap();
+        drop(queues);
+        let queues = Queues::open(Some(&file)).unwrap();
+        assert_eq!(bodies(&queues, "q", REDRIVE).await, ["kept"]);
+        assert_eq!(queues.checkpoint("stream").await.unwrap().as_deref(), Some("7"));
+    }
+
+    #[tokio::test]
+    async fn waiting_ends_when_a_message_arrives() {
+        let queues = Queues::open(None).unwrap();
+        let waiting = queues.wait("q", Duration::from_secs(60));
+        let sending = async {
+            tokio::task::yield_now().await;
+            queues.send("q", vec!["a".into()]).await.unwrap();
+        };
+        let both = async { tokio::join!(waiting, sending) };
+        assert!(tokio::time::timeout(Duration::from_secs(10), both).await.is_ok());
+    }
+}
