@@ -1,0 +1,197 @@
+//! Identity over time, with a clock that is set: equal content is one event for 73 hours.
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use local::engine::{Engine, TABLE};
+use serde_json::{Value, json};
+use shared::clock::{Clock, ManualClock, Moment};
+use shared::environment::{Environment, Environments};
+use shared::fold::Effect;
+use shared::model::{Entity, EntityType, EventName};
+use shared::pipeline::{Family, Pipeline};
+use shared::store::{Applied, Table, schema};
+use shared::verify::{Envelope, SealingKey, SealingKeys};
+
+struct World {
+    pipeline: Pipeline<ManualClock>,
+    clock: Arc<ManualClock>,
+    deliveries: std::cell::Cell<u32>,
+    _engine: Engine,
+}
+
+impl World {
+    async fn new() -> Self {
+        let engine = Engine::start(None).unwrap();
+        let table: Table = schema::create(&engine.client(), TABLE).await.unwrap();
+        let clock = Arc::new(ManualClock::at("2026-11-01T00:00:00Z".parse::<Moment>().unwrap()));
+        let keys = SealingKeys::new(SealingKey::new("k", [1; 32]).unwrap(), []);
+        let pipeline = Pipeline {
+            keys,
+            environments: Environments::both(),
+            table,
+            clock: Arc::clone(&clock),
+        };
+        Self {
+            pipeline,
+            clock,
+            deliveries: std::cell::Cell::new(0),
+            _engine: engine,
+        }
+    }
+
+    async fn deliver<F: Family>(&self, event: &str, data: Value) -> Applied {
+        self.deliveries.set(self.deliveries.get() + 1);
+        let id = format!("delivery-{}", self.deliveries.get());
+        self.pipeline
+            .delivery::<F>(&self.message(event, &data, &id))
+            .await
+            .unwrap()
+    }
+
+    fn message(&self, event: &str, data: &Value, delivery_id: &str) -> String {
+        let envelope = Envelope {
+            environment: Environment::Test,
+            family: EventName::new(event).family(),
+            event: event.to_owned(),
+            received_at: self.clock.now(),
+            delivery_id: delivery_id.to_owned(),
+            refused: None,
+            body: json!({ "event": event, "data": data }).to_string().into_bytes(),
+        };
+        envelope.seal(&self.pipeline.keys).message()
+    }
+
+    async fn history(&self, uid: &str) -> Vec<(String, u64)> {
+        let entity = Entity::new(EntityType::Account, uid);
+        let page = self
+            .pipeline
+            .table
+            .history(Environment::Test, &entity, 100, None)
+            .await
+            .unwrap();
+        page.items
+            .into_iter()
+            .map(|event| (event.id, event.deliveries))
+            .collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn equal_content_is_one_event_for_73_hours_and_a_new_one_after() {
+    let world = World::new().await;
+    let account = json!({ "uid": "a", "name": "Treasury" });
+    let first = world
+        .deliver::<accounts::Accounts>("accounts.frozen", account.clone())
+        .await;
+    world
+        .clock
+        .advance(SignedDuration::from_hours(73) - SignedDuration::from_secs(1));
+    let repeated = world
+        .deliver::<accounts::Accounts>("accounts.frozen", account.clone())
+        .await;
+    assert_eq!((&repeated.id, repeated.new), (&first.id, false));
+    world.clock.advance(SignedDuration::from_secs(1));
+    let second = world
+        .deliver::<accounts::Accounts>("accounts.frozen", account.clone())
+        .await;
+    assert_eq!((&second.id, second.new), (&format!("{}-2", first.id), true));
+    // From here on the horizon counts from the second occurrence.
+    world.clock.advance(SignedDuration::from_hours(72));
+    assert_eq!(
+        world
+            .deliver::<accounts::Accounts>("accounts.frozen", account)
+            .await
+            .id,
+        second.id
+    );
+    assert_eq!(world.history("a").await, [(first.id, 2), (second.id, 2)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_its_queue_delivers_twice_is_one_delivery() {
+    let world = World::new().await;
+    let message = world.message("accounts.created", &json!({ "uid": "a" }), "one");
+    for _ in 0..3 {
+        world
+            .pipeline
+            .delivery::<accounts::Accounts>(&message)
+            .await
+            .unwrap();
+    }
+    assert_eq!(world.history("a").await.len(), 1);
+    assert_eq!(world.history("a").await[0].1, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn money_never_happens_again() {
+    let world = World::new().await;
+    let deposit = json!({ "uid": "d", "amount": "1", "assetType": "BTC", "accountId": "a" });
+    world
+        .deliver::<deposits::Deposits>("transaction.deposit.success", deposit.clone())
+        .await;
+    world.clock.advance(SignedDuration::from_hours(1000));
+    let late = world
+        .deliver::<deposits::Deposits>("transaction.deposit.success", deposit)
+        .await;
+    assert_eq!((late.new, late.effect), (true, Effect::Repeat));
+    let balances = world
+        .pipeline
+        .table
+        .balances(Environment::Test, None, 10, None)
+        .await
+        .unwrap()
+        .items;
+    assert_eq!(balances[0].amounts.received.to_string(), "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_sealed_for_another_family_is_refused_and_leaves_nothing() {
+    let world = World::new().await;
+    let message = world.message("accounts.created", &json!({ "uid": "a" }), "one");
+    let refused = world
+        .pipeline
+        .delivery::<deposits::Deposits>(&message)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.to_string(), "the seal was refused: wrong_family");
+    let altered = message.replace("\"delivery_id\":\"one\"", "\"delivery_id\":\"two\"");
+    let refused = world
+        .pipeline
+        .delivery::<accounts::Accounts>(&altered)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.to_string(), "the seal was refused: altered");
+    assert!(world.history("a").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_read_across_days_without_events() {
+    let world = World::new().await;
+    for day in 0..5 {
+        world
+            .deliver::<accounts::Accounts>("accounts.created", json!({ "uid": format!("a{day}") }))
+            .await;
+        world.clock.advance(SignedDuration::from_hours(24 * 40));
+    }
+    let table = &world.pipeline.table;
+    let mut found = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = table
+            .log(
+                Environment::Test,
+                &shared::store::LogFilter::default(),
+                2,
+                cursor.as_ref(),
+            )
+            .await
+            .unwrap();
+        found.extend(page.items.into_iter().filter_map(|event| Some(event.entity?.uid)));
+        cursor = page.cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, ["a4", "a3", "a2", "a1", "a0"]);
+}

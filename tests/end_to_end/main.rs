@@ -1,0 +1,24 @@
+//! End-to-end tests, through the public surface: real HTTP, a real database, real processes.
+//!
+//! | module | what it shows |
+//! | --- | --- |
+//! | [`story`] | all 43 events in, and everything that can be read back |
+//! | [`once`] | repeated, parallel, reordered and contradicting deliveries |
+//! | [`refused`] | bad secrets, bad bodies, bad paths |
+//! | [`reading`] | lists, filters, cursors |
+//! | [`telling`] | notifications at a webhook that fails, and e-mails |
+//! | [`horizon`] | identity over time, with a clock that is set |
+//! | [`process`] | the real binary: killed, restarted, stopped, misused |
+//! | [`documentation`] | the README's table is what the code does |
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod documentation;
+mod horizon;
+mod once;
+mod process;
+mod reading;
+mod refused;
+mod story;
+mod support;
+mod telling;

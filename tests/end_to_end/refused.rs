@@ -1,0 +1,299 @@
+//! Bad secrets, bad bodies, bad paths: a clear answer, never a 500, and nothing authenticated is lost.
+
+use serde_json::{Value, json};
+
+use crate::support::{Client, Running, eventually};
+
+const GOOD: &str =
+    r#"{"event":"transaction.deposit.success","data":{"uid":"u","amount":"1","assetType":"BTC"}}"#;
+
+async fn with_secrets(client: &Client, secrets: &[&[u8]]) -> (u16, String) {
+    let mut request = client
+        .http
+        .post(format!("{}/webhooks/test", client.base))
+        .body(GOOD);
+    for secret in secrets {
+        request = request.header("x-webhook-secret", *secret);
+    }
+    let response = request.send().await.unwrap();
+    (response.status().as_u16(), response.text().await.unwrap())
+}
+
+async fn quarantine(client: &Client, path: &str, entries: usize) -> Vec<Value> {
+    eventually(async || {
+        let (_, page) = client.ask(path).await;
+        let found = page["quarantine"].as_array().cloned().unwrap_or_default();
+        if found.len() == entries {
+            Ok(found)
+        } else {
+            Err(format!("{} of {entries}", found.len()))
+        }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_know_the_secret_learns_and_leaves_nothing() {
+    let running = Running::start().await;
+    let client = &running.client;
+    let right = Client::header();
+    let right = right.as_bytes();
+    let refusals: [&[&[u8]]; 8] = [
+        &[],
+        &[b""],
+        &[b"local-secret"],
+        &[b"d3Jvbmc="],
+        &[b"%%%"],
+        &[b"\xff\xfe"],
+        &[right, right],
+        &[&right[..right.len() - 2]],
+    ];
+    let mut answers = Vec::new();
+    for secrets in refusals {
+        answers.push(with_secrets(client, secrets).await);
+    }
+    // The same answer to all, so that nobody learns what was wrong.
+    answers.dedup();
+    assert_eq!(answers.len(), 1);
+    assert_eq!(answers[0].0, 401);
+    let problem: Value = serde_json::from_str(&answers[0].1).unwrap();
+    assert_eq!(
+        (&problem["status"], &problem["code"]),
+        (&json!(401), &json!("unauthenticated"))
+    );
+
+    // Something comes through the same way; only that is there then.
+    assert_eq!(with_secrets(client, &[right]).await.0, 200);
+    assert_eq!(client.log_of(1).await.len(), 1);
+    assert_eq!(client.get("quarantine").await["quarantine"], json!([]));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_alphabets_padded_or_not_are_let_in() {
+    let running = Running::with(|settings| {
+        settings.secret = shared::verify::Secret::new(&b"\xfb\xff?>secret"[..]).unwrap();
+    })
+    .await;
+    for header in [
+        "+/8/PnNlY3JldA==",
+        "+/8/PnNlY3JldA",
+        "-_8_PnNlY3JldA==",
+        "-_8_PnNlY3JldA",
+    ] {
+        assert_eq!(
+            with_secrets(&running.client, &[header.as_bytes()]).await.0,
+            200,
+            "{header}"
+        );
+    }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn authenticated_bodies_that_cannot_be_read_are_answered_400_and_kept_with_their_reason() {
+    let running = Running::start().await;
+    let client = &running.client;
+    let deep = format!(
+        "{{\"event\":\"a.b\",\"data\":{}{}}}",
+        "{\"a\":".repeat(10_000),
+        "1}".repeat(10_000)
+    );
+    let bodies: Vec<(Vec<u8>, &str)> = vec![
+        (b"".to_vec(), "empty"),
+        (b"\xff\xfe\x00".to_vec(), "not_utf8"),
+        (b"not json".to_vec(), "not_json"),
+        (b"{\"event\":\"a.b\",\"data\":{}} trailing".to_vec(), "not_json"),
+        (
+            b"{\"event\":\"a.b\",\"data\":{\"x\":\"\0\"}}".to_vec(),
+            "not_json",
+        ),
+        (deep.into_bytes(), "not_json"),
+        (b"[1]".to_vec(), "not_an_object"),
+        (b"{\"data\":{}}".to_vec(), "no_event"),
+        (b"{\"event\":7,\"data\":{}}".to_vec(), "event_not_text"),
+        (b"{\"event\":\"\",\"data\":{}}".to_vec(), "event_not_text"),
+        (b"{\"event\":\"a.b\"}".to_vec(), "no_data"),
+        (b"{\"event\":\"a.b\",\"data\":[]}".to_vec(), "data_not_an_object"),
+        (
+            b"{\"event\":\"a.b\",\"event\":\"c.d\",\"data\":{}}".to_vec(),
+            "repeated_field",
+        ),
+    ];
+    for (body, reason) in &bodies {
+        for _ in 0..2 {
+            let (status, problem) = client.post("test", body.clone()).await;
+            assert_eq!((status, &problem["code"]), (400, &json!(reason)), "{problem}");
+        }
+    }
+    let kept = quarantine(client, "/api/test/quarantine?limit=100", bodies.len()).await;
+    for (body, reason) in &bodies {
+        let same = |entry: &&Value| match std::str::from_utf8(body) {
+            Ok(text) => entry["raw"] == text,
+            Err(_) => entry["raw_base64"] == "//4A",
+        };
+        let entry = kept
+            .iter()
+            .find(same)
+            .unwrap_or_else(|| panic!("{reason} is not kept"));
+        assert_eq!(entry["reason"], *reason);
+    }
+    // The same bytes once, with their deliveries counted.
+    eventually(async || {
+        let page = client.get("quarantine?limit=100").await;
+        let counts: Vec<_> = page["quarantine"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| &entry["deliveries"])
+            .cloned()
+            .collect();
+        if counts.iter().all(|count| *count == 2) {
+            Ok(())
+        } else {
+            Err(format!("{counts:?}"))
+        }
+    })
+    .await;
+    assert_eq!(client.log().await, Vec::<Value>::new());
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_over_128_kib_is_answered_413_and_its_head_is_kept() {
+    let running = Running::start().await;
+    let client = &running.client;
+    let padded = |length: usize| {
+        let body = format!(
+            "{{\"event\":\"a.b\",\"data\":{{\"pad\":\"{}\"}}}}",
+            "\"".repeat(0)
+        );
+        format!("{}{}", body, " ".repeat(length - body.len()))
+    };
+    assert_eq!(client.post("test", padded(128 * 1024)).await.0, 200);
+    let (status, problem) = client.post("test", padded(128 * 1024 + 1)).await;
+    assert_eq!((status, &problem["code"]), (413, &json!("too_large")));
+    let kept = quarantine(client, "/api/test/quarantine", 1).await;
+    assert_eq!(kept[0]["raw"].as_str().unwrap().len(), 4096);
+    assert!(kept[0]["detail"].as_str().unwrap().contains("131073 bytes"));
+    assert_eq!(client.log_of(1).await.len(), 1);
+
+    // Unauthenticated, it is not even looked at.
+    let request = client
+        .http
+        .post(format!("{}/webhooks/test", client.base))
+        .body(padded(200_000));
+    assert_eq!(request.send().await.unwrap().status(), 401);
+    // Beyond what API Gateway takes it is refused at the door.
+    assert_eq!(client.post("test", vec![b'x'; 11 * 1024 * 1024]).await.0, 413);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_full_of_quotes_just_below_the_limit_is_carried_and_kept() {
+    let running = Running::start().await;
+    let client = &running.client;
+    let text = "\\\"".repeat(65_000);
+    let body = format!("{{\"event\":\"a.b\",\"data\":{{\"text\":\"{text}\"}}}}");
+    assert_eq!(client.post("test", body.clone()).await.0, 200);
+    let log = client.log_of(1).await;
+    assert_eq!(
+        client
+            .get(&format!("events/{}", log[0]["id"].as_str().unwrap()))
+            .await["raw"],
+        body
+    );
+    // Programs get the id of what is too large to send.
+    assert_eq!(
+        running.webhook.take(1).await[0]["data"],
+        json!({ "event_id": log[0]["id"] })
+    );
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_object_at_the_live_url_is_refused_and_quarantined_once() {
+    let running = Running::start().await;
+    let client = &running.client;
+    let body = r#"{"event":"accounts.created","data":{"uid":"a","mode":"TEST"}}"#;
+    for _ in 0..3 {
+        let (status, problem) = client.post("live", body).await;
+        assert_eq!((status, &problem["code"]), (400, &json!("test_on_live")));
+    }
+    let kept = quarantine(client, "/api/live/quarantine", 1).await;
+    assert_eq!(kept[0]["raw"], body);
+    assert_eq!(client.ask("/api/live/events").await.1["events"], json!([]));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_paths_and_methods_have_their_own_answers() {
+    let running = Running::start().await;
+    let client = &running.client;
+    for (method, path, status) in [
+        ("POST", "/webhooks/staging", 404),
+        ("POST", "/webhooks", 404),
+        ("POST", "/webhooks/test/more", 404),
+        ("POST", "/webhooks/TEST", 404),
+        ("POST", "/webhooks/te%00st", 404),
+        ("GET", "/webhooks/test", 405),
+        ("PUT", "/webhooks/live", 405),
+        ("DELETE", "/webhooks/test", 405),
+        ("BREW", "/webhooks/test", 405),
+        ("GET", "/api/staging/events", 404),
+        ("GET", "/api/test/nonsense", 404),
+        ("GET", "/api/test/transactions/unknown", 404),
+        ("GET", "/api/test/events/unknown", 404),
+        ("POST", "/api/test/events", 405),
+        ("GET", "/api/test/events?limit=0", 400),
+        ("GET", "/api/test/events?limit=101", 400),
+        ("GET", "/api/test/events?cursor=nonsense", 400),
+        ("GET", "/api/test/events?cursor=%2e%2e", 400),
+        ("GET", "/api/test/events?from=yesterday", 400),
+        ("GET", "/api/test/events?effect=wonderful", 400),
+        ("GET", "/api/test/ledger", 400),
+        ("GET", "/nonsense", 404),
+        ("GET", "/%ff%fe", 404),
+        ("GET", "/healthz", 200),
+        ("GET", "/", 200),
+    ] {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let request = client
+            .http
+            .request(method.clone(), format!("{}{path}", client.base))
+            .header("x-webhook-secret", Client::header());
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), status, "{method} {path}");
+        if status >= 400 {
+            assert_eq!(
+                response.headers()["content-type"],
+                "application/problem+json",
+                "{method} {path}"
+            );
+            assert_eq!(response.json::<Value>().await.unwrap()["status"], status);
+        }
+    }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_content_type_and_no_sensible_host_are_no_obstacle() {
+    let running = Running::start().await;
+    let client = &running.client;
+    let url = format!("{}/webhooks/test", client.base);
+    for (name, value) in [
+        ("x-nothing", "x"),
+        ("content-type", "application/octet-stream"),
+        ("host", "1.2.3.4.5:x"),
+    ] {
+        let request = client
+            .http
+            .post(&url)
+            .header("x-webhook-secret", Client::header())
+            .header(name, value)
+            .body(GOOD);
+        assert_eq!(request.send().await.unwrap().status(), 200, "{name}");
+    }
+    assert_eq!(client.log_of(3).await.len(), 1);
+    running.stop().await;
+}
