@@ -1,1 +1,86 @@
-//! The documentation is what the code does.
+//! The README's table of events is what the code does. `UPDATE=1 cargo test` writes it anew.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use shared::clock::Moment;
+use shared::environment::Environment;
+use shared::fold::fold;
+use shared::model::notification::Audience;
+use shared::model::{Body, EventType, Family, lenient, lifecycle};
+use shared::pipeline;
+
+/// What a family makes of the sample of one of its events, as a row of the table.
+fn row<F: pipeline::Family>(event: EventType) -> String {
+    let body = Body::parse(local::samples::payload(event).as_bytes(), Environment::Test).unwrap();
+    let data = lenient::object(&body.data).unwrap();
+    let meaning = F::meaning(event, &data, Moment::from_millis(0)).unwrap();
+    let known = fold(None, &meaning).known;
+    let entity = &meaning.entity;
+    let what = entity.kind.map_or(entity.entity_type.as_str(), |kind| kind.as_str());
+    let flags: Vec<_> = known.facts.set("flags").collect();
+    let status = if flags.is_empty() {
+        format!("{what} is `{}`", lifecycle::status(entity.entity_type, &known.facts))
+    } else {
+        format!("{what} has the flag `{}`", flags.join(", "))
+    };
+    let money = known.posted.map_or(String::new(), |posting| {
+        let columns = [
+            ("received", posting.amounts.received),
+            ("sent", posting.amounts.sent),
+            ("fees", posting.amounts.fees),
+            ("pending", posting.amounts.pending),
+        ];
+        let touched = columns.iter().filter(|(_, amount)| !amount.is_zero()).map(|(name, _)| *name);
+        touched.collect::<Vec<_>>().join(", ")
+    });
+    let people = match F::audience(event) {
+        Audience::People(why) => format!("yes: {why}"),
+        Audience::Programs(why) => format!("no: {why}"),
+    };
+    format!("| `{}` | {status} | {money} | {people} |\n", event.name())
+}
+
+fn table() -> String {
+    let mut table = String::new();
+    for family in Family::ALL {
+        let mut rows = String::new();
+        for event in EventType::ALL.iter().copied().filter(|event| event.family() == *family) {
+            rows.push_str(&match family {
+                Family::Accounts => row::<accounts::Accounts>(event),
+                Family::Assets => row::<assets::Assets>(event),
+                Family::Addresses => row::<addresses::Addresses>(event),
+                Family::Customers => row::<customers::Customers>(event),
+                Family::Deposits => row::<deposits::Deposits>(event),
+                Family::Transfers => row::<transfers::Transfers>(event),
+                Family::Compliance => row::<compliance::Compliance>(event),
+                Family::Contracts => row::<contracts::Contracts>(event),
+                Family::Legacy => row::<legacy::Legacy>(event),
+                Family::Unrecognised => row::<unrecognised::Unrecognised>(event),
+            });
+        }
+        if !rows.is_empty() {
+            let _ = write!(
+                table,
+                "\n**{family}** (`functions/{family}`)\n\n| event | afterwards | balance | people are told |\n| --- | --- | --- | --- |\n{rows}"
+            );
+        }
+    }
+    table
+}
+
+#[test]
+fn the_table_of_events_is_current() {
+    const START: &str = "<!-- events: written by `UPDATE=1 cargo test documentation` -->\n";
+    const END: &str = "<!-- /events -->";
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = std::fs::read_to_string(&file).unwrap();
+    let (before, rest) = readme.split_once(START).unwrap();
+    let (written, after) = rest.split_once(END).unwrap();
+    let table = table() + "\n";
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&file, format!("{before}{START}{table}{END}{after}")).unwrap();
+    } else {
+        assert!(written == table, "the README's table of events is not current: UPDATE=1 cargo test documentation");
+    }
+}
