@@ -75,12 +75,7 @@ impl Engine {
                 tracing::error!(%error, "the embedded DynamoDB stopped");
             }
         });
-        Ok(Self {
-            database,
-            address,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        Ok(Self { database, address, stop: Some(stop), thread: Some(thread) })
     }
 
     /// A client for it. Its credentials are no secret: the engine looks whether there are any.
@@ -104,10 +99,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] where the table has no stream, or the number is none of its.
     pub fn stream(&self, after: Option<&str>, limit: usize) -> Result<StreamPage, EngineError> {
-        let request = ListStreamsRequest {
-            table_name: Some(TABLE.to_owned()),
-            ..Default::default()
-        };
+        let request = ListStreamsRequest { table_name: Some(TABLE.to_owned()), ..Default::default() };
         let streams = self.database.list_streams(request).map_err(failed)?;
         let arn = streams.streams.first().map(|stream| stream.stream_arn.clone());
         let arn = arn.ok_or_else(|| failed("the table has no stream"))?;
@@ -120,35 +112,17 @@ impl Engine {
         let request = GetShardIteratorRequest {
             stream_arn: arn,
             shard_id: shard.ok_or_else(|| failed("the stream has no shard"))?.shard_id,
-            shard_iterator_type: if after.is_some() {
-                "AFTER_SEQUENCE_NUMBER"
-            } else {
-                "TRIM_HORIZON"
-            }
-            .to_owned(),
+            shard_iterator_type: if after.is_some() { "AFTER_SEQUENCE_NUMBER" } else { "TRIM_HORIZON" }
+                .to_owned(),
             sequence_number: after.map(str::to_owned),
         };
-        let iterator = self
-            .database
-            .get_shard_iterator(request)
-            .map_err(failed)?
-            .shard_iterator;
-        let request = GetRecordsRequest {
-            shard_iterator: iterator.unwrap_or_default(),
-            limit: Some(limit),
-        };
+        let iterator = self.database.get_shard_iterator(request).map_err(failed)?.shard_iterator;
+        let request = GetRecordsRequest { shard_iterator: iterator.unwrap_or_default(), limit: Some(limit) };
         let found = self.database.get_records(request).map_err(failed)?;
-        let last = found
-            .records
-            .last()
-            .map(|record| record.dynamodb.sequence_number.clone());
+        let last = found.records.last().map(|record| record.dynamodb.sequence_number.clone());
         let count = found.records.len();
         let records = serde_json::to_value(found.records).map_err(failed)?;
-        Ok(StreamPage {
-            event: serde_json::json!({ "Records": records }),
-            count,
-            last,
-        })
+        Ok(StreamPage { event: serde_json::json!({ "Records": records }), count, last })
     }
 }
 

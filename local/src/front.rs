@@ -53,26 +53,16 @@ async fn serve(
                 Err(problem) => return respond(problem.into_response()),
             };
             let answered = if to_ingest {
-                answer(event, lambda_http::Context::default(), |request| {
-                    functions.ingest.handle(request)
-                })
-                .await
+                answer(event, lambda_http::Context::default(), |request| functions.ingest.handle(request))
+                    .await
             } else {
-                answer(event, lambda_http::Context::default(), |request| {
-                    functions.api.handle(request)
-                })
-                .await
+                answer(event, lambda_http::Context::default(), |request| functions.api.handle(request)).await
             };
-            answered
-                .map_err(|error| error.to_string())
-                .and_then(from_lambda)
-                .unwrap_or_else(|error| {
-                    error!(error, "a handler failed");
-                    let detail = "The request could not be handled. Send it again.";
-                    respond(
-                        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).into_response(),
-                    )
-                })
+            answered.map_err(|error| error.to_string()).and_then(from_lambda).unwrap_or_else(|error| {
+                error!(error, "a handler failed");
+                let detail = "The request could not be handled. Send it again.";
+                respond(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).into_response())
+            })
         }
     }
 }
@@ -112,7 +102,7 @@ async fn event(request: Request<Body>, client: SocketAddr) -> Result<ApiGatewayV
     let event = json!({
         "version": "2.0",
         "routeKey": "$default",
-        "rawPath": parts.uri.path(),
+        "rawPath": percent_encoding::percent_decode_str(parts.uri.path()).decode_utf8_lossy(),
         "rawQueryString": parts.uri.query().unwrap_or_default(),
         "headers": headers(&parts.headers),
         "requestContext": {
@@ -147,46 +137,29 @@ async fn event(request: Request<Body>, client: SocketAddr) -> Result<ApiGatewayV
 
 /// API Gateway passes these as text, and everything else, also what has no type, as Base64.
 fn is_text(headers: &HeaderMap) -> bool {
-    let media_type = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let media_type = media_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let media_type =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     media_type.starts_with("text/")
-        || matches!(
-            media_type.as_str(),
-            "application/json" | "application/xml" | "application/javascript"
-        )
+        || matches!(media_type.as_str(), "application/json" | "application/xml" | "application/javascript")
 }
 
 /// Headers as API Gateway passes them: repeated ones joined by commas, what is not UTF-8 replaced.
 fn headers(headers: &HeaderMap) -> serde_json::Map<String, Value> {
     let joined = |name| {
-        let values: Vec<_> = headers
-            .get_all(name)
-            .iter()
-            .map(|value| String::from_utf8_lossy(value.as_bytes()))
-            .collect();
+        let values: Vec<_> =
+            headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
         Value::from(values.join(","))
     };
-    headers
-        .keys()
-        .map(|name| (name.as_str().to_owned(), joined(name)))
-        .collect()
+    headers.keys().map(|name| (name.as_str().to_owned(), joined(name))).collect()
 }
 
 /// What API Gateway would answer.
 fn from_lambda(response: Value) -> Result<Response<Body>, String> {
     let response: ApiGatewayV2httpResponse =
         serde_json::from_value(response).map_err(|error| error.to_string())?;
-    let status = u16::try_from(response.status_code)
-        .ok()
-        .and_then(|status| StatusCode::from_u16(status).ok());
+    let status =
+        u16::try_from(response.status_code).ok().and_then(|status| StatusCode::from_u16(status).ok());
     let body = response.body.unwrap_or(LambdaBody::Empty);
     let mut answer = Response::new(Body::from(body.as_ref().to_vec()));
     *answer.status_mut() = status.ok_or("a handler answered with no status")?;

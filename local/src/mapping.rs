@@ -23,10 +23,7 @@ use crate::queues::{Queues, Redrive};
 const BATCH: usize = 10;
 
 /// Six times a function's time-out; so many receipts that a delivery outlasts an outage of some hours.
-const REDRIVE: Redrive = Redrive {
-    visibility: Duration::from_secs(180),
-    max_receives: 120,
-};
+const REDRIVE: Redrive = Redrive { visibility: Duration::from_secs(180), max_receives: 120 };
 
 /// The most records of the stream in one batch.
 const STREAM_BATCH: usize = 100;
@@ -95,11 +92,8 @@ async fn batch<F: Family>(queues: &Queues, pipeline: &Pipeline<SystemClock>) -> 
         })
         .collect();
     let response = pipeline.batch::<F>(event).await;
-    let failed: HashSet<String> = response
-        .batch_item_failures
-        .into_iter()
-        .map(|failure| failure.item_identifier)
-        .collect();
+    let failed: HashSet<String> =
+        response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
     let count = received.len();
     let mut handled = Vec::new();
     for message in received {
@@ -144,10 +138,7 @@ pub async fn stream<P: Publish>(
 /// Tells what the stream has until there is no more.
 async fn drain<P: Publish>(engine: &Arc<Engine>, queues: &Queues, notify: &Notify<P>) -> Result<(), String> {
     loop {
-        let after = queues
-            .checkpoint(STREAM)
-            .await
-            .map_err(|error| error.to_string())?;
+        let after = queues.checkpoint(STREAM).await.map_err(|error| error.to_string())?;
         let reading = Arc::clone(engine);
         let page = tokio::task::spawn_blocking(move || reading.stream(after.as_deref(), STREAM_BATCH))
             .await
@@ -158,10 +149,7 @@ async fn drain<P: Publish>(engine: &Arc<Engine>, queues: &Queues, notify: &Notif
         if !notify.batch(event).await.batch_item_failures.is_empty() {
             return Err("not all was published".to_owned());
         }
-        queues
-            .set_checkpoint(STREAM, last)
-            .await
-            .map_err(|error| error.to_string())?;
+        queues.set_checkpoint(STREAM, last).await.map_err(|error| error.to_string())?;
         if page.count < STREAM_BATCH {
             return Ok(());
         }

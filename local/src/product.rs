@@ -89,17 +89,40 @@ pub enum StartError {
     Key(#[from] shared::verify::seal::WeakKey),
 }
 
+/// Tasks that work until they are told to stop.
+#[derive(Debug)]
+struct Workers {
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Workers {
+    fn new() -> (Self, Stop) {
+        let (stop, stopping) = watch::channel(false);
+        (Self { stop, tasks: JoinSet::new() }, Stop::new(stopping))
+    }
+
+    /// Tells them to stop and waits until they have; those that take too long are ended. What they were at is
+    /// kept, and done at the next start.
+    async fn stop(&mut self) {
+        let _ = self.stop.send(true);
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN, all).await.is_err() {
+            self.tasks.shutdown().await;
+        }
+    }
+}
+
 /// The product, running.
 #[derive(Debug)]
 pub struct Product {
     address: SocketAddr,
     endpoint: String,
     queues: Queues,
-    has_webhook: bool,
-    stop_front: watch::Sender<bool>,
-    stop_workers: watch::Sender<bool>,
-    front: JoinSet<()>,
-    workers: JoinSet<()>,
+    front: Workers,
+    families: Workers,
+    notify: Workers,
+    webhook: Workers,
     _lock: Option<File>,
 }
 
@@ -109,27 +132,17 @@ impl Product {
     /// # Errors
     /// [`StartError`], in a line that tells what to do.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
-        let busy = |cause| StartError::Port {
-            port: settings.port,
-            cause,
-        };
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, settings.port))
-            .await
-            .map_err(busy)?;
+        let busy = |cause| StartError::Port { port: settings.port, cause };
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, settings.port)).await.map_err(busy)?;
         let address = listener.local_addr().map_err(busy)?;
         if let Some(mail) = &settings.mail {
-            std::fs::create_dir_all(mail).map_err(|cause| StartError::Mail {
-                folder: mail.display().to_string(),
-                cause,
-            })?;
+            std::fs::create_dir_all(mail)
+                .map_err(|cause| StartError::Mail { folder: mail.display().to_string(), cause })?;
         }
         let data = settings.data.as_deref();
         let lock = data.map(lock).transpose()?;
         let folder = data.map(|data| data.display().to_string()).unwrap_or_default();
-        let unusable = |cause| StartError::Data {
-            folder: folder.clone(),
-            cause,
-        };
+        let unusable = |cause| StartError::Data { folder: folder.clone(), cause };
         let file = |name| data.map(|data| data.join(name));
         let queues =
             Queues::open(file("queues.db").as_deref()).map_err(|error| unusable(error.to_string()))?;
@@ -147,10 +160,7 @@ impl Product {
                 queue: queues.clone(),
                 clock: SystemClock,
             },
-            api: Api {
-                table: table.clone(),
-                environments: Environments::both(),
-            },
+            api: Api { table: table.clone(), environments: Environments::both() },
         };
         let pipeline = Arc::new(Pipeline {
             keys,
@@ -164,13 +174,11 @@ impl Product {
             print: settings.print,
         };
 
-        let (stop_workers, stopping) = watch::channel(false);
-        let stop = Stop::new(stopping);
-        let mut workers = JoinSet::new();
+        let (mut families, stop) = Workers::new();
         let written = Arc::new(Signal::new());
-        macro_rules! families {
+        macro_rules! start {
             ($($family:ty),* $(,)?) => {
-                $(workers.spawn(mapping::family::<$family>(
+                $(families.tasks.spawn(mapping::family::<$family>(
                     queues.clone(),
                     Arc::clone(&pipeline),
                     Arc::clone(&written),
@@ -178,7 +186,7 @@ impl Product {
                 ));)*
             };
         }
-        families![
+        start![
             accounts::Accounts,
             assets::Assets,
             addresses::Addresses,
@@ -191,43 +199,28 @@ impl Product {
             unrecognised::Unrecognised,
         ];
         let endpoint = engine.endpoint();
-        workers.spawn(mapping::stream(
+        let (mut notify, stop) = Workers::new();
+        notify.tasks.spawn(mapping::stream(
             engine,
             queues.clone(),
             Notify { publish: topics },
             written,
-            stop.clone(),
+            stop,
         ));
-        let has_webhook = settings.webhook.is_some();
-        if let Some(webhook) = settings.webhook {
-            workers.spawn(topics::deliver(queues.clone(), webhook, stop));
+        let (mut webhook, stop) = Workers::new();
+        if let Some(url) = settings.webhook {
+            webhook.tasks.spawn(topics::deliver(queues.clone(), url, stop));
         }
 
-        let (stop_front, mut stopping) = watch::channel(false);
-        let mut front = JoinSet::new();
-        front.spawn(async move {
+        let (mut front, mut stop) = Workers::new();
+        front.tasks.spawn(async move {
             let service = front::router(functions).into_make_service_with_connect_info::<SocketAddr>();
-            let stopped = async move {
-                let _ = stopping.wait_for(|stop| *stop).await;
-            };
-            if let Err(error) = axum::serve(listener, service)
-                .with_graceful_shutdown(stopped)
-                .await
-            {
+            let stopped = async move { stop.or(std::future::pending()).await };
+            if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stopped).await {
                 tracing::error!(%error, "the HTTP front stopped");
             }
         });
-        Ok(Self {
-            address,
-            endpoint,
-            queues,
-            has_webhook,
-            stop_front,
-            stop_workers,
-            front,
-            workers,
-            _lock: lock,
-        })
+        Ok(Self { address, endpoint, queues, front, families, notify, webhook, _lock: lock })
     }
 
     /// Where it listens.
@@ -240,33 +233,48 @@ impl Product {
         &self.endpoint
     }
 
-    /// Takes no more deliveries, applies and tells those that were accepted, and stops.
-    pub async fn stop(mut self) {
-        let _ = self.stop_front.send(true);
-        let _ = tokio::time::timeout(DRAIN, async { while self.front.join_next().await.is_some() {} }).await;
-        let _ = tokio::time::timeout(DRAIN, self.drained()).await;
-        let _ = self.stop_workers.send(true);
-        while self.workers.join_next().await.is_some() {}
+    /// Waits until a part of it has stopped of itself, which none should.
+    pub async fn broken(&mut self) {
+        tokio::select! {
+            Some(_) = self.front.tasks.join_next() => {}
+            Some(_) = self.families.tasks.join_next() => {}
+            Some(_) = self.notify.tasks.join_next() => {}
+            Some(_) = self.webhook.tasks.join_next() => {}
+            else => std::future::pending().await,
+        }
     }
 
-    /// Waits until the families' queues are empty, and the webhook's.
-    async fn drained(&self) {
-        let webhook = self.has_webhook.then_some(WEBHOOK_QUEUE);
-        for queue in Family::ALL.iter().map(|family| family.as_str()).chain(webhook) {
+    /// Takes no more deliveries, applies and tells those that were accepted, and stops: each part after the one
+    /// before it has handed over what it had.
+    pub async fn stop(mut self) {
+        self.front.stop().await;
+        for family in Family::ALL {
+            self.drained(family.as_str()).await;
+        }
+        self.families.stop().await;
+        self.notify.stop().await;
+        if !self.webhook.tasks.is_empty() {
+            self.drained(WEBHOOK_QUEUE).await;
+        }
+        self.webhook.stop().await;
+    }
+
+    /// Waits until a queue is empty, but not for ever.
+    async fn drained(&self, queue: &str) {
+        let empty = async {
             while self.queues.depth(queue).await.is_ok_and(|depth| depth > 0) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
-        }
+        };
+        let _ = tokio::time::timeout(DRAIN, empty).await;
     }
 }
 
 /// Makes the data folder and keeps other processes out of it for as long as the file lives.
 fn lock(data: &Path) -> Result<File, StartError> {
     let folder = data.display().to_string();
-    let unusable = |error: std::io::Error| StartError::Data {
-        folder: folder.clone(),
-        cause: error.to_string(),
-    };
+    let unusable =
+        |error: std::io::Error| StartError::Data { folder: folder.clone(), cause: error.to_string() };
     std::fs::create_dir_all(data).map_err(unusable)?;
     let file = File::create(data.join("lock")).map_err(unusable)?;
     match file.try_lock() {

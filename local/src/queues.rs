@@ -66,10 +66,7 @@ impl Queues {
             None => Connection::open_in_memory()?,
         };
         connection.execute_batch(SCHEMA)?;
-        Ok(Self {
-            connection: Arc::new(Mutex::new(connection)),
-            arrivals: Arc::default(),
-        })
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), arrivals: Arc::default() })
     }
 
     /// Runs a statement where it may block.
@@ -133,7 +130,7 @@ impl Queues {
                 params![queue, now, redrive.max_receives],
             )?;
             let until = now + i64::try_from(redrive.visibility.as_millis()).unwrap_or(i64::MAX / 2);
-            let received = transaction
+            let mut received = transaction
                 .prepare_cached(
                     "UPDATE message SET visible_at = ?3, receive_count = receive_count + 1
                      WHERE id IN (SELECT id FROM message WHERE queue = ?1 AND visible_at <= ?2 ORDER BY id LIMIT ?4)
@@ -144,6 +141,8 @@ impl Queues {
                 })?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
             transaction.commit()?;
+            // SQLite returns them in no order.
+            received.sort_by_key(|message| message.id);
             Ok(received)
         })
         .await
@@ -172,9 +171,7 @@ impl Queues {
         self.with(move |connection| {
             let due =
                 SystemClock.now().as_millis() + i64::try_from(pause.as_millis()).unwrap_or(i64::MAX / 2);
-            connection
-                .execute("UPDATE message SET visible_at = ? WHERE id = ?", params![due, id])
-                .map(|_| ())
+            connection.execute("UPDATE message SET visible_at = ? WHERE id = ?", params![due, id]).map(|_| ())
         })
         .await
     }
@@ -206,11 +203,8 @@ impl Queues {
     pub async fn depth(&self, queue: &str) -> Result<u64, QueueError> {
         let queue = queue.to_owned();
         self.with(move |connection| {
-            connection.query_row(
-                "SELECT count(*) FROM message WHERE queue = ?",
-                params![queue],
-                |row| row.get(0),
-            )
+            connection
+                .query_row("SELECT count(*) FROM message WHERE queue = ?", params![queue], |row| row.get(0))
         })
         .await
     }
@@ -222,11 +216,7 @@ impl Queues {
     pub async fn checkpoint(&self, name: &'static str) -> Result<Option<String>, QueueError> {
         self.with(move |connection| {
             connection
-                .query_row(
-                    "SELECT position FROM checkpoint WHERE name = ?",
-                    params![name],
-                    |row| row.get(0),
-                )
+                .query_row("SELECT position FROM checkpoint WHERE name = ?", params![name], |row| row.get(0))
                 .optional()
         })
         .await
@@ -260,19 +250,10 @@ impl DeliveryQueue for Queues {
 mod tests {
     use super::*;
 
-    const REDRIVE: Redrive = Redrive {
-        visibility: Duration::from_secs(60),
-        max_receives: 2,
-    };
+    const REDRIVE: Redrive = Redrive { visibility: Duration::from_secs(60), max_receives: 2 };
 
     async fn bodies(queues: &Queues, queue: &str, redrive: Redrive) -> Vec<String> {
-        queues
-            .receive(queue, 10, redrive)
-            .await
-            .unwrap()
-            .into_iter()
-            .map(|message| message.body)
-            .collect()
+        queues.receive(queue, 10, redrive).await.unwrap().into_iter().map(|message| message.body).collect()
     }
 
     #[tokio::test]
@@ -284,10 +265,7 @@ mod tests {
         assert_eq!(bodies(&queues, "q", REDRIVE).await, ["b"]);
         assert!(bodies(&queues, "q", REDRIVE).await.is_empty());
         queues.postpone(received[0].id, Duration::ZERO).await.unwrap();
-        assert_eq!(
-            queues.receive("q", 10, REDRIVE).await.unwrap()[0].receive_count,
-            2
-        );
+        assert_eq!(queues.receive("q", 10, REDRIVE).await.unwrap()[0].receive_count, 2);
     }
 
     #[tokio::test]
@@ -307,10 +285,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("queues.db");
         let queues = Queues::open(Some(&file)).unwrap();
-        queues
-            .send("q", vec!["kept".into(), "done".into()])
-            .await
-            .unwrap();
+        queues.send("q", vec!["kept".into(), "done".into()]).await.unwrap();
         let received = queues.receive("q", 10, REDRIVE).await.unwrap();
         queues.delete(vec![received[1].id]).await.unwrap();
         queues.set_checkpoint("stream", "7".into()).await.unwrap();

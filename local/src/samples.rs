@@ -49,18 +49,12 @@ pub fn sample(event: EventType, environment: Environment, changes: &[String]) ->
         }
     }
     for change in changes {
-        let (key, value) = change
-            .split_once('=')
-            .ok_or_else(|| ChangeError::NoValue(change.clone()))?;
+        let (key, value) = change.split_once('=').ok_or_else(|| ChangeError::NoValue(change.clone()))?;
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
         let mut place = &mut data;
         for step in key.split('.') {
-            let object = place
-                .as_object_mut()
-                .ok_or_else(|| ChangeError::NoObject(change.clone()))?;
-            place = object
-                .entry(step)
-                .or_insert_with(|| Value::Object(serde_json::Map::new()));
+            let object = place.as_object_mut().ok_or_else(|| ChangeError::NoObject(change.clone()))?;
+            place = object.entry(step).or_insert_with(|| Value::Object(serde_json::Map::new()));
         }
         *place = value;
     }
@@ -83,37 +77,21 @@ mod tests {
     fn samples_of_the_live_environment_say_so() {
         for event in EventType::ALL {
             let sample = sample(*event, Environment::Live, &[]).unwrap();
-            assert!(
-                Body::parse(sample.as_bytes(), Environment::Live).is_ok(),
-                "{}",
-                event.name()
-            );
+            assert!(Body::parse(sample.as_bytes(), Environment::Live).is_ok(), "{}", event.name());
         }
     }
 
     #[test]
     fn fields_are_changed_by_path_to_json_or_text() {
-        let changes = [
-            "uid=x".to_owned(),
-            "amount=0.10".to_owned(),
-            "deep.er=true".to_owned(),
-        ];
+        let changes = ["uid=x".to_owned(), "amount=0.10".to_owned(), "deep.er=true".to_owned()];
         let sample = sample(EventType::DepositCreated, Environment::Test, &changes).unwrap();
         let sample: Value = serde_json::from_str(&sample).unwrap();
         let data = &sample["data"];
-        assert_eq!(
-            (&data["uid"], &data["amount"].to_string()),
-            (&Value::from("x"), &"0.10".to_owned())
-        );
+        assert_eq!((&data["uid"], &data["amount"].to_string()), (&Value::from("x"), &"0.10".to_owned()));
         assert_eq!(data["deep"]["er"], true);
         assert!(super::sample(EventType::DepositCreated, Environment::Test, &["uid".to_owned()]).is_err());
         assert!(
-            super::sample(
-                EventType::DepositCreated,
-                Environment::Test,
-                &["uid.x=1".to_owned()]
-            )
-            .is_err()
+            super::sample(EventType::DepositCreated, Environment::Test, &["uid.x=1".to_owned()]).is_err()
         );
     }
 }

@@ -2,10 +2,11 @@
 //! folder.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mail_builder::MessageBuilder;
+use shared::model::Words;
 use shared::publish::{Message, Publish, PublishError};
 use tracing::warn;
 use url::Url;
@@ -18,10 +19,7 @@ use crate::queues::{Queues, Redrive};
 pub const WEBHOOK_QUEUE: &str = "webhook";
 
 /// Like SNS: some tries at once, then with pauses, then the dead letters.
-const REDRIVE: Redrive = Redrive {
-    visibility: Duration::from_secs(60),
-    max_receives: 30,
-};
+const REDRIVE: Redrive = Redrive { visibility: Duration::from_secs(60), max_receives: 30 };
 
 /// The topics «people» and «programs».
 #[derive(Debug)]
@@ -35,6 +33,8 @@ pub struct Topics {
 }
 
 impl Topics {
+    /// Hands a message to its subscribers. Like SNS it fails only where the message is not kept for them; what
+    /// a subscriber makes of it is the subscriber's.
     async fn tell(&self, message: Message) -> Result<(), String> {
         match message {
             Message::Programs { json, .. } => {
@@ -43,30 +43,32 @@ impl Topics {
                     let _ = writeln!(std::io::stdout(), "{json}");
                 }
                 if let Some(queues) = &self.webhook {
-                    queues
-                        .send(WEBHOOK_QUEUE, vec![json])
-                        .await
-                        .map_err(|error| error.to_string())?;
+                    queues.send(WEBHOOK_QUEUE, vec![json]).await.map_err(|error| error.to_string())?;
                 }
-                Ok(())
             }
             Message::People { words } => {
-                let Some(folder) = &self.mail else { return Ok(()) };
-                let mail = MessageBuilder::new()
-                    .from(("Bitpowr webhooks", "webhooks@localhost"))
-                    .to("people@localhost")
-                    .message_id(format!("{}@localhost", Uuid::new_v4()))
-                    .subject(words.subject)
-                    .text_body(words.text);
-                let file = folder.join(format!("{}.eml", Uuid::now_v7()));
-                let mail = mail.write_to_vec().map_err(|error| error.to_string())?;
-                tokio::task::spawn_blocking(move || std::fs::write(file, mail))
-                    .await
-                    .map_err(|error| error.to_string())?
-                    .map_err(|error| error.to_string())
+                if let Some(folder) = &self.mail
+                    && let Err(error) = write_mail(folder, words).await
+                {
+                    warn!(%error, "an e-mail was not written");
+                }
             }
         }
+        Ok(())
     }
+}
+
+/// Writes an e-mail into the folder.
+async fn write_mail(folder: &Path, words: Words) -> std::io::Result<()> {
+    let mail = MessageBuilder::new()
+        .from(("Bitpowr webhooks", "webhooks@localhost"))
+        .to("people@localhost")
+        .message_id(format!("{}@localhost", Uuid::new_v4()))
+        .subject(words.subject)
+        .text_body(words.text)
+        .write_to_vec()?;
+    let file = folder.join(format!("{}.eml", Uuid::now_v7()));
+    tokio::task::spawn_blocking(move || std::fs::write(file, mail)).await.map_err(std::io::Error::other)?
 }
 
 impl Publish for Topics {
@@ -74,10 +76,7 @@ impl Publish for Topics {
         let mut failed: Option<PublishError> = None;
         for message in messages {
             if let Err(cause) = self.tell(message).await {
-                failed = Some(PublishError {
-                    count: failed.map_or(1, |failed| failed.count + 1),
-                    cause,
-                });
+                failed = Some(PublishError { count: failed.map_or(1, |failed| failed.count + 1), cause });
             }
         }
         failed.map_or(Ok(()), Err)
@@ -88,6 +87,8 @@ impl Publish for Topics {
 pub async fn deliver(queues: Queues, webhook: Url, mut stop: Stop) {
     let client = reqwest::Client::builder()
         .timeout(Duration::from_secs(15))
+        // A POST that is redirected arrives as a GET without its body.
+        .redirect(reqwest::redirect::Policy::none())
         .build()
         .unwrap_or_default();
     while !stop.is_set() {
@@ -103,15 +104,21 @@ pub async fn deliver(queues: Queues, webhook: Url, mut stop: Stop) {
             continue;
         }
         for message in received {
-            let request = client
-                .post(webhook.clone())
-                .header("content-type", "application/json")
-                .body(message.body);
-            let outcome = request.send().await.and_then(reqwest::Response::error_for_status);
-            let noted = match outcome {
-                Ok(_) => queues.delete(vec![message.id]).await,
-                Err(error) => {
-                    warn!(%error, "the webhook did not take a notification");
+            if stop.is_set() {
+                return;
+            }
+            let request =
+                client.post(webhook.clone()).header("content-type", "application/json").body(message.body);
+            let taken = match request.send().await {
+                Ok(response) if response.status().is_success() => Ok(()),
+                Ok(response) => Err(response.status().to_string()),
+                // The URL may hold a token.
+                Err(error) => Err(error.without_url().to_string()),
+            };
+            let noted = match taken {
+                Ok(()) => queues.delete(vec![message.id]).await,
+                Err(why) => {
+                    warn!(why, "the webhook did not take a notification");
                     let pause = Duration::from_secs(1 << message.receive_count.min(5));
                     queues.postpone(message.id, pause).await
                 }

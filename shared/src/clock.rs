@@ -54,8 +54,7 @@ impl FromStr for Moment {
 
     /// Reads RFC 3339 with any offset and precision; what is finer than a millisecond is dropped.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse::<Timestamp>()
-            .map(|moment| Self::from_millis(moment.as_millisecond()))
+        text.parse::<Timestamp>().map(|moment| Self::from_millis(moment.as_millisecond()))
     }
 }
 
@@ -67,9 +66,7 @@ impl Serialize for Moment {
 
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

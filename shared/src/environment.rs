@@ -43,10 +43,7 @@ impl FromStr for Environment {
     type Err = UnknownEnvironment;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|known| known.as_str() == text)
-            .ok_or(UnknownEnvironment)
+        Self::ALL.into_iter().find(|known| known.as_str() == text).ok_or(UnknownEnvironment)
     }
 }
 
@@ -67,9 +64,7 @@ impl Environments {
 
     /// The environment of this name, if it is served here.
     pub fn served(&self, name: &str) -> Option<Environment> {
-        name.parse()
-            .ok()
-            .filter(|environment| self.0.contains(environment))
+        name.parse().ok().filter(|environment| self.0.contains(environment))
     }
 
     /// Whether it is served here.

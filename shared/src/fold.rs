@@ -4,24 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Moment;
+use crate::model::lifecycle::{self, Step};
 use crate::model::transaction::{self, Posting};
-use crate::model::{Entity, EntityType, Facts, lifecycle};
-
-/// What an event says: the answer of its family.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Meaning {
-    /// What it is about.
-    pub entity: Entity,
-    /// What it adds to what is known.
-    pub facts: Facts,
-    /// The event's own word for how things stand: `created`, `success`, `aml_flagged` …
-    pub status: String,
-    /// When it happened, as the object says.
-    pub occurred_at: Option<Moment>,
-    /// Whether the object itself is dated, so that equal content is the same event for sure.
-    pub dated: bool,
-}
+use crate::model::{EntityType, Facts, Meaning};
 
 /// What is known of an entity before an event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,14 +37,8 @@ pub enum Effect {
 
 impl Effect {
     /// Every effect.
-    pub const ALL: [Self; 6] = [
-        Self::Applied,
-        Self::Stale,
-        Self::Repeat,
-        Self::Conflict,
-        Self::Ambiguous,
-        Self::None,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Applied, Self::Stale, Self::Repeat, Self::Conflict, Self::Ambiguous, Self::None];
 
     /// The name in events and filters.
     pub fn as_str(self) -> &'static str {
@@ -89,10 +68,7 @@ impl std::str::FromStr for Effect {
     type Err = UnknownEffect;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|known| known.as_str() == name)
-            .ok_or(UnknownEffect)
+        Self::ALL.into_iter().find(|known| known.as_str() == name).ok_or(UnknownEffect)
     }
 }
 
@@ -105,67 +81,61 @@ pub struct Folded {
     pub effect: Effect,
     /// Why, in words.
     pub why: String,
-    /// Whether it is told: everything is, except a step that was overtaken and a mere repetition; but the end
-    /// of a transaction is told in whatever order it arrives.
+    /// Whether it is told: everything is, except a step that was overtaken and a mere repetition. The end of a
+    /// transaction is told in whatever order it arrives, and a step that was known from an object's `status`
+    /// is told when the event of its name comes.
     pub told: bool,
+}
+
+impl Folded {
+    /// Whether the entity's events contradict each other.
+    pub fn is_contradicted(&self) -> bool {
+        !transaction::contradictions(&self.known.facts).is_empty()
+    }
 }
 
 /// Applies what an event says to what is known of its entity.
 pub fn fold(known: Option<&Known>, meaning: &Meaning) -> Folded {
     let before = known.cloned().unwrap_or_default();
     let facts = before.facts.clone().join(meaning.facts.clone());
-    let posted = meaning
-        .entity
-        .kind
-        .and_then(|kind| transaction::contribution(kind, &facts));
+    let posted = meaning.entity.kind.and_then(|kind| transaction::contribution(kind, &facts));
     let (effect, why) = match meaning.entity.entity_type {
         EntityType::Transaction => judge_transaction(known.is_some(), &before.facts, &facts, &meaning.facts),
-        _ => judge_object(&before.facts, &meaning.facts),
+        other => judge_object(other, &before.facts, &facts, &meaning.facts),
     };
-    let ends = |facts: &Facts| lifecycle::steps(facts).any(lifecycle::Step::is_terminal);
-    let first_seen = !meaning.facts.steps.is_subset(&before.facts.steps);
-    let told = !matches!(effect, Effect::Stale | Effect::Repeat) || (first_seen && ends(&meaning.facts));
-    Folded {
-        known: Known { facts, posted },
-        effect,
-        why,
-        told,
-    }
+    let announces = !meaning.facts.announced().is_subset(&before.facts.announced());
+    let told = match effect {
+        Effect::Stale => announces && lifecycle::steps(&meaning.facts).any(Step::is_terminal),
+        Effect::Repeat => announces,
+        Effect::Applied | Effect::Conflict | Effect::Ambiguous | Effect::None => true,
+    };
+    Folded { known: Known { facts, posted }, effect, why, told }
 }
 
-/// A transaction is changed by a new status, a flag, or another amount, asset or account.
+/// A transaction is changed by a new status, a flag, or another amount, asset, account or fee.
 fn judge_transaction(existed: bool, before: &Facts, after: &Facts, event: &Facts) -> (Effect, String) {
     let contradictions = transaction::contradictions(after);
-    let known_before = transaction::contradictions(before);
     let new_step = !event.steps.is_subset(&before.steps);
-    if !contradictions.is_empty() && (contradictions != known_before || new_step) {
-        return (
-            Effect::Conflict,
-            format!("the events disagree about the {}", contradictions.join(", ")),
-        );
+    let new_end = new_step && lifecycle::steps(event).any(Step::is_terminal);
+    let new_money = transaction::said_of_money(before) != transaction::said_of_money(after);
+    if !contradictions.is_empty() && (new_end || new_money) {
+        return (Effect::Conflict, format!("the events disagree about the {}", contradictions.join(", ")));
     }
-    let money = |facts: &Facts| ["amount", "asset"].map(|field| facts.get(field).map(str::to_owned));
     let status = |facts| lifecycle::status(EntityType::Transaction, facts);
     if !existed {
         return (Effect::Applied, format!("first seen as {}", status(after)));
     }
     if status(before) != status(after) {
-        return (
-            Effect::Applied,
-            format!("{} became {}", status(before), status(after)),
-        );
+        return (Effect::Applied, format!("{} became {}", status(before), status(after)));
     }
-    if before.members != after.members {
+    if before.set("flags").ne(after.set("flags")) {
         return (Effect::Applied, "flagged".to_owned());
     }
-    if money(before) != money(after) || transaction::account(before) != transaction::account(after) {
-        return (
-            Effect::Applied,
-            "amount, asset or account was corrected".to_owned(),
-        );
-    }
-    if !contradictions.is_empty() && known_before.is_empty() {
+    if contradictions.is_empty() && !transaction::contradictions(before).is_empty() {
         return (Effect::Applied, "the contradiction was resolved".to_owned());
+    }
+    if new_money {
+        return (Effect::Applied, "amount, asset, account or fee was corrected".to_owned());
     }
     if new_step {
         (Effect::Stale, format!("{} was known already", status(after)))
@@ -176,10 +146,17 @@ fn judge_transaction(existed: bool, before: &Facts, after: &Facts, event: &Facts
 
 /// An account, asset, address or customer is changed by every event that is not older than what is known:
 /// the object may have changed in fields that are not followed here.
-fn judge_object(before: &Facts, event: &Facts) -> (Effect, String) {
-    if event.overtaken_by(before) {
+fn judge_object(entity_type: EntityType, before: &Facts, after: &Facts, event: &Facts) -> (Effect, String) {
+    let status = |facts| lifecycle::status(entity_type, facts);
+    // What stands once it was seen is news however late it comes.
+    let stands = event.steps.iter().any(|step| lifecycle::stands(step) && !before.steps.contains(step));
+    if !before.steps.is_empty() && status(before) != status(after) {
+        (Effect::Applied, format!("{} became {}", status(before), status(after)))
+    } else if before.members != after.members || stands {
+        (Effect::Applied, "news, whenever it comes".to_owned())
+    } else if event.overtaken_by(before) {
         (Effect::Stale, "a newer word was known already".to_owned())
-    } else if event.clone().join(before.clone()) == *before {
+    } else if before == after {
         (Effect::Repeat, "said again in other words".to_owned())
     } else {
         (Effect::Applied, "the latest word".to_owned())
@@ -194,11 +171,8 @@ pub fn is_ambiguous(known: &Known, meaning: &Meaning) -> bool {
     }
     let again = known.facts.clone().join(meaning.facts.clone());
     let word = |facts: &Facts| {
-        let fields: Vec<_> = facts
-            .fields
-            .iter()
-            .map(|(name, register)| (name.clone(), register.values.clone()))
-            .collect();
+        let fields: Vec<_> =
+            facts.fields.iter().map(|(name, register)| (name.clone(), register.values.clone())).collect();
         (fields, facts.members.clone(), facts.steps.clone())
     };
     word(&again) != word(&known.facts)
@@ -207,9 +181,9 @@ pub fn is_ambiguous(known: &Known, meaning: &Meaning) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Moment;
     use crate::model::facts::Stamp;
-    use crate::model::lifecycle::Step;
-    use crate::model::{Kind, transaction::Transaction};
+    use crate::model::{Entity, Kind, transaction::Transaction};
     use proptest::prelude::*;
 
     fn says(step: Step, amount: &str) -> Meaning {
@@ -220,9 +194,7 @@ mod tests {
             account_id: Some("a".to_owned()),
             ..Transaction::default()
         };
-        transaction
-            .step(Kind::Deposit, step, Moment::from_millis(0))
-            .unwrap()
+        transaction.step(Kind::Deposit, step, Moment::from_millis(0)).unwrap()
     }
 
     fn effects(meanings: &[Meaning]) -> Vec<(Effect, bool)> {
@@ -239,11 +211,7 @@ mod tests {
 
     #[test]
     fn a_life_in_order_is_applied_step_by_step() {
-        let life = [
-            says(Step::Created, "1"),
-            says(Step::Pending, "1"),
-            says(Step::Success, "1"),
-        ];
+        let life = [says(Step::Created, "1"), says(Step::Pending, "1"), says(Step::Success, "1")];
         assert_eq!(effects(&life), [(Effect::Applied, true); 3]);
     }
 
@@ -269,10 +237,7 @@ mod tests {
     fn a_contradicted_end_is_a_conflict_in_either_order_and_both_ends_are_told() {
         for life in [[Step::Success, Step::Failed], [Step::Failed, Step::Success]] {
             let life = life.map(|step| says(step, "1"));
-            assert_eq!(
-                effects(&life),
-                [(Effect::Applied, true), (Effect::Conflict, true)]
-            );
+            assert_eq!(effects(&life), [(Effect::Applied, true), (Effect::Conflict, true)]);
         }
     }
 
@@ -282,11 +247,73 @@ mod tests {
         assert_eq!(effects(&life), [(Effect::Applied, true), (Effect::Stale, true)]);
     }
 
-    fn account(frozen: &str, at: i64) -> Meaning {
-        let stamp = Stamp {
-            rank: 0,
-            at: Some(Moment::from_millis(at)),
+    fn dated(amount: &str, at: i64) -> Meaning {
+        let stamp = Stamp { rank: Step::Success.rank(), at: Some(Moment::from_millis(at)) };
+        let meaning = says(Step::Success, amount);
+        Meaning { facts: meaning.facts.field("amount", stamp, Some(amount)), ..meaning }
+    }
+
+    #[test]
+    fn a_resolved_contradiction_is_applied_and_told() {
+        let life = [says(Step::Success, "1"), says(Step::Success, "2"), dated("2", 5)];
+        let effects = effects(&life);
+        assert_eq!(effects, [(Effect::Applied, true), (Effect::Conflict, true), (Effect::Applied, true)]);
+    }
+
+    #[test]
+    fn the_same_amount_in_another_spelling_is_a_repeat() {
+        let life = [says(Step::Success, "0.45"), says(Step::Success, "0.450")];
+        assert_eq!(effects(&life), [(Effect::Applied, true), (Effect::Repeat, false)]);
+    }
+
+    #[test]
+    fn every_further_contradicting_value_is_a_conflict() {
+        for third in ["0.5", "3"] {
+            let life = [says(Step::Success, "1"), says(Step::Success, "2"), says(Step::Success, third)];
+            assert_eq!(effects(&life)[2], (Effect::Conflict, true));
+        }
+    }
+
+    #[test]
+    fn a_late_step_of_a_contradicted_transaction_is_stale() {
+        let life = [says(Step::Success, "1"), says(Step::Failed, "1"), says(Step::Pending, "1")];
+        assert_eq!(effects(&life)[2], (Effect::Stale, false));
+    }
+
+    #[test]
+    fn a_flag_before_the_first_step_hides_it_from_nobody() {
+        let flag = Transaction { uid: Some("u".to_owned()), ..Transaction::default() };
+        let flag = flag.flag(Kind::Deposit, "aml_flagged", Moment::from_millis(0)).unwrap();
+        let life = [flag, says(Step::Created, "1"), says(Step::Created, "1")];
+        assert_eq!(
+            effects(&life),
+            [(Effect::Applied, true), (Effect::Applied, true), (Effect::Repeat, false)]
+        );
+    }
+
+    #[test]
+    fn an_end_known_by_its_status_is_told_again_by_its_name() {
+        let incoming = Transaction { uid: Some("u".to_owned()), ..Transaction::default() };
+        let incoming = incoming.step_by_status(Kind::Deposit, Step::Success, Moment::from_millis(0)).unwrap();
+        let named = Transaction { uid: Some("u".to_owned()), ..Transaction::default() };
+        let named = named.step(Kind::Deposit, Step::Success, Moment::from_millis(0)).unwrap();
+        assert_eq!(effects(&[incoming, named]), [(Effect::Applied, true), (Effect::Repeat, true)]);
+    }
+
+    #[test]
+    fn a_late_block_is_told_though_its_label_is_older() {
+        let stamp = |at| Stamp { rank: 0, at: Some(Moment::from_millis(at)) };
+        let address = |step: &str, label: &str, at| Meaning {
+            entity: Entity::new(EntityType::Address, "p"),
+            facts: Facts::default().step(step).field("label", stamp(at), Some(label)),
+            ..account("true", 0)
         };
+        let life = [address("updated", "new", 2), address("blocked", "old", 1), address("flagged", "old", 1)];
+        assert_eq!(effects(&life), [(Effect::Applied, true); 3]);
+    }
+
+    fn account(frozen: &str, at: i64) -> Meaning {
+        let stamp = Stamp { rank: 0, at: Some(Moment::from_millis(at)) };
         Meaning {
             entity: Entity::new(EntityType::Account, "a"),
             facts: Facts::default().field("frozen", stamp, Some(frozen)),
@@ -310,13 +337,7 @@ mod tests {
         let known = fold(Some(&known), &account("false", 2)).known;
         assert!(is_ambiguous(&known, &account("true", 3)));
         assert!(!is_ambiguous(&known, &account("false", 3)));
-        assert!(!is_ambiguous(
-            &known,
-            &Meaning {
-                dated: true,
-                ..account("true", 3)
-            }
-        ));
+        assert!(!is_ambiguous(&known, &Meaning { dated: true, ..account("true", 3) }));
     }
 
     proptest! {

@@ -7,13 +7,16 @@ use base64::Engine as _;
 use lambda_http::http::{HeaderValue, Response, StatusCode, header};
 use lambda_http::request::LambdaRequest;
 use lambda_http::{Adapter, Body, Context, Error, LambdaEvent, Request, Service as _, service_fn};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::Value;
 
 /// Answers one API Gateway event (payload 2.0) with `handler`, which speaks plain HTTP.
 ///
 /// What the conversion of `lambda_http` would panic at is mended before: a body that says it is Base64 and is
-/// not is passed on as the text it is, and a host that is none is dropped.
+/// not is passed on as the text it is; a host that is none, and a scheme from outside, are dropped. API Gateway
+/// decodes the path (an HTTP API's `rawPath` is not raw); it is encoded again, so that no part of an identifier
+/// is taken for a query or a fragment.
 ///
 /// # Errors
 /// What `handler` fails with.
@@ -39,17 +42,25 @@ where
 fn mend(mut event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpRequest {
     let decodes = |body: &str| base64::engine::general_purpose::STANDARD.decode(body).is_ok();
     event.is_base64_encoded &= event.body.as_deref().is_some_and(decodes);
-    let host = event
-        .headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
+    let host = event.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let is_host = |host: &str| url::Url::parse(&format!("https://{host}/")).is_ok();
     if !host.is_some_and(is_host) {
         event.headers.remove(header::HOST);
         event.request_context.domain_name = None;
     }
+    event.headers.remove("x-forwarded-proto");
+    let path = event.raw_path.take().unwrap_or_default();
+    let path = utf8_percent_encode(path.trim_start_matches('/'), PATH).to_string();
+    let query = event.raw_query_string.as_deref().unwrap_or_default();
+    // No question is that long, and `http::Uri` takes 64 KiB at most.
+    let fits = path.len() + query.len() < 16 * 1024;
+    event.raw_path = Some(format!("/{}", if fits { path } else { String::new() }));
+    event.raw_query_string = event.raw_query_string.filter(|_| fits);
     event
 }
+
+/// What stands for itself in a path.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 
 /// A problem, as RFC 9457 describes them. `type` is `about:blank`: the status says what kind it is; `code` is
 /// stable and for programs.
@@ -96,10 +107,7 @@ pub fn json<T: Serialize>(status: StatusCode, body: &T) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
@@ -108,18 +116,12 @@ pub fn method_not_allowed(allowed: &'static str) -> Response<Body> {
     let detail = format!("Only {allowed} is served here.");
     let mut response =
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).into_response();
-    response
-        .headers_mut()
-        .insert(header::ALLOW, HeaderValue::from_static(allowed));
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
     response
 }
 
 /// The parts of a request's path, percent-decoded.
 pub fn segments(path: &str) -> Vec<String> {
-    let decode = |part: &str| {
-        percent_encoding::percent_decode_str(part)
-            .decode_utf8_lossy()
-            .into_owned()
-    };
+    let decode = |part: &str| percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned();
     path.trim_matches('/').split('/').map(decode).collect()
 }

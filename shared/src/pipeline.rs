@@ -10,9 +10,9 @@ use tracing::{info, warn};
 
 use crate::clock::{Clock, Moment};
 use crate::environment::{Environment, Environments};
-use crate::fold::{Folded, Meaning};
+use crate::fold::{Effect, Folded};
 use crate::model::notification::{self, Audience};
-use crate::model::{self, Body, EventType, Facts, Notification, Words, lenient};
+use crate::model::{self, Body, EventType, Facts, Meaning, Notification, Words, lenient};
 use crate::store::{Applied, Delivery, EventItem, QuarantineItem, Recorded, StoreError, Table};
 use crate::verify::{Opened, SealRefusal, SealingKeys};
 
@@ -85,10 +85,7 @@ impl Telling<'_> {
                 text.push_str(&format!("{label}: {value}\n"));
             }
         }
-        text.push_str(&format!(
-            "Identifier: {}\nEnvironment: {}\n",
-            self.uid, self.environment
-        ));
+        text.push_str(&format!("Identifier: {}\nEnvironment: {}\n", self.uid, self.environment));
         Words::new(&headline, &text, &headline)
     }
 }
@@ -131,10 +128,7 @@ impl<C: Clock> Pipeline<C> {
         let mut response = SqsBatchResponse::default();
         for record in event.records {
             let message_id = record.message_id.unwrap_or_default();
-            if let Err(error) = self
-                .delivery::<F>(record.body.as_deref().unwrap_or_default())
-                .await
-            {
+            if let Err(error) = self.delivery::<F>(record.body.as_deref().unwrap_or_default()).await {
                 warn!(family = %F::FAMILY, message_id, %error, "delivery failed");
                 let mut failure = BatchItemFailure::default();
                 failure.item_identifier = message_id;
@@ -161,9 +155,7 @@ impl<C: Clock> Pipeline<C> {
                 received_at: envelope.received_at,
                 recorded_at: self.clock.now(),
             };
-            self.table
-                .quarantine(item, &envelope.body, &envelope.delivery_id)
-                .await?
+            self.table.quarantine(item, &envelope.body, &envelope.delivery_id).await?
         } else {
             self.event::<F>(&opened).await?
         };
@@ -177,6 +169,9 @@ impl<C: Clock> Pipeline<C> {
             new = applied.new,
             "delivery applied"
         );
+        if matches!(applied.effect, Effect::Conflict | Effect::Ambiguous) {
+            warn!(family = %F::FAMILY, id = applied.id, effect = %applied.effect, "somebody has to look");
+        }
         Ok(applied)
     }
 
@@ -185,11 +180,7 @@ impl<C: Clock> Pipeline<C> {
         let body = Body::parse(&envelope.body, envelope.environment)?;
         let known = body.event.known();
         let meaning = match known {
-            Some(event) => F::meaning(
-                event,
-                &lenient::object::<F::Data>(&body.data)?,
-                envelope.received_at,
-            ),
+            Some(event) => F::meaning(event, &lenient::object::<F::Data>(&body.data)?, envelope.received_at),
             None => None,
         };
         let delivery = Delivery {
@@ -200,10 +191,7 @@ impl<C: Clock> Pipeline<C> {
             delivery_id: envelope.delivery_id.clone(),
         };
         let render = |recorded: &Recorded<'_>| render::<F>(&delivery, known, recorded);
-        Ok(self
-            .table
-            .apply(&delivery, meaning.as_ref(), &*self.clock, render)
-            .await?)
+        Ok(self.table.apply(&delivery, meaning.as_ref(), &*self.clock, render).await?)
     }
 }
 
@@ -217,24 +205,18 @@ fn render<F: Family>(
     if folded.is_some_and(|folded| !folded.told) {
         return Ok(None);
     }
-    let words = known
-        .zip(*folded)
-        .zip(event.entity.as_ref())
-        .map(|((known, folded), entity)| {
-            let telling = Telling {
-                environment: event.environment,
-                facts: &folded.known.facts,
-                conflict: folded.effect == crate::fold::Effect::Conflict,
-                uid: &entity.uid,
-            };
-            // A contradiction is for people whatever the event's type.
-            let people = telling.conflict || matches!(F::audience(known), Audience::People(_));
-            (F::words(known, &telling), people)
-        });
-    let people = words
-        .as_ref()
-        .filter(|(_, people)| *people)
-        .map(|(words, _)| words.clone());
+    let words = known.zip(*folded).zip(event.entity.as_ref()).map(|((known, folded), entity)| {
+        let telling = Telling {
+            environment: event.environment,
+            facts: &folded.known.facts,
+            conflict: folded.is_contradicted(),
+            uid: &entity.uid,
+        };
+        // A contradiction is for people whatever the event's type.
+        let people = telling.conflict || matches!(F::audience(known), Audience::People(_));
+        (F::words(known, &telling), people)
+    });
+    let people = words.as_ref().filter(|(_, people)| *people).map(|(words, _)| words.clone());
     let subject = words.map(|(words, _)| words.subject);
     let facts = folded.map(|folded| &folded.known.facts);
     let field = |name| facts.and_then(|facts| facts.get(name));
@@ -251,11 +233,7 @@ fn render<F: Family>(
         field("dollar_amount"),
     );
     let programs = programs(event, *folded, subject.as_deref(), &delivery.body)?;
-    Ok(Some(Notification {
-        people,
-        programs,
-        attributes,
-    }))
+    Ok(Some(Notification { people, programs, attributes }))
 }
 
 /// The JSON for programs.
@@ -271,7 +249,7 @@ fn programs(
     } else {
         json!({ "event_id": event.id })
     };
-    let conflict = folded.map(|folded| folded.effect == crate::fold::Effect::Conflict);
+    let conflict = folded.map(Folded::is_contradicted);
     let told = json!({
         "id": event.id,
         "environment": event.environment,

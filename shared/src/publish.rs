@@ -67,10 +67,7 @@ impl Message {
     /// The messages of a notification.
     pub fn of(notification: Notification) -> impl Iterator<Item = Self> {
         let people = notification.people.map(|words| Self::People { words });
-        let programs = Self::Programs {
-            json: notification.programs,
-            attributes: notification.attributes,
-        };
+        let programs = Self::Programs { json: notification.programs, attributes: notification.attributes };
         people.into_iter().chain([programs])
     }
 
@@ -128,11 +125,7 @@ pub struct Sns {
 impl Sns {
     /// The topics of these ARNs.
     pub fn new(client: aws_sdk_sns::Client, people: String, programs: String) -> Self {
-        Self {
-            client,
-            people,
-            programs,
-        }
+        Self { client, people, programs }
     }
 
     async fn publish_batch(&self, topic: Topic, batch: Vec<Message>) -> Result<(), PublishError> {
@@ -165,18 +158,12 @@ impl Sns {
                     if entries.is_empty() {
                         return Ok(());
                     }
-                    cause = failed
-                        .first()
-                        .map(|failed| failed.code().to_owned())
-                        .unwrap_or_default();
+                    cause = failed.first().map(|failed| failed.code().to_owned()).unwrap_or_default();
                 }
                 Err(error) => cause = DisplayErrorContext(error).to_string(),
             }
         }
-        Err(PublishError {
-            count: entries.len(),
-            cause,
-        })
+        Err(PublishError { count: entries.len(), cause })
     }
 }
 
@@ -185,10 +172,7 @@ fn entry(number: usize, message: Message) -> Result<PublishBatchRequestEntry, St
     let entry = match message {
         Message::People { words } => {
             let texts = json!({ "default": words.text, "email": words.text, "sms": words.sms });
-            entry
-                .subject(words.subject)
-                .message(texts.to_string())
-                .message_structure("json")
+            entry.subject(words.subject).message(texts.to_string()).message_structure("json")
         }
         Message::Programs { json, attributes } => {
             let mut entry = entry.message(json);
@@ -197,10 +181,8 @@ fn entry(number: usize, message: Message) -> Result<PublishBatchRequestEntry, St
                     Attribute::String(value) => ("String", value),
                     Attribute::Number(value) => ("Number", value),
                 };
-                let attribute = MessageAttributeValue::builder()
-                    .data_type(data_type)
-                    .string_value(value)
-                    .build();
+                let attribute =
+                    MessageAttributeValue::builder().data_type(data_type).string_value(value).build();
                 entry = entry.message_attributes(name, attribute.map_err(|error| error.to_string())?);
             }
             entry
@@ -231,18 +213,14 @@ fn pack(messages: Vec<Message>) -> Vec<Vec<Message>> {
 
 impl Publish for Sns {
     async fn publish(&self, messages: Vec<Message>) -> Result<(), PublishError> {
-        let (people, programs): (Vec<_>, Vec<_>) = messages
-            .into_iter()
-            .partition(|message| message.topic() == Topic::People);
+        let (people, programs): (Vec<_>, Vec<_>) =
+            messages.into_iter().partition(|message| message.topic() == Topic::People);
         let mut failed: Option<PublishError> = None;
         for (topic, messages) in [(Topic::People, people), (Topic::Programs, programs)] {
             for batch in pack(messages) {
                 if let Err(error) = self.publish_batch(topic, batch).await {
                     let before = failed.map_or(0, |failed| failed.count);
-                    failed = Some(PublishError {
-                        count: before + error.count,
-                        ..error
-                    });
+                    failed = Some(PublishError { count: before + error.count, ..error });
                 }
             }
         }
@@ -256,10 +234,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn message(bytes: usize) -> Message {
-        Message::Programs {
-            json: "x".repeat(bytes),
-            attributes: BTreeMap::new(),
-        }
+        Message::Programs { json: "x".repeat(bytes), attributes: BTreeMap::new() }
     }
 
     proptest! {

@@ -44,27 +44,14 @@ impl Sqs {
 impl DeliveryQueue for Sqs {
     async fn send(&self, delivery: &Sealed) -> Result<(), QueueError> {
         let family = delivery.family();
-        let url = self
-            .urls
-            .get(&family)
-            .ok_or_else(|| QueueError(format!("no queue for {family}")))?;
-        let mut request = self
-            .client
-            .send_message()
-            .queue_url(url)
-            .message_body(delivery.message());
+        let url = self.urls.get(&family).ok_or_else(|| QueueError(format!("no queue for {family}")))?;
+        let mut request = self.client.send_message().queue_url(url).message_body(delivery.message());
         if let Some(event) = EventName::new(delivery.event()).plain() {
-            let attribute = MessageAttributeValue::builder()
-                .data_type("String")
-                .string_value(event)
-                .build();
+            let attribute = MessageAttributeValue::builder().data_type("String").string_value(event).build();
             request = request
                 .message_attributes("event", attribute.map_err(|error| QueueError(error.to_string()))?);
         }
-        request
-            .send()
-            .await
-            .map_err(|error| QueueError(DisplayErrorContext(error).to_string()))?;
+        request.send().await.map_err(|error| QueueError(DisplayErrorContext(error).to_string()))?;
         Ok(())
     }
 }

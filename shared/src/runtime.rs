@@ -64,11 +64,7 @@ pub async fn aws() -> SdkConfig {
         .operation_timeout(Duration::from_secs(20))
         .build();
     aws_config::from_env()
-        .retry_config(
-            RetryConfig::standard()
-                .with_max_attempts(8)
-                .with_max_backoff(Duration::from_secs(3)),
-        )
+        .retry_config(RetryConfig::standard().with_max_attempts(8).with_max_backoff(Duration::from_secs(3)))
         .timeout_config(timeouts)
         .load()
         .await
@@ -90,25 +86,14 @@ async fn secret(
     id: &str,
     stage: &str,
 ) -> Result<Option<(String, String)>, StartError> {
-    match client
-        .get_secret_value()
-        .secret_id(id)
-        .version_stage(stage)
-        .send()
-        .await
-    {
+    match client.get_secret_value().secret_id(id).version_stage(stage).send().await {
         Ok(value) => Ok(value.version_id.zip(value.secret_string)),
         Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(|error| error.is_resource_not_found_exception()) =>
+            if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) =>
         {
             Ok(None)
         }
-        Err(error) => Err(StartError::Secret(
-            id.to_owned(),
-            DisplayErrorContext(error).to_string(),
-        )),
+        Err(error) => Err(StartError::Secret(id.to_owned(), DisplayErrorContext(error).to_string())),
     }
 }
 
@@ -116,10 +101,8 @@ async fn secret(
 async fn versions(config: &SdkConfig, variable: &str) -> Result<Vec<(String, String)>, StartError> {
     let id = setting(variable)?;
     let client = aws_sdk_secretsmanager::Client::new(config);
-    let (current, previous) = futures::try_join!(
-        secret(&client, &id, "AWSCURRENT"),
-        secret(&client, &id, "AWSPREVIOUS")
-    )?;
+    let (current, previous) =
+        futures::try_join!(secret(&client, &id, "AWSCURRENT"), secret(&client, &id, "AWSPREVIOUS"))?;
     if current.is_none() {
         return Err(StartError::Secret(id, "it has no value".to_owned()));
     }
@@ -137,9 +120,7 @@ pub async fn webhook_secrets(config: &SdkConfig) -> Result<Secrets, StartError> 
         values.push(Secret::new(value).map_err(weak)?);
     }
     let mut values = values.into_iter();
-    let current = values
-        .next()
-        .ok_or_else(|| StartError::Weak("WEBHOOK_SECRET_ID".to_owned()))?;
+    let current = values.next().ok_or_else(|| StartError::Weak("WEBHOOK_SECRET_ID".to_owned()))?;
     Ok(Secrets::new(current, values))
 }
 
@@ -165,10 +146,7 @@ pub async fn sealing_keys(config: &SdkConfig) -> Result<SealingKeys, StartError>
 pub fn queues(config: &SdkConfig) -> Result<Sqs, StartError> {
     let mut urls = HashMap::new();
     for family in model::Family::ALL {
-        urls.insert(
-            *family,
-            setting(&format!("QUEUE_{}", family.as_str().to_ascii_uppercase()))?,
-        );
+        urls.insert(*family, setting(&format!("QUEUE_{}", family.as_str().to_ascii_uppercase()))?);
     }
     Ok(Sqs::new(aws_sdk_sqs::Client::new(config), urls))
 }
@@ -178,10 +156,7 @@ pub fn queues(config: &SdkConfig) -> Result<Sqs, StartError> {
 /// # Errors
 /// [`StartError::Missing`] where it is not set.
 pub fn table(config: &SdkConfig) -> Result<Table, StartError> {
-    Ok(Table::new(
-        aws_sdk_dynamodb::Client::new(config),
-        &setting("TABLE_NAME")?,
-    ))
+    Ok(Table::new(aws_sdk_dynamodb::Client::new(config), &setting("TABLE_NAME")?))
 }
 
 /// Runs a family function until its execution environment ends.

@@ -81,6 +81,9 @@ fn the_table_of_events_is_current() {
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&file, format!("{before}{START}{table}{END}{after}")).unwrap();
     } else {
-        assert!(written == table, "the README's table of events is not current: UPDATE=1 cargo test documentation");
+        assert!(
+            written == table,
+            "the README's table of events is not current: UPDATE=1 cargo test documentation"
+        );
     }
 }

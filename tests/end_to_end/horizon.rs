@@ -26,27 +26,15 @@ impl World {
         let table: Table = schema::create(&engine.client(), TABLE).await.unwrap();
         let clock = Arc::new(ManualClock::at("2026-11-01T00:00:00Z".parse::<Moment>().unwrap()));
         let keys = SealingKeys::new(SealingKey::new("k", [1; 32]).unwrap(), []);
-        let pipeline = Pipeline {
-            keys,
-            environments: Environments::both(),
-            table,
-            clock: Arc::clone(&clock),
-        };
-        Self {
-            pipeline,
-            clock,
-            deliveries: std::cell::Cell::new(0),
-            _engine: engine,
-        }
+        let pipeline =
+            Pipeline { keys, environments: Environments::both(), table, clock: Arc::clone(&clock) };
+        Self { pipeline, clock, deliveries: std::cell::Cell::new(0), _engine: engine }
     }
 
     async fn deliver<F: Family>(&self, event: &str, data: Value) -> Applied {
         self.deliveries.set(self.deliveries.get() + 1);
         let id = format!("delivery-{}", self.deliveries.get());
-        self.pipeline
-            .delivery::<F>(&self.message(event, &data, &id))
-            .await
-            .unwrap()
+        self.pipeline.delivery::<F>(&self.message(event, &data, &id)).await.unwrap()
     }
 
     fn message(&self, event: &str, data: &Value, delivery_id: &str) -> String {
@@ -64,16 +52,8 @@ impl World {
 
     async fn history(&self, uid: &str) -> Vec<(String, u64)> {
         let entity = Entity::new(EntityType::Account, uid);
-        let page = self
-            .pipeline
-            .table
-            .history(Environment::Test, &entity, 100, None)
-            .await
-            .unwrap();
-        page.items
-            .into_iter()
-            .map(|event| (event.id, event.deliveries))
-            .collect()
+        let page = self.pipeline.table.history(Environment::Test, &entity, 100, None).await.unwrap();
+        page.items.into_iter().map(|event| (event.id, event.deliveries)).collect()
     }
 }
 
@@ -81,30 +61,16 @@ impl World {
 async fn equal_content_is_one_event_for_73_hours_and_a_new_one_after() {
     let world = World::new().await;
     let account = json!({ "uid": "a", "name": "Treasury" });
-    let first = world
-        .deliver::<accounts::Accounts>("accounts.frozen", account.clone())
-        .await;
-    world
-        .clock
-        .advance(SignedDuration::from_hours(73) - SignedDuration::from_secs(1));
-    let repeated = world
-        .deliver::<accounts::Accounts>("accounts.frozen", account.clone())
-        .await;
+    let first = world.deliver::<accounts::Accounts>("accounts.frozen", account.clone()).await;
+    world.clock.advance(SignedDuration::from_hours(73) - SignedDuration::from_secs(1));
+    let repeated = world.deliver::<accounts::Accounts>("accounts.frozen", account.clone()).await;
     assert_eq!((&repeated.id, repeated.new), (&first.id, false));
     world.clock.advance(SignedDuration::from_secs(1));
-    let second = world
-        .deliver::<accounts::Accounts>("accounts.frozen", account.clone())
-        .await;
+    let second = world.deliver::<accounts::Accounts>("accounts.frozen", account.clone()).await;
     assert_eq!((&second.id, second.new), (&format!("{}-2", first.id), true));
     // From here on the horizon counts from the second occurrence.
     world.clock.advance(SignedDuration::from_hours(72));
-    assert_eq!(
-        world
-            .deliver::<accounts::Accounts>("accounts.frozen", account)
-            .await
-            .id,
-        second.id
-    );
+    assert_eq!(world.deliver::<accounts::Accounts>("accounts.frozen", account).await.id, second.id);
     assert_eq!(world.history("a").await, [(first.id, 2), (second.id, 2)]);
 }
 
@@ -113,11 +79,7 @@ async fn a_message_that_its_queue_delivers_twice_is_one_delivery() {
     let world = World::new().await;
     let message = world.message("accounts.created", &json!({ "uid": "a" }), "one");
     for _ in 0..3 {
-        world
-            .pipeline
-            .delivery::<accounts::Accounts>(&message)
-            .await
-            .unwrap();
+        world.pipeline.delivery::<accounts::Accounts>(&message).await.unwrap();
     }
     assert_eq!(world.history("a").await.len(), 1);
     assert_eq!(world.history("a").await[0].1, 1);
@@ -127,21 +89,11 @@ async fn a_message_that_its_queue_delivers_twice_is_one_delivery() {
 async fn money_never_happens_again() {
     let world = World::new().await;
     let deposit = json!({ "uid": "d", "amount": "1", "assetType": "BTC", "accountId": "a" });
-    world
-        .deliver::<deposits::Deposits>("transaction.deposit.success", deposit.clone())
-        .await;
+    world.deliver::<deposits::Deposits>("transaction.deposit.success", deposit.clone()).await;
     world.clock.advance(SignedDuration::from_hours(1000));
-    let late = world
-        .deliver::<deposits::Deposits>("transaction.deposit.success", deposit)
-        .await;
+    let late = world.deliver::<deposits::Deposits>("transaction.deposit.success", deposit).await;
     assert_eq!((late.new, late.effect), (true, Effect::Repeat));
-    let balances = world
-        .pipeline
-        .table
-        .balances(Environment::Test, None, 10, None)
-        .await
-        .unwrap()
-        .items;
+    let balances = world.pipeline.table.balances(Environment::Test, None, 10, None).await.unwrap().items;
     assert_eq!(balances[0].amounts.received.to_string(), "1");
 }
 
@@ -149,18 +101,10 @@ async fn money_never_happens_again() {
 async fn a_delivery_sealed_for_another_family_is_refused_and_leaves_nothing() {
     let world = World::new().await;
     let message = world.message("accounts.created", &json!({ "uid": "a" }), "one");
-    let refused = world
-        .pipeline
-        .delivery::<deposits::Deposits>(&message)
-        .await
-        .unwrap_err();
+    let refused = world.pipeline.delivery::<deposits::Deposits>(&message).await.unwrap_err();
     assert_eq!(refused.to_string(), "the seal was refused: wrong_family");
     let altered = message.replace("\"delivery_id\":\"one\"", "\"delivery_id\":\"two\"");
-    let refused = world
-        .pipeline
-        .delivery::<accounts::Accounts>(&altered)
-        .await
-        .unwrap_err();
+    let refused = world.pipeline.delivery::<accounts::Accounts>(&altered).await.unwrap_err();
     assert_eq!(refused.to_string(), "the seal was refused: altered");
     assert!(world.history("a").await.is_empty());
 }
@@ -169,9 +113,7 @@ async fn a_delivery_sealed_for_another_family_is_refused_and_leaves_nothing() {
 async fn the_log_is_read_across_days_without_events() {
     let world = World::new().await;
     for day in 0..5 {
-        world
-            .deliver::<accounts::Accounts>("accounts.created", json!({ "uid": format!("a{day}") }))
-            .await;
+        world.deliver::<accounts::Accounts>("accounts.created", json!({ "uid": format!("a{day}") })).await;
         world.clock.advance(SignedDuration::from_hours(24 * 40));
     }
     let table = &world.pipeline.table;
@@ -179,12 +121,7 @@ async fn the_log_is_read_across_days_without_events() {
     let mut cursor = None;
     loop {
         let page = table
-            .log(
-                Environment::Test,
-                &shared::store::LogFilter::default(),
-                2,
-                cursor.as_ref(),
-            )
+            .log(Environment::Test, &shared::store::LogFilter::default(), 2, cursor.as_ref())
             .await
             .unwrap();
         found.extend(page.items.into_iter().filter_map(|event| Some(event.entity?.uid)));

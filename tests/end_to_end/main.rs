@@ -11,12 +11,7 @@
 //! | [`process`] | the real binary: killed, restarted, stopped, misused |
 //! | [`documentation`] | the README's table is what the code does |
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may panic"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod documentation;
 mod horizon;

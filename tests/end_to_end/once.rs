@@ -18,11 +18,7 @@ async fn transaction(client: &Client, uid: &str, events: usize) -> Value {
     eventually(async || {
         let (_, found) = client.ask(&format!("/api/test/transactions/{uid}")).await;
         let known = found["history"].as_array().map_or(0, Vec::len);
-        if known == events {
-            Ok(found)
-        } else {
-            Err(format!("{known} events of {events}: {found}"))
-        }
+        if known == events { Ok(found) } else { Err(format!("{known} events of {events}: {found}")) }
     })
     .await
 }
@@ -68,13 +64,7 @@ async fn key_order_and_white_space_do_not_make_another_event() {
     let client = &running.client;
     let one = r#"{"event":"transaction.deposit.success","data":{"uid":"d","amount":"1","assetType":"BTC"}}"#;
     let other = r#" { "data": {"assetType": "BTC", "uid":"d", "amount":"1"}, "extra": [], "event": "transaction.deposit.success" } "#;
-    assert_eq!(
-        (
-            client.post("test", one).await.0,
-            client.post("test", other).await.0
-        ),
-        (200, 200)
-    );
+    assert_eq!((client.post("test", one).await.0, client.post("test", other).await.0), (200, 200));
     assert_eq!(client.log_of(2).await.len(), 1);
     running.stop().await;
 }
@@ -90,10 +80,7 @@ async fn a_late_step_is_kept_as_stale_and_not_told() {
     assert_eq!(log[0]["effect"], "stale");
     assert_eq!(transaction(client, "d", 2).await["status"], "success");
     let balance = client.balance("a", "BTC").await;
-    assert_eq!(
-        (&balance["received"], &balance["pending"]),
-        (&json!("1"), &json!("0"))
-    );
+    assert_eq!((&balance["received"], &balance["pending"]), (&json!("1"), &json!("0")));
     assert_eq!(running.webhook.take(1).await[0]["status"], "success");
     assert!(running.webhook.is_silent().await);
     running.stop().await;
@@ -106,22 +93,14 @@ async fn a_contradicted_end_is_a_conflict_that_counts_no_money_and_is_told() {
         let client = &running.client;
         let data = json!({ "uid": "t", "amount": "3", "fee": "0.1", "assetType": "ETH", "accountId": "a" });
         for (number, end) in order.iter().enumerate() {
-            client
-                .send(&format!("transaction.transfer.{end}"), data.clone())
-                .await;
+            client.send(&format!("transaction.transfer.{end}"), data.clone()).await;
             client.log_of(number as u64 + 1).await;
         }
         let transfer = transaction(client, "t", 2).await;
-        assert_eq!(
-            (&transfer["status"], &transfer["conflict"]),
-            (&json!("failed"), &json!(true))
-        );
+        assert_eq!((&transfer["status"], &transfer["conflict"]), (&json!("failed"), &json!(true)));
         assert_eq!(client.balance("a", "ETH").await["sent"], "0");
         let told = running.webhook.take(2).await;
-        assert_eq!(
-            (&told[1]["effect"], &told[1]["conflict"]),
-            (&json!("conflict"), &json!(true))
-        );
+        assert_eq!((&told[1]["effect"], &told[1]["conflict"]), (&json!("conflict"), &json!(true)));
         running.stop().await;
     }
 }
@@ -130,12 +109,7 @@ async fn a_contradicted_end_is_a_conflict_that_counts_no_money_and_is_told() {
 async fn a_later_word_moves_the_money_with_a_ledger_line_for_each_balance() {
     let running = Running::start().await;
     let client = &running.client;
-    client
-        .send(
-            "transaction.deposit.success",
-            at(deposit("1"), "2026-11-01T00:00:00Z"),
-        )
-        .await;
+    client.send("transaction.deposit.success", at(deposit("1"), "2026-11-01T00:00:00Z")).await;
     client.log_of(1).await;
     let mut corrected = at(deposit("2"), "2026-11-02T00:00:00Z");
     corrected["accountId"] = json!("b");
@@ -145,10 +119,7 @@ async fn a_later_word_moves_the_money_with_a_ledger_line_for_each_balance() {
     assert_eq!(client.balance("b", "BTC").await["received"], "2");
     let changes = |ledger: &Value| -> Vec<String> {
         let lines = ledger["ledger"].as_array().unwrap();
-        lines
-            .iter()
-            .map(|line| line["change"]["received"].as_str().unwrap().to_owned())
-            .collect()
+        lines.iter().map(|line| line["change"]["received"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(changes(&client.get("ledger?account=a").await), ["-1", "1"]);
     assert_eq!(changes(&client.get("ledger?account=b").await), ["2"]);
@@ -177,10 +148,7 @@ async fn one_uid_on_both_sides_of_an_internal_transfer_is_two_transactions() {
     let (status, problem) = client.ask("/api/test/transactions/d").await;
     assert_eq!((status, &problem["code"]), (409, &json!("kind_needed")));
     assert_eq!(client.get("transactions/d?kind=deposit").await["kind"], "deposit");
-    assert_eq!(
-        client.get("transactions/d?kind=transfer").await["kind"],
-        "transfer"
-    );
+    assert_eq!(client.get("transactions/d?kind=transfer").await["kind"], "transfer");
     assert_eq!(client.ask("/api/test/transactions/d?kind=contract").await.0, 404);
     running.stop().await;
 }
@@ -196,11 +164,7 @@ async fn amounts_that_are_none_are_kept_and_counted_for_nothing() {
         (json!(" 1 "), json!(" 1 "), json!("not_a_number")),
         (json!("NaN"), json!("NaN"), json!("not_a_number")),
         (json!("0x10"), json!("0x10"), json!("not_a_number")),
-        (
-            json!({ "value": "1" }),
-            json!("{\"value\":\"1\"}"),
-            json!("not_a_number"),
-        ),
+        (json!({ "value": "1" }), json!("{\"value\":\"1\"}"), json!("not_a_number")),
         (json!(long), json!(long), json!("too_long")),
         (json!(null), json!(null), json!(null)),
         (json!(""), json!(null), json!(null)),
@@ -229,17 +193,13 @@ async fn an_event_nobody_knows_is_kept_and_told_without_a_state_change() {
         ("transaction.deposit.reversed", "deposits"),
         ("ä ÖÜ\u{1}", "unrecognised"),
     ] {
-        client
-            .send(event, json!({ "uid": "x", "amount": "1", "assetType": "BTC" }))
-            .await;
+        client.send(event, json!({ "uid": "x", "amount": "1", "assetType": "BTC" })).await;
         let told = running.webhook.take(1).await.remove(0);
         assert_eq!(
             (&told["event"], &told["family"], &told["effect"]),
             (&json!(event), &json!(family), &json!("none"))
         );
-        let kept = client
-            .get(&format!("events/{}", told["id"].as_str().unwrap()))
-            .await;
+        let kept = client.get(&format!("events/{}", told["id"].as_str().unwrap())).await;
         assert_eq!((&kept["event"], &kept["entity"]), (&json!(event), &json!(null)));
     }
     assert_eq!(client.get("balances").await["balances"], json!([]));
@@ -251,16 +211,10 @@ async fn data_without_an_identifier_moves_no_money() {
     let running = Running::start().await;
     let client = &running.client;
     client
-        .send(
-            "transaction.deposit.success",
-            json!({ "amount": "1", "assetType": "BTC", "accountId": "a" }),
-        )
+        .send("transaction.deposit.success", json!({ "amount": "1", "assetType": "BTC", "accountId": "a" }))
         .await;
     let log = client.log_of(1).await;
-    assert_eq!(
-        (&log[0]["effect"], &log[0]["entity"]),
-        (&json!("none"), &json!(null))
-    );
+    assert_eq!((&log[0]["effect"], &log[0]["entity"]), (&json!("none"), &json!(null)));
     assert_eq!(client.get("balances").await["balances"], json!([]));
     running.stop().await;
 }

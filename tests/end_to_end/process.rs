@@ -38,33 +38,13 @@ impl Serving {
             }
         });
         let mut greeting = Vec::new();
-        while !greeting
-            .last()
-            .is_some_and(|line: &String| line.contains("Ctrl-C"))
-        {
+        while !greeting.last().is_some_and(|line: &String| line.contains("Ctrl-C")) {
             greeting.push(lines.recv_timeout(PATIENCE).unwrap());
         }
-        let curl = greeting
-            .iter()
-            .find(|line| line.contains("curl"))
-            .unwrap()
-            .trim()
-            .to_owned();
-        let base = greeting[0]
-            .split_whitespace()
-            .find(|word| word.starts_with("http://"))
-            .unwrap();
-        let address = base
-            .trim_start_matches("http://")
-            .trim_end_matches("/webhooks/test")
-            .parse()
-            .unwrap();
-        Self {
-            child,
-            lines,
-            client: Client::new(address),
-            curl,
-        }
+        let curl = greeting.iter().find(|line| line.contains("curl")).unwrap().trim().to_owned();
+        let base = greeting[0].split_whitespace().find(|word| word.starts_with("http://")).unwrap();
+        let address = base.trim_start_matches("http://").trim_end_matches("/webhooks/test").parse().unwrap();
+        Self { child, lines, client: Client::new(address), curl }
     }
 
     fn notification(&self) -> Value {
@@ -72,10 +52,7 @@ impl Serving {
     }
 
     fn signal(&self, name: &str) {
-        let sent = Command::new("kill")
-            .args(["-s", name, &self.child.id().to_string()])
-            .status()
-            .unwrap();
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 }
@@ -98,13 +75,7 @@ async fn what_was_accepted_survives_kill_9() {
     for round in 0..3 {
         let serving = Serving::start(folder.path(), &[]);
         for number in 0..15 {
-            serving
-                .client
-                .send(
-                    "transaction.deposit.success",
-                    deposit(&format!("{round}-{number}")),
-                )
-                .await;
+            serving.client.send("transaction.deposit.success", deposit(&format!("{round}-{number}"))).await;
             accepted += 1;
         }
         // In the middle of applying them.
@@ -113,20 +84,14 @@ async fn what_was_accepted_survives_kill_9() {
     let serving = Serving::start(folder.path(), &[]);
     let log = serving.client.log_of(accepted).await;
     assert_eq!(log.len() as u64, accepted);
-    assert_eq!(
-        serving.client.balance("a", "BTC").await["received"],
-        accepted.to_string()
-    );
+    assert_eq!(serving.client.balance("a", "BTC").await["received"], accepted.to_string());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn state_survives_a_restart_and_stopping_exits_0() {
     let folder = tempfile::tempdir().unwrap();
     let mut serving = Serving::start(folder.path(), &["--data", "kept"]);
-    serving
-        .client
-        .send("transaction.deposit.success", deposit("d"))
-        .await;
+    serving.client.send("transaction.deposit.success", deposit("d")).await;
     assert_eq!(serving.notification()["event"], "transaction.deposit.success");
     serving.signal("INT");
     assert_eq!(serving.child.wait().unwrap().code(), Some(0));
@@ -143,10 +108,7 @@ async fn state_survives_a_restart_and_stopping_exits_0() {
 async fn memory_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let serving = Serving::start(folder.path(), &["--memory"]);
-    serving
-        .client
-        .send("transaction.deposit.success", deposit("d"))
-        .await;
+    serving.client.send("transaction.deposit.success", deposit("d")).await;
     serving.client.log_of(1).await;
     drop(serving);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -155,27 +117,16 @@ async fn memory_leaves_nothing_behind() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_printed_curl_line_works_when_pasted() {
     let folder = tempfile::tempdir().unwrap();
-    let serving = Serving::start(
-        folder.path(),
-        &["--memory", "--secret", "it's \"quoted\" & $strange"],
-    );
+    let serving = Serving::start(folder.path(), &["--memory", "--secret", "it's \"quoted\" & $strange"]);
     let pasted = Command::new("sh").args(["-c", &serving.curl]).output().unwrap();
     let answer = String::from_utf8_lossy(&pasted.stdout);
-    assert!(
-        answer.starts_with("HTTP/1.1 200"),
-        "{answer} {}",
-        String::from_utf8_lossy(&pasted.stderr)
-    );
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer} {}", String::from_utf8_lossy(&pasted.stderr));
     assert_eq!(serving.notification()["event"], "transaction.deposit.success");
 }
 
 /// Runs the binary to its end: exit code, standard output, standard error.
 fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::new(BINARY)
-        .args(arguments)
-        .current_dir(folder)
-        .output()
-        .unwrap();
+    let output = Command::new(BINARY).args(arguments).current_dir(folder).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
@@ -190,10 +141,7 @@ async fn trigger_sends_the_samples_and_reports_each_answer() {
     assert_eq!(output.lines().filter(|line| line.starts_with("200 ")).count(), 43);
     assert_eq!(serving.client.log_of(43).await.len(), 43);
 
-    let (code, output, _) = run(
-        folder.path(),
-        &["trigger", "deposits", "--url", &url, "--env", "live"],
-    );
+    let (code, output, _) = run(folder.path(), &["trigger", "deposits", "--url", &url, "--env", "live"]);
     assert_eq!((code, output.lines().last()), (Some(0), Some("5 of 5 accepted")));
 
     let changed = [
@@ -210,10 +158,8 @@ async fn trigger_sends_the_samples_and_reports_each_answer() {
     serving.client.log_of(44).await;
     assert_eq!(serving.client.get("transactions/mine").await["amount"], "7.10");
 
-    let (code, output, error) = run(
-        folder.path(),
-        &["trigger", "deposits", "--url", &url, "--secret", "wrong"],
-    );
+    let (code, output, error) =
+        run(folder.path(), &["trigger", "deposits", "--url", &url, "--secret", "wrong"]);
     assert_eq!((code, error.trim()), (Some(1), "error: 5 were not accepted"));
     assert!(output.starts_with("401 "));
 }
@@ -223,44 +169,23 @@ fn misuse_gets_one_clear_line_and_exit_1() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("file"), "not a folder").unwrap();
     std::fs::create_dir(folder.path().join("broken")).unwrap();
-    std::fs::write(
-        folder.path().join("broken/queues.db"),
-        "this is no database, and long enough to tell",
-    )
-    .unwrap();
+    std::fs::write(folder.path().join("broken/queues.db"), "this is no database, and long enough to tell")
+        .unwrap();
     let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = holder.local_addr().unwrap().port().to_string();
     for (arguments, message) in [
         (&["--memory", "--port", &port][..], "cannot be used"),
-        (
-            &["--port", "0", "--data", "file"],
-            "the data folder file cannot be used",
-        ),
-        (
-            &["--port", "0", "--data", "broken"],
-            "the data folder broken cannot be used",
-        ),
-        (
-            &["--port", "0", "--memory", "--secret", ""],
-            "the webhook secret is empty",
-        ),
-        (
-            &["trigger", "nonsense"],
-            "`nonsense` is neither an event nor a family",
-        ),
-        (
-            &["trigger", "accounts", "--url", "http://127.0.0.1:1"],
-            "nobody answers",
-        ),
+        (&["--port", "0", "--data", "file"], "the data folder file cannot be used"),
+        (&["--port", "0", "--data", "broken"], "the data folder broken cannot be used"),
+        (&["--port", "0", "--memory", "--secret", ""], "the webhook secret is empty"),
+        (&["trigger", "nonsense"], "`nonsense` is neither an event nor a family"),
+        (&["trigger", "accounts", "--url", "http://127.0.0.1:1"], "nobody answers"),
         (&["trigger", "accounts.created", "--set", "uid"], "key=value"),
     ] {
         let (code, _, error) = run(folder.path(), arguments);
         assert_eq!(code, Some(1), "{arguments:?}: {error}");
         assert_eq!(error.lines().count(), 1, "{arguments:?}: {error}");
-        assert!(
-            error.starts_with("error: ") && error.contains(message),
-            "{arguments:?}: {error}"
-        );
+        assert!(error.starts_with("error: ") && error.contains(message), "{arguments:?}: {error}");
     }
 }
 

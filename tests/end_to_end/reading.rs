@@ -12,11 +12,7 @@ async fn ids(client: &Client, query: &str) -> Vec<String> {
     loop {
         let page = client.get(&format!("events?{query}&cursor={cursor}")).await;
         ids.extend(
-            page["events"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|event| event["id"].as_str().unwrap().to_owned()),
+            page["events"].as_array().unwrap().iter().map(|event| event["id"].as_str().unwrap().to_owned()),
         );
         match page["cursor"].as_str() {
             Some(next) => cursor = next.to_owned(),
@@ -30,23 +26,13 @@ async fn every_page_size_lists_every_event_once_newest_first() {
     let running = Running::start().await;
     let client = &running.client;
     for number in 0..37 {
-        let (event, uid) = if number % 3 == 0 {
-            ("address.created", "p")
-        } else {
-            ("customer.updated", "c")
-        };
+        let (event, uid) = if number % 3 == 0 { ("address.created", "p") } else { ("customer.updated", "c") };
         client
-            .send(
-                event,
-                json!({ "uid": uid, "name": format!("{number}") , "label": format!("{number}") }),
-            )
+            .send(event, json!({ "uid": uid, "name": format!("{number}") , "label": format!("{number}") }))
             .await;
     }
     let log = client.log_of(37).await;
-    let recorded: Vec<_> = log
-        .iter()
-        .map(|event| event["recorded_at"].as_str().unwrap())
-        .collect();
+    let recorded: Vec<_> = log.iter().map(|event| event["recorded_at"].as_str().unwrap()).collect();
     assert!(recorded.is_sorted_by(|newer, older| newer >= older));
     let all = ids(client, "limit=100").await;
     assert_eq!(all.iter().collect::<HashSet<_>>().len(), 37);
@@ -65,32 +51,18 @@ async fn every_page_size_lists_every_event_once_newest_first() {
 
     // A range includes its start and not its end.
     let middle = recorded[18];
-    let (from, to) = (
-        ids(client, &format!("from={middle}")).await,
-        ids(client, &format!("to={middle}")).await,
-    );
+    let (from, to) =
+        (ids(client, &format!("from={middle}")).await, ids(client, &format!("to={middle}")).await);
     assert_eq!(from.len() + to.len(), 37);
     assert!(from.contains(&log[18]["id"].as_str().unwrap().to_owned()));
-    assert_eq!(
-        ids(client, "from=2000-01-01T00:00:00Z&to=2000-01-02T00:00:00Z")
-            .await
-            .len(),
-        0
-    );
+    assert_eq!(ids(client, "from=2000-01-01T00:00:00Z&to=2000-01-02T00:00:00Z").await.len(), 0);
 
     // The history of an entity is paged, too: oldest first.
     let first = client.get("customers/c?limit=20").await;
     assert_eq!(first["history"].as_array().unwrap().len(), 20);
-    let rest = client
-        .get(&format!(
-            "customers/c?limit=20&cursor={}",
-            first["cursor"].as_str().unwrap()
-        ))
-        .await;
-    assert_eq!(
-        (rest["history"].as_array().unwrap().len(), &rest["cursor"]),
-        (4, &Value::Null)
-    );
+    let rest =
+        client.get(&format!("customers/c?limit=20&cursor={}", first["cursor"].as_str().unwrap())).await;
+    assert_eq!((rest["history"].as_array().unwrap().len(), &rest["cursor"]), (4, &Value::Null));
     running.stop().await;
 }
 
@@ -117,22 +89,14 @@ async fn balances_and_ledger_are_paged() {
         .map(|balance| (balance["account"].to_string(), balance["asset"].to_string()))
         .collect();
     assert_eq!((balances.len(), listed.len()), (8, 8));
-    assert_eq!(
-        client.get("balances?account=a%231").await["balances"]
-            .as_array()
-            .unwrap()
-            .len(),
-        4
-    );
+    assert_eq!(client.get("balances?account=a%231").await["balances"].as_array().unwrap().len(), 4);
     assert_eq!(client.get("balances?account=a").await["balances"], json!([]));
 
     let mut lines = HashSet::new();
     let mut cursor = String::new();
     let mut pages = 0;
     loop {
-        let page = client
-            .get(&format!("ledger?account=a%231&limit=3&cursor={cursor}"))
-            .await;
+        let page = client.get(&format!("ledger?account=a%231&limit=3&cursor={cursor}")).await;
         pages += 1;
         for line in page["ledger"].as_array().unwrap() {
             assert!(lines.insert(line["event_id"].as_str().unwrap().to_owned()));
@@ -143,13 +107,7 @@ async fn balances_and_ledger_are_paged() {
         }
     }
     assert_eq!((lines.len(), pages), (8, 3));
-    assert_eq!(
-        client.get("ledger?account=a%231&asset=A0").await["ledger"]
-            .as_array()
-            .unwrap()
-            .len(),
-        2
-    );
+    assert_eq!(client.get("ledger?account=a%231&asset=A0").await["ledger"].as_array().unwrap().len(), 2);
     running.stop().await;
 }
 
@@ -158,13 +116,9 @@ async fn identifiers_with_reserved_characters_are_found() {
     let running = Running::start().await;
     let client = &running.client;
     let uid = "a#b$c/d e%f?ü";
-    client
-        .send("accounts.created", json!({ "uid": uid, "name": "n" }))
-        .await;
+    client.send("accounts.created", json!({ "uid": uid, "name": "n" })).await;
     client.log_of(1).await;
-    let found = client
-        .get(&format!("accounts/{}", "a%23b%24c%2Fd%20e%25f%3F%C3%BC"))
-        .await;
+    let found = client.get(&format!("accounts/{}", "a%23b%24c%2Fd%20e%25f%3F%C3%BC")).await;
     assert_eq!(found["uid"], uid);
     running.stop().await;
 }
@@ -174,25 +128,15 @@ async fn an_accepted_event_is_in_the_log_in_the_state_and_told_soon() {
     let running = Running::start().await;
     let client = &running.client;
     client
-        .send(
-            "transaction.deposit.success",
-            json!({ "uid": "d", "amount": "1", "assetType": "BTC" }),
-        )
+        .send("transaction.deposit.success", json!({ "uid": "d", "amount": "1", "assetType": "BTC" }))
         .await;
     eventually(async || {
         let (status, _) = client.ask("/api/test/transactions/d").await;
-        if status == 200 {
-            Ok(())
-        } else {
-            Err(status.to_string())
-        }
+        if status == 200 { Ok(()) } else { Err(status.to_string()) }
     })
     .await;
     assert_eq!(client.log().await.len(), 1);
     assert_eq!(client.balance("unattributed", "BTC").await["received"], "1");
-    assert_eq!(
-        running.webhook.take(1).await[0]["entity"],
-        json!({ "type": "transaction", "uid": "d" })
-    );
+    assert_eq!(running.webhook.take(1).await[0]["entity"], json!({ "type": "transaction", "uid": "d" }));
     running.stop().await;
 }

@@ -8,10 +8,7 @@ const GOOD: &str =
     r#"{"event":"transaction.deposit.success","data":{"uid":"u","amount":"1","assetType":"BTC"}}"#;
 
 async fn with_secrets(client: &Client, secrets: &[&[u8]]) -> (u16, String) {
-    let mut request = client
-        .http
-        .post(format!("{}/webhooks/test", client.base))
-        .body(GOOD);
+    let mut request = client.http.post(format!("{}/webhooks/test", client.base)).body(GOOD);
     for secret in secrets {
         request = request.header("x-webhook-secret", *secret);
     }
@@ -23,11 +20,7 @@ async fn quarantine(client: &Client, path: &str, entries: usize) -> Vec<Value> {
     eventually(async || {
         let (_, page) = client.ask(path).await;
         let found = page["quarantine"].as_array().cloned().unwrap_or_default();
-        if found.len() == entries {
-            Ok(found)
-        } else {
-            Err(format!("{} of {entries}", found.len()))
-        }
+        if found.len() == entries { Ok(found) } else { Err(format!("{} of {entries}", found.len())) }
     })
     .await
 }
@@ -57,10 +50,7 @@ async fn who_does_not_know_the_secret_learns_and_leaves_nothing() {
     assert_eq!(answers.len(), 1);
     assert_eq!(answers[0].0, 401);
     let problem: Value = serde_json::from_str(&answers[0].1).unwrap();
-    assert_eq!(
-        (&problem["status"], &problem["code"]),
-        (&json!(401), &json!("unauthenticated"))
-    );
+    assert_eq!((&problem["status"], &problem["code"]), (&json!(401), &json!("unauthenticated")));
 
     // Something comes through the same way; only that is there then.
     assert_eq!(with_secrets(client, &[right]).await.0, 200);
@@ -75,17 +65,8 @@ async fn both_alphabets_padded_or_not_are_let_in() {
         settings.secret = shared::verify::Secret::new(&b"\xfb\xff?>secret"[..]).unwrap();
     })
     .await;
-    for header in [
-        "+/8/PnNlY3JldA==",
-        "+/8/PnNlY3JldA",
-        "-_8_PnNlY3JldA==",
-        "-_8_PnNlY3JldA",
-    ] {
-        assert_eq!(
-            with_secrets(&running.client, &[header.as_bytes()]).await.0,
-            200,
-            "{header}"
-        );
+    for header in ["+/8/PnNlY3JldA==", "+/8/PnNlY3JldA", "-_8_PnNlY3JldA==", "-_8_PnNlY3JldA"] {
+        assert_eq!(with_secrets(&running.client, &[header.as_bytes()]).await.0, 200, "{header}");
     }
     running.stop().await;
 }
@@ -94,20 +75,13 @@ async fn both_alphabets_padded_or_not_are_let_in() {
 async fn authenticated_bodies_that_cannot_be_read_are_answered_400_and_kept_with_their_reason() {
     let running = Running::start().await;
     let client = &running.client;
-    let deep = format!(
-        "{{\"event\":\"a.b\",\"data\":{}{}}}",
-        "{\"a\":".repeat(10_000),
-        "1}".repeat(10_000)
-    );
+    let deep = format!("{{\"event\":\"a.b\",\"data\":{}{}}}", "{\"a\":".repeat(10_000), "1}".repeat(10_000));
     let bodies: Vec<(Vec<u8>, &str)> = vec![
         (b"".to_vec(), "empty"),
         (b"\xff\xfe\x00".to_vec(), "not_utf8"),
         (b"not json".to_vec(), "not_json"),
         (b"{\"event\":\"a.b\",\"data\":{}} trailing".to_vec(), "not_json"),
-        (
-            b"{\"event\":\"a.b\",\"data\":{\"x\":\"\0\"}}".to_vec(),
-            "not_json",
-        ),
+        (b"{\"event\":\"a.b\",\"data\":{\"x\":\"\0\"}}".to_vec(), "not_json"),
         (deep.into_bytes(), "not_json"),
         (b"[1]".to_vec(), "not_an_object"),
         (b"{\"data\":{}}".to_vec(), "no_event"),
@@ -115,10 +89,7 @@ async fn authenticated_bodies_that_cannot_be_read_are_answered_400_and_kept_with
         (b"{\"event\":\"\",\"data\":{}}".to_vec(), "event_not_text"),
         (b"{\"event\":\"a.b\"}".to_vec(), "no_data"),
         (b"{\"event\":\"a.b\",\"data\":[]}".to_vec(), "data_not_an_object"),
-        (
-            b"{\"event\":\"a.b\",\"event\":\"c.d\",\"data\":{}}".to_vec(),
-            "repeated_field",
-        ),
+        (b"{\"event\":\"a.b\",\"event\":\"c.d\",\"data\":{}}".to_vec(), "repeated_field"),
     ];
     for (body, reason) in &bodies {
         for _ in 0..2 {
@@ -132,10 +103,7 @@ async fn authenticated_bodies_that_cannot_be_read_are_answered_400_and_kept_with
             Ok(text) => entry["raw"] == text,
             Err(_) => entry["raw_base64"] == "//4A",
         };
-        let entry = kept
-            .iter()
-            .find(same)
-            .unwrap_or_else(|| panic!("{reason} is not kept"));
+        let entry = kept.iter().find(same).unwrap_or_else(|| panic!("{reason} is not kept"));
         assert_eq!(entry["reason"], *reason);
     }
     // The same bytes once, with their deliveries counted.
@@ -148,11 +116,7 @@ async fn authenticated_bodies_that_cannot_be_read_are_answered_400_and_kept_with
             .map(|entry| &entry["deliveries"])
             .cloned()
             .collect();
-        if counts.iter().all(|count| *count == 2) {
-            Ok(())
-        } else {
-            Err(format!("{counts:?}"))
-        }
+        if counts.iter().all(|count| *count == 2) { Ok(()) } else { Err(format!("{counts:?}")) }
     })
     .await;
     assert_eq!(client.log().await, Vec::<Value>::new());
@@ -164,10 +128,7 @@ async fn a_body_over_128_kib_is_answered_413_and_its_head_is_kept() {
     let running = Running::start().await;
     let client = &running.client;
     let padded = |length: usize| {
-        let body = format!(
-            "{{\"event\":\"a.b\",\"data\":{{\"pad\":\"{}\"}}}}",
-            "\"".repeat(0)
-        );
+        let body = format!("{{\"event\":\"a.b\",\"data\":{{\"pad\":\"{}\"}}}}", "\"".repeat(0));
         format!("{}{}", body, " ".repeat(length - body.len()))
     };
     assert_eq!(client.post("test", padded(128 * 1024)).await.0, 200);
@@ -179,10 +140,7 @@ async fn a_body_over_128_kib_is_answered_413_and_its_head_is_kept() {
     assert_eq!(client.log_of(1).await.len(), 1);
 
     // Unauthenticated, it is not even looked at.
-    let request = client
-        .http
-        .post(format!("{}/webhooks/test", client.base))
-        .body(padded(200_000));
+    let request = client.http.post(format!("{}/webhooks/test", client.base)).body(padded(200_000));
     assert_eq!(request.send().await.unwrap().status(), 401);
     // Beyond what API Gateway takes it is refused at the door.
     assert_eq!(client.post("test", vec![b'x'; 11 * 1024 * 1024]).await.0, 413);
@@ -197,17 +155,9 @@ async fn a_body_full_of_quotes_just_below_the_limit_is_carried_and_kept() {
     let body = format!("{{\"event\":\"a.b\",\"data\":{{\"text\":\"{text}\"}}}}");
     assert_eq!(client.post("test", body.clone()).await.0, 200);
     let log = client.log_of(1).await;
-    assert_eq!(
-        client
-            .get(&format!("events/{}", log[0]["id"].as_str().unwrap()))
-            .await["raw"],
-        body
-    );
+    assert_eq!(client.get(&format!("events/{}", log[0]["id"].as_str().unwrap())).await["raw"], body);
     // Programs get the id of what is too large to send.
-    assert_eq!(
-        running.webhook.take(1).await[0]["data"],
-        json!({ "event_id": log[0]["id"] })
-    );
+    assert_eq!(running.webhook.take(1).await[0]["data"], json!({ "event_id": log[0]["id"] }));
     running.stop().await;
 }
 
@@ -265,11 +215,7 @@ async fn other_paths_and_methods_have_their_own_answers() {
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), status, "{method} {path}");
         if status >= 400 {
-            assert_eq!(
-                response.headers()["content-type"],
-                "application/problem+json",
-                "{method} {path}"
-            );
+            assert_eq!(response.headers()["content-type"], "application/problem+json", "{method} {path}");
             assert_eq!(response.json::<Value>().await.unwrap()["status"], status);
         }
     }
@@ -281,11 +227,9 @@ async fn no_content_type_and_no_sensible_host_are_no_obstacle() {
     let running = Running::start().await;
     let client = &running.client;
     let url = format!("{}/webhooks/test", client.base);
-    for (name, value) in [
-        ("x-nothing", "x"),
-        ("content-type", "application/octet-stream"),
-        ("host", "1.2.3.4.5:x"),
-    ] {
+    for (name, value) in
+        [("x-nothing", "x"), ("content-type", "application/octet-stream"), ("host", "1.2.3.4.5:x")]
+    {
         let request = client
             .http
             .post(&url)

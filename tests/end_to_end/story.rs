@@ -25,37 +25,22 @@ async fn every_event_is_received_kept_applied_and_told_once_and_again_only_count
     let told = running.webhook.take(43).await;
 
     // Received and kept: each event once, in its family.
-    let families: BTreeMap<_, _> = log
-        .iter()
-        .map(|event| (event["event"].as_str(), event["family"].as_str()))
-        .collect();
+    let families: BTreeMap<_, _> =
+        log.iter().map(|event| (event["event"].as_str(), event["family"].as_str())).collect();
     assert_eq!(families.len(), 43);
     for event in EventType::ALL {
         assert_eq!(families[&Some(event.name())], Some(event.family().as_str()));
     }
     // Applied: in this order every step is news.
     for event in &log {
-        assert_eq!(
-            (&event["effect"], &event["deliveries"]),
-            (&json!("applied"), &json!(1)),
-            "{event}"
-        );
+        assert_eq!((&event["effect"], &event["deliveries"]), (&json!("applied"), &json!(1)), "{event}");
     }
     // Told: each once.
     let told: BTreeMap<_, _> = told.iter().map(|told| (told["event"].as_str(), told)).collect();
     assert_eq!(told.len(), 43);
     for (name, told) in &told {
         let event = log.iter().find(|event| event["event"].as_str() == *name).unwrap();
-        for field in [
-            "id",
-            "environment",
-            "event",
-            "family",
-            "entity",
-            "effect",
-            "status",
-            "occurred_at",
-        ] {
+        for field in ["id", "environment", "event", "family", "entity", "effect", "status", "occurred_at"] {
             assert_eq!(told[field], event[field], "{field} of {name:?}");
         }
         assert!(told["data"].is_object());
@@ -78,10 +63,7 @@ async fn every_event_is_received_kept_applied_and_told_once_and_again_only_count
     assert!(again.iter().all(|event| event["deliveries"] == 2));
     assert!(running.webhook.is_silent().await);
     check_books(&running).await;
-    assert_eq!(
-        ledger,
-        client.get(&format!("ledger?account={ACCOUNT}&limit=100")).await
-    );
+    assert_eq!(ledger, client.get(&format!("ledger?account={ACCOUNT}&limit=100")).await);
     running.stop().await;
 }
 
@@ -102,123 +84,38 @@ async fn check_books(running: &Running) {
     assert_eq!(balances["balances"], expected);
 
     for (uid, kind, status, flags) in [
-        (
-            "80009100-efc7-49b3-b008-08903fa748c4",
-            "deposit",
-            "success",
-            json!(null),
-        ),
-        (
-            "e6af536b-e92c-49e7-90a1-894b1d68454d",
-            "deposit",
-            "created",
-            json!(["aml_flag", "aml_flagged"]),
-        ),
-        (
-            "4f216a99-b7ad-4299-91da-b3483b181e1b",
-            "deposit",
-            "pending",
-            json!(null),
-        ),
-        (
-            "cc58c274-a550-4b64-8f97-05f6d6471c5d",
-            "transfer",
-            "success",
-            json!(null),
-        ),
-        (
-            "3f7827f4-049c-4f25-a459-f597cdc1c717",
-            "transfer",
-            "failed",
-            json!(null),
-        ),
-        (
-            "0a0365a0-c219-4567-a8e7-df161abd1295",
-            "transfer",
-            "cancelled",
-            json!(null),
-        ),
-        (
-            "e1328dc2-4183-40c4-8bdc-d78b8f202600",
-            "transfer",
-            "rejected",
-            json!(null),
-        ),
-        (
-            "421d9347-cb72-44d2-a131-39fe7fc41753",
-            "transfer",
-            "rejected_by_counterparty",
-            json!(null),
-        ),
-        (
-            "2508100c-b851-4e48-858c-3dc2660da447",
-            "transfer",
-            "dropped",
-            json!(null),
-        ),
-        (
-            "b7935245-efd8-4dce-8297-e4cac2c05407",
-            "transfer",
-            "success",
-            json!(null),
-        ),
-        (
-            "eb3b3fcc-dc26-4c9f-8456-264786b3e9ac",
-            "transfer",
-            "failed",
-            json!(null),
-        ),
-        (
-            "9950a780-39bb-4265-a2d1-775530c9428c",
-            "contract",
-            "success",
-            json!(null),
-        ),
-        (
-            "3513cb8d-49a0-4d01-bb8d-0f3b9a4bd373",
-            "contract",
-            "failed",
-            json!(null),
-        ),
+        ("80009100-efc7-49b3-b008-08903fa748c4", "deposit", "success", json!(null)),
+        ("e6af536b-e92c-49e7-90a1-894b1d68454d", "deposit", "created", json!(["aml_flag", "aml_flagged"])),
+        ("4f216a99-b7ad-4299-91da-b3483b181e1b", "deposit", "pending", json!(null)),
+        ("cc58c274-a550-4b64-8f97-05f6d6471c5d", "transfer", "success", json!(null)),
+        ("3f7827f4-049c-4f25-a459-f597cdc1c717", "transfer", "failed", json!(null)),
+        ("0a0365a0-c219-4567-a8e7-df161abd1295", "transfer", "cancelled", json!(null)),
+        ("e1328dc2-4183-40c4-8bdc-d78b8f202600", "transfer", "rejected", json!(null)),
+        ("421d9347-cb72-44d2-a131-39fe7fc41753", "transfer", "rejected_by_counterparty", json!(null)),
+        ("2508100c-b851-4e48-858c-3dc2660da447", "transfer", "dropped", json!(null)),
+        ("b7935245-efd8-4dce-8297-e4cac2c05407", "transfer", "success", json!(null)),
+        ("eb3b3fcc-dc26-4c9f-8456-264786b3e9ac", "transfer", "failed", json!(null)),
+        ("9950a780-39bb-4265-a2d1-775530c9428c", "contract", "success", json!(null)),
+        ("3513cb8d-49a0-4d01-bb8d-0f3b9a4bd373", "contract", "failed", json!(null)),
     ] {
         let transaction = client.get(&format!("transactions/{uid}")).await;
-        let found = (
-            &transaction["kind"],
-            &transaction["status"],
-            &transaction["flags"],
-            &transaction["conflict"],
-        );
-        assert_eq!(
-            found,
-            (&json!(kind), &json!(status), &flags, &json!(false)),
-            "{uid}"
-        );
+        let found =
+            (&transaction["kind"], &transaction["status"], &transaction["flags"], &transaction["conflict"]);
+        assert_eq!(found, (&json!(kind), &json!(status), &flags, &json!(false)), "{uid}");
     }
-    let deposit = client
-        .get("transactions/80009100-efc7-49b3-b008-08903fa748c4")
-        .await;
+    let deposit = client.get("transactions/80009100-efc7-49b3-b008-08903fa748c4").await;
     assert_eq!(deposit["amount"], "0.02999761");
     assert_eq!(deposit["confirmations"], 6);
     assert_eq!(deposit["account"], ACCOUNT);
-    let life: Vec<_> = deposit["history"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|event| event["status"].clone())
-        .collect();
+    let life: Vec<_> =
+        deposit["history"].as_array().unwrap().iter().map(|event| event["status"].clone()).collect();
     assert_eq!(life, ["created", "pending", "awaiting_confirmation", "success"]);
 
     let account = client.get(&format!("accounts/{ACCOUNT}")).await;
-    assert_eq!(
-        (&account["status"], &account["name"]),
-        (&json!("archived"), &json!("Treasury (Operations)"))
-    );
+    assert_eq!((&account["status"], &account["name"]), (&json!("archived"), &json!("Treasury (Operations)")));
     assert_eq!(account["max_daily_amount"], "25000.00");
     let asset = client.get("assets/8413b8c0-fed5-4f41-a7bf-623fefbca812").await;
-    assert_eq!(
-        (&asset["status"], &asset["asset"]),
-        (&json!("active"), &json!("USDT_TRON"))
-    );
+    assert_eq!((&asset["status"], &asset["asset"]), (&json!("active"), &json!("USDT_TRON")));
     let address = client.get("addresses/f26514b3-0edf-4c8b-ae11-d8a27792c498").await;
     assert_eq!(
         (&address["status"], &address["label"]),
@@ -227,10 +124,7 @@ async fn check_books(running: &Running) {
     let customer = client.get("customers/5742dc8e-7694-4f26-9d74-2d1e0d77bbc2").await;
     assert_eq!(customer["status"], "deleted");
     assert_eq!(customer["email"], "sample.customer.new@example.com");
-    assert_eq!(
-        customer["addresses"],
-        json!(["TNhiyMgBz8f4rMcPXNZNangNBztrEbU1XF"])
-    );
+    assert_eq!(customer["addresses"], json!(["TNhiyMgBz8f4rMcPXNZNangNBztrEbU1XF"]));
 
     // The ledger drills down: its changes add up to the balance, and each names the webhook that made it.
     let ledger = client.get(&format!("ledger?account={ACCOUNT}&asset=BTC")).await;
@@ -241,16 +135,10 @@ async fn check_books(running: &Running) {
         lines[0]["change"],
         json!({ "received": "0.02999761", "sent": "0", "fees": "0", "pending": "-0.02999761" })
     );
-    let cause = client
-        .get(&format!("events/{}", lines[0]["event_id"].as_str().unwrap()))
-        .await;
+    let cause = client.get(&format!("events/{}", lines[0]["event_id"].as_str().unwrap())).await;
     assert_eq!(cause["event"], "transaction.deposit.success");
     // The body is kept byte for byte.
-    let sent = local::samples::sample(
-        EventType::DepositSuccess,
-        shared::environment::Environment::Test,
-        &[],
-    );
+    let sent = local::samples::sample(EventType::DepositSuccess, shared::environment::Environment::Test, &[]);
     assert_eq!(cause["raw"], sent.unwrap());
 }
 
@@ -263,11 +151,7 @@ async fn the_environments_share_nothing() {
     assert_eq!(client.post("live", body.to_string()).await.0, 200);
     crate::support::eventually(async || {
         let (_, live) = client.ask("/api/live/balances").await;
-        if live["balances"][0]["received"] == "1" {
-            Ok(())
-        } else {
-            Err(live.to_string())
-        }
+        if live["balances"][0]["received"] == "1" { Ok(()) } else { Err(live.to_string()) }
     })
     .await;
     assert_eq!(client.get("balances").await["balances"], json!([]));

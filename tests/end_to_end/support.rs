@@ -46,11 +46,7 @@ impl Running {
         change(&mut settings);
         let product = Product::start(settings).await.unwrap();
         let client = Client::new(product.address());
-        Self {
-            client,
-            webhook,
-            product,
-        }
+        Self { client, webhook, product }
     }
 
     pub(crate) async fn stop(self) {
@@ -67,10 +63,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        Self {
-            http: reqwest::Client::new(),
-            base: format!("http://{address}"),
-        }
+        Self { http: reqwest::Client::new(), base: format!("http://{address}") }
     }
 
     pub(crate) fn header() -> String {
@@ -90,9 +83,7 @@ impl Client {
 
     /// Sends an event to the test environment; it must be accepted.
     pub(crate) async fn send(&self, event: &str, data: Value) {
-        let (status, answer) = self
-            .post("test", json!({ "event": event, "data": data }).to_string())
-            .await;
+        let (status, answer) = self.post("test", json!({ "event": event, "data": data }).to_string()).await;
         assert_eq!(status, 200, "{event}: {answer}");
     }
 
@@ -132,15 +123,8 @@ impl Client {
     pub(crate) async fn log_of(&self, deliveries: u64) -> Vec<Value> {
         eventually(async || {
             let log = self.log().await;
-            let found: u64 = log
-                .iter()
-                .map(|event| event["deliveries"].as_u64().unwrap())
-                .sum();
-            if found == deliveries {
-                Ok(log)
-            } else {
-                Err(format!("{found} deliveries of {deliveries}"))
-            }
+            let found: u64 = log.iter().map(|event| event["deliveries"].as_u64().unwrap()).sum();
+            if found == deliveries { Ok(log) } else { Err(format!("{found} deliveries of {deliveries}")) }
         })
         .await
     }
@@ -148,12 +132,8 @@ impl Client {
     /// The balance of an account in an asset.
     pub(crate) async fn balance(&self, account: &str, asset: &str) -> Value {
         let found = self.get(&format!("balances?account={account}")).await;
-        let found = found["balances"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|balance| balance["asset"] == asset)
-            .cloned();
+        let found =
+            found["balances"].as_array().unwrap().iter().find(|balance| balance["asset"] == asset).cloned();
         found.unwrap_or_else(
             || json!({ "received": "0", "sent": "0", "fees": "0", "pending": "0", "balance": "0" }),
         )
@@ -196,13 +176,8 @@ impl Receiver {
     pub(crate) async fn start() -> Self {
         let (sender, bodies) = mpsc::unbounded_channel();
         let failures = Arc::new(AtomicUsize::new(0));
-        let captured = Captured {
-            failures: Arc::clone(&failures),
-            bodies: sender,
-        };
-        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .unwrap();
+        let captured = Captured { failures: Arc::clone(&failures), bodies: sender };
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
         let capture = async |State(captured): State<Captured>, body: String| {
             let fails = captured
@@ -216,11 +191,7 @@ impl Receiver {
         };
         let app = Router::new().fallback(capture).with_state(captured);
         tokio::spawn(async { axum::serve(listener, app).await });
-        Self {
-            url,
-            failures,
-            bodies: Mutex::new(bodies),
-        }
+        Self { url, failures, bodies: Mutex::new(bodies) }
     }
 
     /// Answers the next so many requests with 500.
@@ -244,8 +215,6 @@ impl Receiver {
 
     /// Whether nothing more comes within a while that is long at rest.
     pub(crate) async fn is_silent(&self) -> bool {
-        tokio::time::timeout(Duration::from_millis(1500), self.bodies.lock().await.recv())
-            .await
-            .is_err()
+        tokio::time::timeout(Duration::from_millis(1500), self.bodies.lock().await.recv()).await.is_err()
     }
 }

@@ -5,10 +5,9 @@
 
 use serde::Deserialize;
 use shared::clock::Moment;
-use shared::fold::Meaning;
 use shared::model::facts::Stamp;
 use shared::model::notification::Audience;
-use shared::model::{self, Entity, EntityType, EventType, Facts, Words, lenient};
+use shared::model::{self, Entity, EntityType, EventType, Facts, Meaning, Words, lenient};
 use shared::pipeline::{Family, Telling};
 
 /// The family.
@@ -19,7 +18,7 @@ pub struct Accounts;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Account {
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::identifier")]
     uid: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
     name: Option<String>,
@@ -48,17 +47,10 @@ impl Family for Accounts {
     type Data = Account;
 
     fn meaning(event: EventType, account: &Account, received_at: Moment) -> Option<Meaning> {
-        let stamp = Stamp {
-            rank: 0,
-            at: Some(account.updated_at.unwrap_or(received_at)),
-        };
+        let stamp = Stamp { rank: 0, at: Some(account.updated_at.unwrap_or(received_at)) };
         // The event's name outranks the object's own flag: it is why the webhook was sent.
-        let frozen = (event == EventType::AccountsFrozen)
-            .then_some(true)
-            .or(account.is_frozen);
-        let archived = (event == EventType::AccountsArchived)
-            .then_some(true)
-            .or(account.is_archived);
+        let frozen = (event == EventType::AccountsFrozen).then_some(true).or(account.is_frozen);
+        let archived = (event == EventType::AccountsArchived).then_some(true).or(account.is_archived);
         let facts = Facts::default()
             .step(event.last_word())
             .field("name", stamp, account.name.as_deref())
@@ -66,11 +58,7 @@ impl Family for Accounts {
             .field("external_id", stamp, account.external_id.as_deref())
             .field("fiat_currency", stamp, account.fiat_currency.as_deref())
             .field("max_daily_amount", stamp, account.max_daily_amount.as_deref())
-            .field(
-                "white_list_addresses",
-                stamp,
-                account.white_list_addresses.as_deref(),
-            )
+            .field("white_list_addresses", stamp, account.white_list_addresses.as_deref())
             .field("frozen", stamp, frozen.map(|frozen| frozen.to_string()))
             .field("archived", stamp, archived.map(|archived| archived.to_string()))
             .at(account.updated_at.unwrap_or(received_at));
@@ -107,11 +95,7 @@ impl Family for Accounts {
         };
         telling.say(
             &format!("Account {name} {happened}"),
-            &[
-                ("Name", "name"),
-                ("Most a day", "max_daily_amount"),
-                ("External id", "external_id"),
-            ],
+            &[("Name", "name"), ("Most a day", "max_daily_amount"), ("External id", "external_id")],
         )
     }
 }
@@ -133,10 +117,7 @@ mod tests {
 
     #[test]
     fn an_account_is_frozen_by_the_event_and_thawed_by_a_newer_object() {
-        let frozen = (
-            EventType::AccountsFrozen,
-            r#"{"uid":"a","updatedAt":"2026-11-01T00:00:00Z"}"#,
-        );
+        let frozen = (EventType::AccountsFrozen, r#"{"uid":"a","updatedAt":"2026-11-01T00:00:00Z"}"#);
         let thawed = (
             EventType::AccountsUpdated,
             r#"{"uid":"a","isFrozen":false,"updatedAt":"2026-11-02T00:00:00Z"}"#,
@@ -148,14 +129,8 @@ mod tests {
 
     #[test]
     fn archived_outranks_frozen() {
-        let frozen = (
-            EventType::AccountsFrozen,
-            r#"{"uid":"a","updatedAt":"2026-11-01T00:00:00Z"}"#,
-        );
-        let archived = (
-            EventType::AccountsArchived,
-            r#"{"uid":"a","updatedAt":"2026-11-01T00:00:00Z"}"#,
-        );
+        let frozen = (EventType::AccountsFrozen, r#"{"uid":"a","updatedAt":"2026-11-01T00:00:00Z"}"#);
+        let archived = (EventType::AccountsArchived, r#"{"uid":"a","updatedAt":"2026-11-01T00:00:00Z"}"#);
         assert_eq!(status_after(&[archived, frozen]), "archived");
     }
 

@@ -4,10 +4,9 @@
 
 use serde::Deserialize;
 use shared::clock::Moment;
-use shared::fold::Meaning;
 use shared::model::facts::Stamp;
 use shared::model::notification::Audience;
-use shared::model::{self, Entity, EntityType, EventType, Facts, Words, lenient};
+use shared::model::{self, Entity, EntityType, EventType, Facts, Meaning, Words, lenient};
 use shared::pipeline::{Family, Telling};
 
 /// The family.
@@ -18,9 +17,9 @@ pub struct Addresses;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Address {
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::identifier")]
     uid: Option<String>,
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::identifier")]
     guid: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
     address: Option<String>,
@@ -49,10 +48,7 @@ impl Family for Addresses {
     type Data = Address;
 
     fn meaning(event: EventType, address: &Address, received_at: Moment) -> Option<Meaning> {
-        let stamp = Stamp {
-            rank: 0,
-            at: Some(address.updated_at.unwrap_or(received_at)),
-        };
+        let stamp = Stamp { rank: 0, at: Some(address.updated_at.unwrap_or(received_at)) };
         let facts = Facts::default()
             .step(event.last_word())
             .field("address", stamp, address.address.as_deref())
@@ -64,11 +60,7 @@ impl Family for Addresses {
             .field("sub_account_id", stamp, address.sub_account_id.as_deref())
             .field("used", stamp, address.used.map(|used| used.to_string()))
             .at(address.updated_at.unwrap_or(received_at));
-        let uid = address
-            .uid
-            .clone()
-            .or_else(|| address.guid.clone())
-            .or_else(|| address.address.clone());
+        let uid = address.uid.clone().or_else(|| address.guid.clone()).or_else(|| address.address.clone());
         Some(Meaning {
             entity: Entity::new(EntityType::Address, uid?),
             facts,
@@ -117,10 +109,7 @@ mod tests {
 
     #[test]
     fn blocked_outranks_flagged_in_any_order() {
-        let address = Address {
-            uid: Some("p".to_owned()),
-            ..Address::default()
-        };
+        let address = Address { uid: Some("p".to_owned()), ..Address::default() };
         let now = Moment::from_millis(0);
         for order in [
             [EventType::AddressFlagged, EventType::AddressBlocked],
@@ -135,10 +124,7 @@ mod tests {
 
     #[test]
     fn an_address_without_uid_is_known_by_its_text() {
-        let address = Address {
-            address: Some("tb1q".to_owned()),
-            ..Address::default()
-        };
+        let address = Address { address: Some("tb1q".to_owned()), ..Address::default() };
         let meaning =
             Addresses::meaning(EventType::AddressCreated, &address, Moment::from_millis(0)).unwrap();
         assert_eq!(meaning.entity.uid, "tb1q");

@@ -94,10 +94,7 @@ impl Api {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return method_not_allowed("GET, HEAD");
         }
-        match self
-            .read(environment, question, request.uri().query().unwrap_or_default())
-            .await
-        {
+        match self.read(environment, question, request.uri().query().unwrap_or_default()).await {
             Ok(found) => answer(StatusCode::OK, &found),
             Err(refusal) => refusal.into_response(),
         }
@@ -111,27 +108,20 @@ impl Api {
             ["balances"] => self.balances(environment, &query).await,
             ["ledger"] => self.ledger(environment, &query).await,
             ["quarantine"] => self.quarantine(environment, &query).await,
-            [plural, uid] => match EntityType::ALL
-                .into_iter()
-                .find(|known| known.plural() == *plural)
-            {
-                Some(entity_type) => self.entity(environment, entity_type, uid, &query).await,
-                None => Err(Refusal::NotFound("There is nothing here.")),
-            },
+            // An identifier may contain a slash.
+            [plural, uid @ ..] if !uid.is_empty() => {
+                match EntityType::ALL.into_iter().find(|known| known.plural() == *plural) {
+                    Some(entity_type) => self.entity(environment, entity_type, &uid.join("/"), &query).await,
+                    None => Err(Refusal::NotFound("There is nothing here.")),
+                }
+            }
             _ => Err(Refusal::NotFound("There is nothing here.")),
         }
     }
 
     async fn log(&self, environment: Environment, query: &Query) -> Result<Value, Refusal> {
-        let page = self
-            .table
-            .log(
-                environment,
-                &query.filter()?,
-                query.limit()?,
-                query.cursor().as_ref(),
-            )
-            .await?;
+        let page =
+            self.table.log(environment, &query.filter()?, query.limit()?, query.cursor().as_ref()).await?;
         let events: Vec<_> = page.items.iter().map(views::event).collect();
         Ok(json!({ "events": events, "cursor": views::cursor(page.cursor.as_ref()) }))
     }
@@ -152,9 +142,7 @@ impl Api {
         let candidates: Vec<_> = match entity_type {
             EntityType::Transaction => {
                 let only = query.kind()?;
-                let kinds = Kind::ALL
-                    .into_iter()
-                    .filter(|kind| only.is_none_or(|only| only == *kind));
+                let kinds = Kind::ALL.into_iter().filter(|kind| only.is_none_or(|only| only == *kind));
                 kinds.map(|kind| Entity::transaction(kind, uid)).collect()
             }
             other => vec![Entity::new(other, uid)],
@@ -165,54 +153,31 @@ impl Api {
                 found.into_iter().filter_map(|(entity, _)| entity.kind).collect(),
             ));
         }
-        let (entity, state) = found
-            .pop()
-            .ok_or(Refusal::NotFound("Nothing is known of this uid."))?;
-        let history = self
-            .table
-            .history(environment, &entity, query.limit()?, query.cursor().as_ref())
-            .await?;
+        let (entity, state) = found.pop().ok_or(Refusal::NotFound("Nothing is known of this uid."))?;
+        let history =
+            self.table.history(environment, &entity, query.limit()?, query.cursor().as_ref()).await?;
         Ok(views::entity(&entity, &state, &history))
     }
 
     async fn balances(&self, environment: Environment, query: &Query) -> Result<Value, Refusal> {
         let account = query.get("account");
-        let page = self
-            .table
-            .balances(environment, account, query.limit()?, query.cursor().as_ref())
-            .await?;
+        let page = self.table.balances(environment, account, query.limit()?, query.cursor().as_ref()).await?;
         let balances: Vec<_> = page.items.iter().map(views::balance).collect();
         Ok(json!({ "balances": balances, "cursor": views::cursor(page.cursor.as_ref()) }))
     }
 
     async fn ledger(&self, environment: Environment, query: &Query) -> Result<Value, Refusal> {
-        let account = query
-            .get("account")
-            .ok_or_else(|| Refusal::Invalid("`account` is needed.".to_owned()))?;
+        let account =
+            query.get("account").ok_or_else(|| Refusal::Invalid("`account` is needed.".to_owned()))?;
         let asset = query.get("asset");
-        let page = self
-            .table
-            .ledger(
-                environment,
-                account,
-                asset,
-                query.limit()?,
-                query.cursor().as_ref(),
-            )
-            .await?;
+        let page =
+            self.table.ledger(environment, account, asset, query.limit()?, query.cursor().as_ref()).await?;
         Ok(json!({ "ledger": page.items, "cursor": views::cursor(page.cursor.as_ref()) }))
     }
 
     async fn quarantine(&self, environment: Environment, query: &Query) -> Result<Value, Refusal> {
-        let page = self
-            .table
-            .quarantined(environment, query.limit()?, query.cursor().as_ref())
-            .await?;
-        let quarantine: Vec<_> = page
-            .items
-            .iter()
-            .map(|(item, raw)| views::quarantined(item, raw))
-            .collect();
+        let page = self.table.quarantined(environment, query.limit()?, query.cursor().as_ref()).await?;
+        let quarantine: Vec<_> = page.items.iter().map(|(item, raw)| views::quarantined(item, raw)).collect();
         Ok(json!({ "quarantine": quarantine, "cursor": views::cursor(page.cursor.as_ref()) }))
     }
 }

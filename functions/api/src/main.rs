@@ -9,10 +9,7 @@ use shared::{http, runtime};
 async fn main() -> Result<(), Error> {
     runtime::telemetry();
     let config = runtime::aws().await;
-    let api = Api {
-        table: runtime::table(&config)?,
-        environments: runtime::environments()?,
-    };
+    let api = Api { table: runtime::table(&config)?, environments: runtime::environments()? };
     let api = &api;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<ApiGatewayV2httpRequest>| {
         http::answer(event.payload, event.context, |request| api.handle(request)).await

@@ -17,25 +17,17 @@ pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
     pub(crate) fn parse(query: &str) -> Self {
-        Self(
-            url::form_urlencoded::parse(query.as_bytes())
-                .into_owned()
-                .collect(),
-        )
+        Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().rev().find(|(key, _)| key == name);
-        found
-            .map(|(_, value)| value.as_str())
-            .filter(|value| !value.is_empty())
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
     fn read<T: std::str::FromStr>(&self, name: &str, expected: &str) -> Result<Option<T>, Refusal> {
-        let read = |text: &str| {
-            text.parse()
-                .map_err(|_| Refusal::Invalid(format!("`{name}` is {expected}.")))
-        };
+        let read =
+            |text: &str| text.parse().map_err(|_| Refusal::Invalid(format!("`{name}` is {expected}.")));
         self.get(name).map(read).transpose()
     }
 
@@ -61,13 +53,12 @@ impl Query {
         let moment = |name| self.read::<Moment>(name, "a moment like 2026-11-23T05:29:04Z");
         let (entity_type, entity) = match self.get("entity") {
             // A uid may contain a colon itself.
-            Some(text) => match text
-                .split_once(':')
-                .and_then(|(name, uid)| Some((name.parse().ok()?, uid)))
-            {
-                Some((entity_type, uid)) => (Some(entity_type), Some(uid.to_owned())),
-                None => (None::<EntityType>, Some(text.to_owned())),
-            },
+            Some(text) => {
+                match text.split_once(':').and_then(|(name, uid)| Some((name.parse().ok()?, uid))) {
+                    Some((entity_type, uid)) => (Some(entity_type), Some(uid.to_owned())),
+                    None => (None::<EntityType>, Some(text.to_owned())),
+                }
+            }
             None => (None, None),
         };
         Ok(LogFilter {
@@ -88,12 +79,9 @@ mod tests {
 
     #[test]
     fn limits_are_bounded() {
-        for (query, limit) in [
-            ("", Some(50)),
-            ("limit=1", Some(1)),
-            ("limit=100", Some(100)),
-            ("limit=", Some(50)),
-        ] {
+        for (query, limit) in
+            [("", Some(50)), ("limit=1", Some(1)), ("limit=100", Some(100)), ("limit=", Some(50))]
+        {
             assert_eq!(Query::parse(query).limit().ok(), limit);
         }
         for query in ["limit=0", "limit=101", "limit=x", "limit=-1", "limit=1.5"] {
@@ -109,20 +97,13 @@ mod tests {
             (Some(EntityType::Transaction), Some("a#1"))
         );
         let filter = Query::parse("entity=x:1").filter().unwrap();
-        assert_eq!(
-            (filter.entity_type, filter.entity.as_deref()),
-            (None, Some("x:1"))
-        );
+        assert_eq!((filter.entity_type, filter.entity.as_deref()), (None, Some("x:1")));
     }
 
     #[test]
     fn moments_and_effects_that_are_none_are_refused() {
         assert!(Query::parse("from=yesterday").filter().is_err());
         assert!(Query::parse("effect=wonderful").filter().is_err());
-        assert!(
-            Query::parse("from=2026-11-23T05:29:04Z&effect=applied")
-                .filter()
-                .is_ok()
-        );
+        assert!(Query::parse("from=2026-11-23T05:29:04Z&effect=applied").filter().is_ok());
     }
 }

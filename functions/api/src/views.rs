@@ -36,10 +36,8 @@ pub(crate) fn event_with_raw(item: &EventItem, body: &[u8]) -> Value {
     let mut view = event(item);
     if let Value::Object(fields) = &mut view {
         let people = item.notification.as_ref().and_then(|told| told.people.as_ref());
-        fields.insert(
-            "told".to_owned(),
-            json!({ "programs": item.notification.is_some(), "people": people }),
-        );
+        fields
+            .insert("told".to_owned(), json!({ "programs": item.notification.is_some(), "people": people }));
         raw(fields, body);
     }
     view
@@ -90,14 +88,13 @@ pub(crate) fn entity(entity: &Entity, state: &StateItem, history: &Page<EventIte
     for (name, register) in &facts.fields {
         fields.insert(name.clone(), Value::from(register.value()));
     }
-    for (name, members) in &facts.members {
-        fields.insert(name.clone(), json!(members));
+    for set in ["flags", "addresses"] {
+        if let Some(members) = facts.members.get(set) {
+            fields.insert(set.to_owned(), json!(members));
+        }
     }
     fields.insert("uid".to_owned(), Value::from(entity.uid.as_str()));
-    fields.insert(
-        "status".to_owned(),
-        Value::from(lifecycle::status(entity.entity_type, facts)),
-    );
+    fields.insert("status".to_owned(), Value::from(lifecycle::status(entity.entity_type, facts)));
     fields.insert("updated_at".to_owned(), json!(facts.updated_at));
     if entity.entity_type == EntityType::Transaction {
         // What every transaction shows, known or not.
@@ -106,19 +103,11 @@ pub(crate) fn entity(entity: &Entity, state: &StateItem, history: &Page<EventIte
         }
         fields.insert("kind".to_owned(), json!(entity.kind));
         fields.insert("account".to_owned(), Value::from(transaction::account(facts)));
-        fields.insert(
-            "confirmations".to_owned(),
-            json!(facts.counts.get("confirmations")),
-        );
+        fields.insert("confirmations".to_owned(), json!(facts.counts.get("confirmations")));
         fields.insert("conflict".to_owned(), Value::from(state.conflict));
-        fields.insert(
-            "contradictions".to_owned(),
-            json!(transaction::contradictions(facts)),
-        );
-        fields.insert(
-            "oddity".to_owned(),
-            json!(transaction::oddity(facts).map(|oddity| oddity.to_string())),
-        );
+        fields.insert("contradictions".to_owned(), json!(transaction::contradictions(facts)));
+        fields
+            .insert("oddity".to_owned(), json!(transaction::oddity(facts).map(|oddity| oddity.to_string())));
     }
     fields.insert("history".to_owned(), history.items.iter().map(event).collect());
     fields.insert("cursor".to_owned(), cursor(history.cursor.as_ref()));

@@ -3,10 +3,9 @@
 //! The flag stands beside the transaction's status, whichever family told of it first.
 
 use shared::clock::Moment;
-use shared::fold::Meaning;
 use shared::model::notification::Audience;
 use shared::model::transaction::Transaction;
-use shared::model::{self, EventType, Kind, Words};
+use shared::model::{self, EventType, Kind, Meaning, Words};
 use shared::pipeline::{Family, Telling};
 
 /// The family.
@@ -18,9 +17,15 @@ impl Family for Compliance {
     type Data = Transaction;
 
     fn meaning(event: EventType, transaction: &Transaction, received_at: Moment) -> Option<Meaning> {
-        // Where the object does not say: it is incoming money that is screened.
-        let kind = transaction.kind().unwrap_or(Kind::Deposit);
-        transaction.flag(kind, event.last_word(), received_at)
+        match transaction.kind() {
+            Some(kind) => transaction.flag(kind, event.last_word(), received_at),
+            // Most likely it is incoming money that is screened; but no amount is counted on a guess.
+            None => Transaction { uid: transaction.uid.clone(), ..Transaction::default() }.flag(
+                Kind::Deposit,
+                event.last_word(),
+                received_at,
+            ),
+        }
     }
 
     fn audience(_: EventType) -> Audience {
@@ -50,11 +55,9 @@ mod tests {
 
     #[test]
     fn the_flag_goes_to_the_transaction_it_is_about() {
-        for (transaction_type, kind) in [
-            (Some("TRANSFER"), Kind::Transfer),
-            (Some("DEPOSIT"), Kind::Deposit),
-            (None, Kind::Deposit),
-        ] {
+        for (transaction_type, kind) in
+            [(Some("TRANSFER"), Kind::Transfer), (Some("DEPOSIT"), Kind::Deposit), (None, Kind::Deposit)]
+        {
             let transaction = Transaction {
                 uid: Some("u".to_owned()),
                 transaction_type: transaction_type.map(str::to_owned),

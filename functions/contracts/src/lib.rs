@@ -1,11 +1,10 @@
 //! Contracts: a smart contract was deployed or called, or that failed. It moves no balance.
 
 use shared::clock::Moment;
-use shared::fold::Meaning;
 use shared::model::lifecycle::Step;
 use shared::model::notification::Audience;
 use shared::model::transaction::Transaction;
-use shared::model::{self, EventType, Kind, Words};
+use shared::model::{self, EventType, Kind, Meaning, Words};
 use shared::pipeline::{Family, Telling};
 
 /// The family.
@@ -38,10 +37,7 @@ impl Family for Contracts {
             _ => "was called",
         };
         telling.say(
-            &format!(
-                "Contract on {} {happened}",
-                telling.field("chain", "an unknown chain")
-            ),
+            &format!("Contract on {} {happened}", telling.field("chain", "an unknown chain")),
             &[
                 ("Contract", "address"),
                 ("Chain", "chain"),
@@ -67,12 +63,9 @@ mod tests {
             asset_type: Some("ETH".to_owned()),
             ..Transaction::default()
         };
-        let meaning = Contracts::meaning(
-            EventType::ContractInteractionSuccess,
-            &contract,
-            Moment::from_millis(0),
-        )
-        .unwrap();
+        let meaning =
+            Contracts::meaning(EventType::ContractInteractionSuccess, &contract, Moment::from_millis(0))
+                .unwrap();
         assert_eq!(contribution(Kind::Contract, &meaning.facts), None);
     }
 }

@@ -4,10 +4,9 @@
 
 use serde::Deserialize;
 use shared::clock::Moment;
-use shared::fold::Meaning;
 use shared::model::facts::Stamp;
 use shared::model::notification::Audience;
-use shared::model::{self, Entity, EntityType, EventType, Facts, Words, lenient};
+use shared::model::{self, Entity, EntityType, EventType, Facts, Meaning, Words, lenient};
 use shared::pipeline::{Family, Telling};
 
 /// The family.
@@ -18,12 +17,12 @@ pub struct Customers;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Customer {
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::identifier")]
     uid: Option<String>,
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::identifier")]
     guid: Option<String>,
     /// A number, other than all other identifiers.
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::identifier")]
     id: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
     name: Option<String>,
@@ -47,11 +46,22 @@ pub struct Customer {
 }
 
 impl Customer {
-    /// The attached address: its text where it is one, else the object as JSON.
+    /// The attached address: its text, or of an object its `address`, `uid` or, with neither, its JSON.
     fn attached_address(&self) -> Option<String> {
-        self.address
-            .as_ref()
-            .map(|address| address.trim_matches('"').to_owned())
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Attached {
+            Text(String),
+            Object {
+                #[serde(alias = "uid")]
+                address: String,
+            },
+        }
+        let json = self.address.as_ref()?;
+        match serde_json::from_str(json) {
+            Ok(Attached::Text(address) | Attached::Object { address }) => Some(address),
+            Err(_) => Some(json.clone()),
+        }
     }
 }
 
@@ -60,10 +70,7 @@ impl Family for Customers {
     type Data = Customer;
 
     fn meaning(event: EventType, customer: &Customer, received_at: Moment) -> Option<Meaning> {
-        let stamp = Stamp {
-            rank: 0,
-            at: Some(customer.updated_at.unwrap_or(received_at)),
-        };
+        let stamp = Stamp { rank: 0, at: Some(customer.updated_at.unwrap_or(received_at)) };
         let attached = (event == EventType::CustomerAttachedToAddress).then(|| customer.attached_address());
         let facts = Facts::default()
             .step(event.last_word())
@@ -74,19 +81,12 @@ impl Family for Customers {
             .field("external_id", stamp, customer.external_id.as_deref())
             .member("addresses", attached.flatten())
             .at(customer.updated_at.unwrap_or(received_at));
-        let uid = customer
-            .uid
-            .clone()
-            .or_else(|| customer.guid.clone())
-            .or_else(|| customer.id.clone());
+        let uid = customer.uid.clone().or_else(|| customer.guid.clone()).or_else(|| customer.id.clone());
         Some(Meaning {
             entity: Entity::new(EntityType::Customer, uid?),
             facts,
             status: event.last_word().to_owned(),
-            occurred_at: customer
-                .deleted_at
-                .or(customer.updated_at)
-                .or(customer.created_at),
+            occurred_at: customer.deleted_at.or(customer.updated_at).or(customer.created_at),
             dated: customer.updated_at.is_some(),
         })
     }
@@ -102,10 +102,7 @@ impl Family for Customers {
             EventType::CustomerDeleted => "was deleted",
             _ => "was updated",
         };
-        telling.say(
-            &format!("Customer {} {happened}", telling.uid),
-            &[("Reference", "reference")],
-        )
+        telling.say(&format!("Customer {} {happened}", telling.uid), &[("Reference", "reference")])
     }
 }
 
@@ -126,7 +123,12 @@ mod tests {
 
     #[test]
     fn an_address_is_attached_as_text_or_as_object() {
-        for (address, kept) in [(r#""tb1q""#, "tb1q"), (r#"{"uid":"p"}"#, r#"{"uid":"p"}"#)] {
+        for (address, kept) in [
+            (r#""tb1q""#, "tb1q"),
+            (r#"{"address":"tb1q","label":1}"#, "tb1q"),
+            (r#"{"uid":"p"}"#, "p"),
+            ("7", "7"),
+        ] {
             let json = format!(r#"{{"uid":"c","address":{address}}}"#);
             let meaning = meaning(EventType::CustomerAttachedToAddress, &json);
             assert_eq!(meaning.facts.set("addresses").collect::<Vec<_>>(), [kept]);
@@ -135,10 +137,8 @@ mod tests {
 
     #[test]
     fn a_message_names_nobody() {
-        let meaning = meaning(
-            EventType::CustomerUpdated,
-            r#"{"uid":"c","name":"A Name","email":"a@example.com"}"#,
-        );
+        let meaning =
+            meaning(EventType::CustomerUpdated, r#"{"uid":"c","name":"A Name","email":"a@example.com"}"#);
         let telling = Telling {
             environment: shared::environment::Environment::Live,
             facts: &meaning.facts,

@@ -4,11 +4,10 @@
 //! from then on it is received. An AML flag stands beside the status and moves nothing.
 
 use shared::clock::Moment;
-use shared::fold::Meaning;
 use shared::model::lifecycle::Step;
 use shared::model::notification::Audience;
 use shared::model::transaction::Transaction;
-use shared::model::{self, EventType, Kind, Words};
+use shared::model::{self, EventType, Kind, Meaning, Words};
 use shared::pipeline::{Family, Telling};
 
 /// The family.
@@ -72,12 +71,8 @@ mod tests {
         let json = r#"{"uid":"d","amount":0.02999761,"assetType":"BTC"}"#;
         let deposit = lenient::object(&serde_json::from_str(json).unwrap()).unwrap();
         let meaning = Deposits::meaning(EventType::DepositSuccess, &deposit, Moment::from_millis(0)).unwrap();
-        let telling = Telling {
-            environment: Environment::Test,
-            facts: &meaning.facts,
-            conflict: false,
-            uid: "d",
-        };
+        let telling =
+            Telling { environment: Environment::Test, facts: &meaning.facts, conflict: false, uid: "d" };
         let words = Deposits::words(EventType::DepositSuccess, &telling);
         assert_eq!(words.subject, "[test] Deposit of 0.02999761 BTC has arrived");
         assert_eq!(words.sms, "(test) Deposit of 0.02999761 BTC has arrived");

@@ -61,11 +61,7 @@ impl<Q: DeliveryQueue, C: Clock> Ingest<Q, C> {
         if request.method() != Method::POST {
             return method_not_allowed("POST");
         }
-        let headers = request
-            .headers()
-            .get_all(secret::HEADER)
-            .iter()
-            .map(|value| value.as_bytes());
+        let headers = request.headers().get_all(secret::HEADER).iter().map(|value| value.as_bytes());
         match Unverified::new(headers, request.body()).verify(&self.secrets) {
             Ok(authentic) => self.accept(&authentic, environment, delivery_id(&request)).await,
             Err(refusal) => {
@@ -87,17 +83,11 @@ impl<Q: DeliveryQueue, C: Clock> Ingest<Q, C> {
         let classified = classify(body, environment);
         let (family, event, refused) = match &classified {
             Ok(event) => (event.family(), event.plain().unwrap_or_default(), None),
-            Err(unreadable) => (
-                Family::Unrecognised,
-                "",
-                Some((unreadable.reason, unreadable.detail.clone())),
-            ),
+            Err(unreadable) => {
+                (Family::Unrecognised, "", Some((unreadable.reason, unreadable.detail.clone())))
+            }
         };
-        let kept = if body.len() > MAX_BODY {
-            body.get(..HEAD).unwrap_or(body)
-        } else {
-            body
-        };
+        let kept = if body.len() > MAX_BODY { body.get(..HEAD).unwrap_or(body) } else { body };
         let envelope = Envelope {
             environment,
             family,
@@ -115,12 +105,7 @@ impl<Q: DeliveryQueue, C: Clock> Ingest<Q, C> {
         match classified {
             Ok(_) => {
                 info!(%environment, %family, event, delivery_id, bytes = body.len(), "accepted");
-                json(
-                    StatusCode::OK,
-                    &Accepted {
-                        delivery_id: &delivery_id,
-                    },
-                )
+                json(StatusCode::OK, &Accepted { delivery_id: &delivery_id })
             }
             Err(Unreadable { reason, detail }) => {
                 warn!(%environment, %reason, delivery_id, bytes = body.len(), "quarantined");
@@ -152,10 +137,7 @@ fn classify(body: &[u8], environment: Environment) -> Result<EventName, Unreadab
             Reason::TooLarge.describe(),
             body.len()
         );
-        return Err(Unreadable {
-            reason: Reason::TooLarge,
-            detail,
-        });
+        return Err(Unreadable { reason: Reason::TooLarge, detail });
     }
     Body::parse(body, environment).map(|body| body.event)
 }
@@ -167,7 +149,5 @@ fn delivery_id(request: &Request) -> String {
         RequestContext::ApiGatewayV2(context) => context.request_id.clone(),
         _ => None,
     });
-    given
-        .filter(|id| !id.is_empty())
-        .unwrap_or_else(|| Uuid::new_v4().to_string())
+    given.filter(|id| !id.is_empty()).unwrap_or_else(|| Uuid::new_v4().to_string())
 }

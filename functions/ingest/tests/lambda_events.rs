@@ -1,12 +1,7 @@
 //! API Gateway events as Lambda hands them over: text, Base64, broken Base64, odd paths and hosts; and queues
 //! that fail.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may panic"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::sync::Mutex;
 
@@ -72,9 +67,7 @@ fn event(change: impl FnOnce(&mut Value)) -> Value {
 
 async fn answer(ingest: &Ingest<Queue, ManualClock>, event: Value) -> Value {
     let event = serde_json::from_value(event).unwrap();
-    shared::http::answer(event, Context::default(), |request| ingest.handle(request))
-        .await
-        .unwrap()
+    shared::http::answer(event, Context::default(), |request| ingest.handle(request)).await.unwrap()
 }
 
 /// The status, and what was sent.
@@ -84,15 +77,9 @@ async fn outcome(change: impl FnOnce(&mut Value)) -> (i64, Vec<Envelope>) {
     let sent = ingest.queue.sent.into_inner().unwrap();
     let open = |sealed: Sealed| {
         let served = Environments::both();
-        Opened::verify(&sealed.message(), &keys(), &served, sealed.family())
-            .unwrap()
-            .envelope()
-            .clone()
+        Opened::verify(&sealed.message(), &keys(), &served, sealed.family()).unwrap().envelope().clone()
     };
-    (
-        response["statusCode"].as_i64().unwrap(),
-        sent.into_iter().map(open).collect(),
-    )
+    (response["statusCode"].as_i64().unwrap(), sent.into_iter().map(open).collect())
 }
 
 #[tokio::test]
@@ -113,12 +100,7 @@ async fn a_delivery_is_sealed_for_its_family_with_the_requests_own_id() {
 
 #[tokio::test]
 async fn the_previous_secret_is_accepted_too() {
-    assert_eq!(
-        outcome(|event| event["headers"]["x-webhook-secret"] = json!("b2xk"))
-            .await
-            .0,
-        200
-    );
+    assert_eq!(outcome(|event| event["headers"]["x-webhook-secret"] = json!("b2xk")).await.0, 200);
     assert_eq!(
         outcome(|event| event["headers"]["x-webhook-secret"] = json!("b2xkZXI=")).await,
         (401, vec![])
@@ -134,11 +116,7 @@ async fn a_base64_body_is_decoded() {
     .await;
     assert_eq!(
         (status, sent[0].family, sent[0].body.as_slice()),
-        (
-            200,
-            Family::Addresses,
-            &br#"{"event":"address.blocked","data":{}}"#[..]
-        )
+        (200, Family::Addresses, &br#"{"event":"address.blocked","data":{}}"#[..])
     );
 }
 
@@ -151,10 +129,7 @@ async fn a_body_in_broken_base64_is_quarantined_as_it_came_and_does_not_panic() 
         })
         .await;
         assert_eq!((status, sent[0].family), (400, Family::Unrecognised), "{broken}");
-        assert_eq!(
-            sent[0].refused.as_ref().map(|(reason, _)| *reason),
-            Some(Reason::NotJson)
-        );
+        assert_eq!(sent[0].refused.as_ref().map(|(reason, _)| *reason), Some(Reason::NotJson));
         assert_eq!(sent[0].body, broken.as_bytes());
     }
 }
@@ -163,10 +138,7 @@ async fn a_body_in_broken_base64_is_quarantined_as_it_came_and_does_not_panic() 
 async fn a_missing_body_is_empty() {
     for absent in [json!(null), json!("")] {
         let (status, sent) = outcome(|event| event["body"] = absent).await;
-        assert_eq!(
-            (status, sent[0].refused.as_ref().map(|(reason, _)| *reason)),
-            (400, Some(Reason::Empty))
-        );
+        assert_eq!((status, sent[0].refused.as_ref().map(|(reason, _)| *reason)), (400, Some(Reason::Empty)));
     }
 }
 
@@ -182,18 +154,20 @@ async fn odd_paths_and_hosts_do_not_panic() {
         ("/webhooks/\u{0}", 404),
         ("/%zz/%", 404),
         ("http://[::bad", 404),
+        ("webhooks/live", 200),
+        (&"x".repeat(70_000), 404),
+        (&"ü".repeat(30_000), 404),
     ] {
-        assert_eq!(
-            outcome(|event| event["rawPath"] = json!(path)).await.0,
-            status,
-            "{path}"
-        );
+        assert_eq!(outcome(|event| event["rawPath"] = json!(path)).await.0, status, "{path}");
     }
     for host in ["", "a b", "1.2.3.4.5", "[::bad", "x.execute-api.127.0.0.1"] {
+        assert_eq!(outcome(|event| event["headers"]["host"] = json!(host)).await.0, 200, "{host}");
+    }
+    for scheme in ["", ":", "not a scheme", "1"] {
         assert_eq!(
-            outcome(|event| event["headers"]["host"] = json!(host)).await.0,
+            outcome(|event| event["headers"]["x-forwarded-proto"] = json!(scheme)).await.0,
             200,
-            "{host}"
+            "{scheme}"
         );
     }
     let no_host = outcome(|event| {
@@ -206,10 +180,7 @@ async fn odd_paths_and_hosts_do_not_panic() {
 #[tokio::test]
 async fn a_queue_that_fails_makes_a_503_also_for_what_cannot_be_read() {
     for body in [r#"{"event":"accounts.created","data":{}}"#, "not json"] {
-        let ingest = ingest(Queue {
-            fails: true,
-            ..Queue::default()
-        });
+        let ingest = ingest(Queue { fails: true, ..Queue::default() });
         let response = answer(&ingest, event(|event| event["body"] = json!(body))).await;
         assert_eq!(response["statusCode"], 503);
         assert_eq!(response["headers"]["content-type"], "application/problem+json");

@@ -4,42 +4,29 @@
 //! This folder can be deleted in one piece when Bitpowr retires version 1.
 
 use shared::clock::Moment;
-use shared::fold::Meaning;
 use shared::model::lifecycle::Step;
 use shared::model::notification::Audience;
 use shared::model::transaction::Transaction;
-use shared::model::{self, EventType, Kind, Words};
+use shared::model::{self, EventType, Kind, Meaning, Words};
 use shared::pipeline::{Family, Telling};
 
 /// The family.
 #[derive(Debug)]
 pub struct Legacy;
 
-/// How far the transaction is. `incoming` does not say; the object's own `status` does.
-fn step(event: EventType, transaction: &Transaction) -> Option<Step> {
-    match event {
-        EventType::LegacyIncoming => {
-            let status = transaction.status.as_deref().and_then(Step::named);
-            Some(status.unwrap_or(Step::Created))
-        }
-        _ => Step::named(event.last_word()),
-    }
-}
-
-/// Which way the money goes. The name does not say, but for `incoming`; the object does. Where neither does,
-/// it is kept and moves nothing: a guess could turn a payment into income.
-fn kind(event: EventType, transaction: &Transaction) -> Option<Kind> {
-    transaction
-        .kind()
-        .or((event == EventType::LegacyIncoming).then_some(Kind::Deposit))
-}
-
 impl Family for Legacy {
     const FAMILY: model::Family = model::Family::Legacy;
     type Data = Transaction;
 
     fn meaning(event: EventType, transaction: &Transaction, received_at: Moment) -> Option<Meaning> {
-        transaction.step(kind(event, transaction)?, step(event, transaction)?, received_at)
+        if event == EventType::LegacyIncoming {
+            // The name says which way the money goes, but not how far it is; the object's own `status` does.
+            let step = transaction.own_step().unwrap_or(Step::Created);
+            return transaction.step_by_status(Kind::Deposit, step, received_at);
+        }
+        // The name says how far it is, but not which way the money goes; the object does. Where it does not,
+        // the event is kept and moves nothing: a guess could turn a payment into income.
+        transaction.step(transaction.kind()?, Step::named(event.last_word())?, received_at)
     }
 
     fn audience(event: EventType) -> Audience {
@@ -92,10 +79,7 @@ mod tests {
     fn incoming_is_as_far_as_the_object_says() {
         for (json, status) in [
             (r#"{"uid":"u","status":"SUCCESS"}"#, "success"),
-            (
-                r#"{"uid":"u","status":"AWAITING_CONFIRMATION"}"#,
-                "awaiting_confirmation",
-            ),
+            (r#"{"uid":"u","status":"AWAITING_CONFIRMATION"}"#, "awaiting_confirmation"),
             (r#"{"uid":"u","status":"something new"}"#, "created"),
             (r#"{"uid":"u"}"#, "created"),
         ] {
@@ -109,10 +93,7 @@ mod tests {
 
     #[test]
     fn every_event_becomes_a_step_of_the_version_2_model() {
-        for event in EventType::ALL
-            .iter()
-            .filter(|event| event.family() == Families::Legacy)
-        {
+        for event in EventType::ALL.iter().filter(|event| event.family() == Families::Legacy) {
             let meaning = meaning(*event, r#"{"uid":"u","type":"TRANSFER","status":"PENDING"}"#).unwrap();
             assert!(Step::named(&meaning.status).is_some(), "{}", event.name());
         }
@@ -120,9 +101,6 @@ mod tests {
 
     #[test]
     fn what_does_not_say_which_way_it_goes_moves_nothing() {
-        assert_eq!(
-            meaning(EventType::LegacySuccess, r#"{"uid":"u","amount":"1"}"#),
-            None
-        );
+        assert_eq!(meaning(EventType::LegacySuccess, r#"{"uid":"u","amount":"1"}"#), None);
     }
 }

@@ -35,16 +35,9 @@ impl<P: Publish> Notify<P> {
     /// Publishes what a batch of the stream tells. Where any of it could not be published the whole batch is
     /// named as failed and comes again: notifications are at least once and carry a stable id.
     pub async fn batch(&self, event: Event) -> DynamoDbEventResponse {
-        let first = event
-            .records
-            .first()
-            .and_then(|record| record.change.sequence_number.clone());
-        let messages: Vec<Message> = event
-            .records
-            .into_iter()
-            .filter_map(notification)
-            .flat_map(Message::of)
-            .collect();
+        let first = event.records.first().and_then(|record| record.change.sequence_number.clone());
+        let messages: Vec<Message> =
+            event.records.into_iter().filter_map(notification).flat_map(Message::of).collect();
         let count = messages.len();
         let mut response = DynamoDbEventResponse::default();
         if let Err(cause) = self.publish.publish(digest(messages)).await {
@@ -80,9 +73,8 @@ fn notification(record: EventRecord) -> Option<Notification> {
 
 /// Many messages to people become one.
 fn digest(messages: Vec<Message>) -> Vec<Message> {
-    let (people, mut rest): (Vec<_>, Vec<_>) = messages
-        .into_iter()
-        .partition(|message| matches!(message, Message::People { .. }));
+    let (people, mut rest): (Vec<_>, Vec<_>) =
+        messages.into_iter().partition(|message| matches!(message, Message::People { .. }));
     if people.len() < DIGEST_FROM {
         rest.extend(people);
         return rest;
@@ -103,9 +95,7 @@ fn digest(messages: Vec<Message>) -> Vec<Message> {
     if let Some(more) = subjects.len().checked_sub(DIGEST_LINES).filter(|more| *more > 0) {
         text.push_str(&format!("… and {more} more. The log has them all.\n"));
     }
-    rest.push(Message::People {
-        words: Words::new(&headline, &text, &headline),
-    });
+    rest.push(Message::People { words: Words::new(&headline, &text, &headline) });
     rest
 }
 
@@ -130,10 +120,7 @@ mod tests {
 
     impl Publish for Broken {
         async fn publish(&self, messages: Vec<Message>) -> Result<(), PublishError> {
-            Err(PublishError {
-                count: messages.len(),
-                cause: "down".to_owned(),
-            })
+            Err(PublishError { count: messages.len(), cause: "down".to_owned() })
         }
     }
 
@@ -157,9 +144,7 @@ mod tests {
     }
 
     async fn told(records: &[(&str, &str)]) -> Vec<Message> {
-        let notify = Notify {
-            publish: Captured::default(),
-        };
+        let notify = Notify { publish: Captured::default() };
         let response = notify.batch(batch(records)).await;
         assert!(response.batch_item_failures.is_empty());
         notify.publish.0.into_inner().unwrap()
@@ -168,22 +153,13 @@ mod tests {
     #[tokio::test]
     async fn only_the_insertion_of_an_event_is_told() {
         assert_eq!(told(&[("INSERT", "event#x")]).await.len(), 2);
-        assert!(
-            told(&[("MODIFY", "event#x"), ("INSERT", "state"), ("REMOVE", "event#x")])
-                .await
-                .is_empty()
-        );
+        assert!(told(&[("MODIFY", "event#x"), ("INSERT", "state"), ("REMOVE", "event#x")]).await.is_empty());
     }
 
     #[tokio::test]
     async fn many_messages_to_people_become_one_digest() {
         let five = told(&[("INSERT", "event#x"); 5]).await;
-        assert_eq!(
-            five.iter()
-                .filter(|message| matches!(message, Message::People { .. }))
-                .count(),
-            5
-        );
+        assert_eq!(five.iter().filter(|message| matches!(message, Message::People { .. })).count(), 5);
         let many = told(&[("INSERT", "event#x"); 60]).await;
         let people: Vec<_> = many
             .iter()
@@ -200,14 +176,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_batch_that_could_not_be_published_comes_again() {
-        let response = Notify { publish: Broken }
-            .batch(batch(&[("INSERT", "event#x")]))
-            .await;
-        let failed: Vec<_> = response
-            .batch_item_failures
-            .into_iter()
-            .filter_map(|failure| failure.item_identifier)
-            .collect();
+        let response = Notify { publish: Broken }.batch(batch(&[("INSERT", "event#x")])).await;
+        let failed: Vec<_> =
+            response.batch_item_failures.into_iter().filter_map(|failure| failure.item_identifier).collect();
         assert_eq!(failed, ["13021600000000001596893679"]);
     }
 }

@@ -11,13 +11,8 @@ async fn main() -> Result<(), Error> {
     runtime::telemetry();
     let config = runtime::aws().await;
     let client = aws_sdk_sns::Client::new(&config);
-    let (people, programs) = (
-        runtime::setting("TOPIC_PEOPLE")?,
-        runtime::setting("TOPIC_PROGRAMS")?,
-    );
-    let notify = Notify {
-        publish: Sns::new(client, people, programs),
-    };
+    let (people, programs) = (runtime::setting("TOPIC_PEOPLE")?, runtime::setting("TOPIC_PROGRAMS")?);
+    let notify = Notify { publish: Sns::new(client, people, programs) };
     let notify = &notify;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Event>| {
         Ok::<_, Error>(notify.batch(event.payload).await)

@@ -4,11 +4,10 @@
 //! or failed, cancelled, dropped. Only a success is sent money.
 
 use shared::clock::Moment;
-use shared::fold::Meaning;
 use shared::model::lifecycle::Step;
 use shared::model::notification::Audience;
 use shared::model::transaction::Transaction;
-use shared::model::{self, EventType, Kind, Words};
+use shared::model::{self, EventType, Kind, Meaning, Words};
 use shared::pipeline::{Family, Telling};
 
 /// The family.
@@ -75,14 +74,8 @@ mod tests {
 
     #[test]
     fn every_event_of_the_family_is_a_step() {
-        let transfer = Transaction {
-            uid: Some("t".to_owned()),
-            ..Transaction::default()
-        };
-        for event in EventType::ALL
-            .iter()
-            .filter(|event| event.family() == Families::Transfers)
-        {
+        let transfer = Transaction { uid: Some("t".to_owned()), ..Transaction::default() };
+        for event in EventType::ALL.iter().filter(|event| event.family() == Families::Transfers) {
             let meaning = Transfers::meaning(*event, &transfer, Moment::from_millis(0)).unwrap();
             assert_eq!(meaning.status, event.last_word());
         }

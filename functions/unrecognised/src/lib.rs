@@ -3,10 +3,9 @@
 //! state or words of its own.
 
 use shared::clock::Moment;
-use shared::fold::Meaning;
 use shared::model::notification::Audience;
 use shared::model::transaction::Transaction;
-use shared::model::{self, EventType, Words};
+use shared::model::{self, EventType, Meaning, Words};
 use shared::pipeline::{Family, Telling};
 
 /// The family.

@@ -33,12 +33,7 @@ enum Command {
 #[derive(Clone, Debug, Args)]
 struct SecretArgument {
     /// The webhook secret, as set on Bitpowr's webhook page.
-    #[arg(
-        long,
-        default_value = "local-secret",
-        env = "BITPOWR_WEBHOOK_SECRET",
-        hide_env_values = true
-    )]
+    #[arg(long, default_value = "local-secret", env = "BITPOWR_WEBHOOK_SECRET", hide_env_values = true)]
     secret: String,
 }
 

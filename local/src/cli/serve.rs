@@ -51,24 +51,12 @@ impl Serve {
         let secret = Secret::new(self.secret.secret).map_err(|error| error.to_string())?;
         let header = secret.header_value();
         let data = (!self.memory).then_some(self.data);
-        let kept = data
-            .as_ref()
-            .map_or("memory only".to_owned(), |data| format!("{}/", data.display()));
-        let settings = Settings {
-            port: self.port,
-            data,
-            secret,
-            webhook: self.webhook,
-            mail: self.mail,
-            print: true,
-        };
-        let product = Product::start(settings)
-            .await
-            .map_err(|error| error.to_string())?;
+        let kept = data.as_ref().map_or("memory only".to_owned(), |data| format!("{}/", data.display()));
+        let settings =
+            Settings { port: self.port, data, secret, webhook: self.webhook, mail: self.mail, print: true };
+        let mut product = Product::start(settings).await.map_err(|error| error.to_string())?;
         let url = format!("http://{}", product.address());
-        say(&format!(
-            "Receiving Bitpowr's webhooks at {url}/webhooks/test and {url}/webhooks/live"
-        ));
+        say(&format!("Receiving Bitpowr's webhooks at {url}/webhooks/test and {url}/webhooks/live"));
         say(&format!("  x-webhook-secret: {header}"));
         say(&format!("  data: {kept}    log: {url}/api/test/events"));
         say("");
@@ -80,23 +68,18 @@ impl Serve {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            () = product.broken() => return Err("a part of the product stopped; start it again".to_owned()),
         }
-        product.stop().await;
-        Ok(())
+        tokio::select! {
+            () = product.stop() => Ok(()),
+            _ = interrupt.recv() => Err("stopped before everything was told; it will be at the next start".to_owned()),
+        }
     }
 }
 
 /// A complete line that works when pasted.
 fn curl(url: &str, header: &str) -> Result<String, String> {
-    let only = [
-        "uid",
-        "status",
-        "type",
-        "accountId",
-        "assetType",
-        "amount",
-        "network",
-    ];
+    let only = ["uid", "status", "type", "accountId", "assetType", "amount", "network"];
     let sample = samples::sample(EventType::DepositSuccess, Environment::Test, &[])
         .map_err(|error| error.to_string())?;
     let mut sample: serde_json::Value = serde_json::from_str(&sample).map_err(|error| error.to_string())?;

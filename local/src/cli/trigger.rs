@@ -29,16 +29,9 @@ pub(super) struct Trigger {
 impl Trigger {
     pub(super) async fn run(self) -> Result<(), String> {
         let events = select(&self.what)?;
-        let secret = Secret::new(self.secret.secret)
-            .map_err(|error| error.to_string())?
-            .header_value();
-        let url = self
-            .url
-            .join(&format!("/webhooks/{}", self.env))
-            .map_err(|error| error.to_string())?;
-        let client = reqwest::Client::builder()
-            .build()
-            .map_err(|error| error.to_string())?;
+        let secret = Secret::new(self.secret.secret).map_err(|error| error.to_string())?.header_value();
+        let url = self.url.join(&format!("/webhooks/{}", self.env)).map_err(|error| error.to_string())?;
+        let client = reqwest::Client::builder().build().map_err(|error| error.to_string())?;
         let count = events.len();
         let mut accepted = 0;
         for event in events {
@@ -59,11 +52,7 @@ impl Trigger {
             say(&format!("{} {:<48} {body}", status.as_u16(), event.name()));
         }
         say(&format!("{accepted} of {count} accepted"));
-        if accepted == count {
-            Ok(())
-        } else {
-            Err(format!("{} were not accepted", count - accepted))
-        }
+        if accepted == count { Ok(()) } else { Err(format!("{} were not accepted", count - accepted)) }
     }
 }
 
@@ -76,15 +65,10 @@ fn select(what: &str) -> Result<Vec<EventType>, String> {
         return Ok(vec![event]);
     }
     let family: Option<Family> = what.parse().ok();
-    let events: Vec<_> = EventType::ALL
-        .iter()
-        .copied()
-        .filter(|event| Some(event.family()) == family)
-        .collect();
+    let events: Vec<_> =
+        EventType::ALL.iter().copied().filter(|event| Some(event.family()) == family).collect();
     if events.is_empty() {
-        return Err(format!(
-            "`{what}` is neither an event nor a family. `trigger --help` lists them"
-        ));
+        return Err(format!("`{what}` is neither an event nor a family. `trigger --help` lists them"));
     }
     Ok(events)
 }
@@ -93,10 +77,7 @@ fn select(what: &str) -> Result<Vec<EventType>, String> {
 pub(super) fn list_of_events() -> String {
     let mut list = "Families and their events:\n".to_owned();
     for family in Family::ALL {
-        let events: Vec<_> = EventType::ALL
-            .iter()
-            .filter(|event| event.family() == *family)
-            .collect();
+        let events: Vec<_> = EventType::ALL.iter().filter(|event| event.family() == *family).collect();
         if !events.is_empty() {
             list.push_str(&format!("\n  {family}\n"));
         }

@@ -46,10 +46,7 @@ impl Decimal {
     /// The [`Oddity`] because of which it is not counted.
     pub fn read(text: &str) -> Result<Self, Oddity> {
         let decimal = Number::scan(text).ok_or(Oddity::NotANumber)?;
-        if decimal
-            .digits_written_out()
-            .is_none_or(|digits| digits > MAX_DIGITS)
-        {
+        if decimal.digits_written_out().is_none_or(|digits| digits > MAX_DIGITS) {
             return Err(Oddity::TooLong);
         }
         let value = BigDecimal::from_str(text).map_err(|_| Oddity::NotANumber)?;
@@ -94,10 +91,7 @@ impl<'a> Number<'a> {
                 if magnitude.is_empty() || !digits(magnitude) {
                     return None;
                 }
-                exponent
-                    .parse()
-                    .ok()
-                    .filter(|size: &i32| size.unsigned_abs() < 1_000_000)
+                exponent.parse().ok().filter(|size: &i32| size.unsigned_abs() < 1_000_000)
             }
         };
         (!integer.is_empty() && digits(integer) && digits(fraction)).then_some(Self {
@@ -120,11 +114,7 @@ impl<'a> Number<'a> {
         let scale = i64::from(self.exponent?) - i64::try_from(self.fraction.len()).ok()?
             + i64::try_from(trailing).ok()?;
         let significant = i64::try_from(significant).ok()?;
-        let digits = if scale >= 0 {
-            significant + scale
-        } else {
-            significant.max(-scale)
-        };
+        let digits = if scale >= 0 { significant + scale } else { significant.max(-scale) };
         usize::try_from(digits).ok()
     }
 }
@@ -152,9 +142,7 @@ impl Serialize for Decimal {
 
 impl<'de> Deserialize<'de> for Decimal {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -193,10 +181,7 @@ mod tests {
             ("0.000", "0"),
             ("1e-7", "0.0000001"),
             ("1.5E+3", "1500"),
-            (
-                "12345678901234567890123456789012345678",
-                "12345678901234567890123456789012345678",
-            ),
+            ("12345678901234567890123456789012345678", "12345678901234567890123456789012345678"),
         ] {
             assert_eq!(Decimal::read(text).unwrap().to_string(), written);
         }

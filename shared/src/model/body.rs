@@ -68,11 +68,7 @@ impl FromStr for Reason {
     type Err = UnknownReason;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|known| known.as_str() == name)
-            .ok_or(UnknownReason)
+        Self::ALL.iter().copied().find(|known| known.as_str() == name).ok_or(UnknownReason)
     }
 }
 
@@ -88,10 +84,7 @@ pub struct Unreadable {
 
 impl Unreadable {
     fn new(reason: Reason) -> Self {
-        Self {
-            reason,
-            detail: reason.describe().to_owned(),
-        }
+        Self { reason, detail: reason.describe().to_owned() }
     }
 }
 
@@ -149,9 +142,7 @@ impl Body {
 /// Whether the object says of itself that it belongs to the test environment.
 fn says_test(data: &Map<String, Value>) -> bool {
     let says = |field, word| {
-        data.get(field)
-            .and_then(Value::as_str)
-            .is_some_and(|value: &str| value.eq_ignore_ascii_case(word))
+        data.get(field).and_then(Value::as_str).is_some_and(|value: &str| value.eq_ignore_ascii_case(word))
     };
     says("mode", "TEST") || says("network", "TESTNET")
 }
@@ -212,11 +203,8 @@ mod tests {
 
     #[test]
     fn each_unreadable_body_has_its_reason() {
-        let deep = format!(
-            "{{\"event\":\"a.b\",\"data\":{}{}}}",
-            "{\"a\":".repeat(10_000),
-            "1}".repeat(10_000)
-        );
+        let deep =
+            format!("{{\"event\":\"a.b\",\"data\":{}{}}}", "{\"a\":".repeat(10_000), "1}".repeat(10_000));
         for (bytes, expected) in [
             (&b""[..], Reason::Empty),
             (b"\xff\xfe", Reason::NotUtf8),
@@ -226,10 +214,7 @@ mod tests {
             (b"{\"event\":\"a.b\",\"data\":{}", Reason::NotJson),
             (b"{\"event\":\"a.b\",\"data\":{}} trailing", Reason::NotJson),
             (b"{\"event\":\"a.b\",\"data\":{\"x\":\"\0\"}}", Reason::NotJson),
-            (
-                b"{\"event\":\"a.b\",\"data\":{\"x\":\"\\ud800\"}}",
-                Reason::NotJson,
-            ),
+            (b"{\"event\":\"a.b\",\"data\":{\"x\":\"\\ud800\"}}", Reason::NotJson),
             (deep.as_bytes(), Reason::NotJson),
             (b"[]", Reason::NotAnObject),
             (b"null", Reason::NotAnObject),
@@ -244,22 +229,10 @@ mod tests {
             (b"{\"event\":\"a.b\",\"data\":null}", Reason::DataNotAnObject),
             (b"{\"event\":\"a.b\",\"data\":[]}", Reason::DataNotAnObject),
             (b"{\"event\":\"a.b\",\"data\":7}", Reason::DataNotAnObject),
-            (
-                b"{\"event\":\"a.b\",\"event\":\"a.b\",\"data\":{}}",
-                Reason::RepeatedField,
-            ),
-            (
-                b"{\"event\":\"a.b\",\"data\":{},\"d\\u0061ta\":{}}",
-                Reason::RepeatedField,
-            ),
-            (
-                b"{\"event\":\"a.b\",\"data\":{\"mode\":\"TEST\"}}",
-                Reason::TestOnLive,
-            ),
-            (
-                b"{\"event\":\"a.b\",\"data\":{\"network\":\"testnet\"}}",
-                Reason::TestOnLive,
-            ),
+            (b"{\"event\":\"a.b\",\"event\":\"a.b\",\"data\":{}}", Reason::RepeatedField),
+            (b"{\"event\":\"a.b\",\"data\":{},\"d\\u0061ta\":{}}", Reason::RepeatedField),
+            (b"{\"event\":\"a.b\",\"data\":{\"mode\":\"TEST\"}}", Reason::TestOnLive),
+            (b"{\"event\":\"a.b\",\"data\":{\"network\":\"testnet\"}}", Reason::TestOnLive),
         ] {
             assert_eq!(
                 reason(bytes),
@@ -275,10 +248,7 @@ mod tests {
         let bytes = br#" {"id":1.5e3,"event":"a.b","nested":{"event":"x"},"data":{"n":0.10,"n2":1e-7,"s":"\u0000"}} "#;
         let body = Body::parse(bytes, Environment::Live).unwrap();
         assert_eq!(body.event.as_str(), "a.b");
-        assert_eq!(
-            body.data.get("n").map(ToString::to_string).as_deref(),
-            Some("0.10")
-        );
+        assert_eq!(body.data.get("n").map(ToString::to_string).as_deref(), Some("0.10"));
     }
 
     #[test]

@@ -109,11 +109,7 @@ impl FromStr for EventType {
     type Err = UnknownEvent;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|known| known.name() == name)
-            .ok_or(UnknownEvent)
+        Self::ALL.iter().copied().find(|known| known.name() == name).ok_or(UnknownEvent)
     }
 }
 
@@ -186,15 +182,9 @@ impl EventName {
             ("transaction.compliance.", Family::Compliance),
             ("transaction.contract.", Family::Contracts),
         ];
-        let prefixed = prefixes
-            .into_iter()
-            .find(|(prefix, _)| self.0.starts_with(prefix));
+        let prefixed = prefixes.into_iter().find(|(prefix, _)| self.0.starts_with(prefix));
         // Version 1 names have two words.
-        let legacy = || {
-            self.0
-                .strip_prefix("transaction.")
-                .is_some_and(|rest| !rest.contains('.'))
-        };
+        let legacy = || self.0.strip_prefix("transaction.").is_some_and(|rest| !rest.contains('.'));
         match prefixed {
             Some((_, family)) => family,
             None if legacy() => Family::Legacy,
@@ -257,11 +247,7 @@ impl FromStr for Family {
     type Err = UnknownFamily;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|known| known.as_str() == name)
-            .ok_or(UnknownFamily)
+        Self::ALL.iter().copied().find(|known| known.as_str() == name).ok_or(UnknownFamily)
     }
 }
 
@@ -271,12 +257,7 @@ mod tests {
 
     #[test]
     fn there_are_34_types_of_version_2_and_9_of_version_1() {
-        let of = |version| {
-            EventType::ALL
-                .iter()
-                .filter(|event| event.version() == version)
-                .count()
-        };
+        let of = |version| EventType::ALL.iter().filter(|event| event.version() == version).count();
         assert_eq!((of(Version::V2), of(Version::V1)), (34, 9));
     }
 

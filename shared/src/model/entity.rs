@@ -5,8 +5,6 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::transaction::Kind;
-
 /// The kinds of object whose state is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -25,13 +23,7 @@ pub enum EntityType {
 
 impl EntityType {
     /// Every type.
-    pub const ALL: [Self; 5] = [
-        Self::Transaction,
-        Self::Account,
-        Self::Asset,
-        Self::Address,
-        Self::Customer,
-    ];
+    pub const ALL: [Self; 5] = [Self::Transaction, Self::Account, Self::Asset, Self::Address, Self::Customer];
 
     /// The name in keys and in `entity.type`.
     pub fn as_str(self) -> &'static str {
@@ -71,10 +63,52 @@ impl FromStr for EntityType {
     type Err = UnknownEntityType;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|known| known.as_str() == name)
-            .ok_or(UnknownEntityType)
+        Self::ALL.into_iter().find(|known| known.as_str() == name).ok_or(UnknownEntityType)
+    }
+}
+
+/// Which way a transaction goes. State is kept per uid and kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Money comes in.
+    Deposit,
+    /// Money goes out.
+    Transfer,
+    /// A contract is deployed or called.
+    Contract,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Deposit, Self::Transfer, Self::Contract];
+
+    /// The name in keys and in the field `kind`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deposit => "deposit",
+            Self::Transfer => "transfer",
+            Self::Contract => "contract",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// No kind has this name.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown kind: use deposit, transfer or contract")]
+pub struct UnknownKind;
+
+impl FromStr for Kind {
+    type Err = UnknownKind;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|known| known.as_str() == name).ok_or(UnknownKind)
     }
 }
 
@@ -92,19 +126,11 @@ pub struct Entity {
 impl Entity {
     /// An account, asset, address or customer.
     pub fn new(entity_type: EntityType, uid: impl Into<String>) -> Self {
-        Self {
-            entity_type,
-            kind: None,
-            uid: uid.into(),
-        }
+        Self { entity_type, kind: None, uid: uid.into() }
     }
 
     /// A transaction.
     pub fn transaction(kind: Kind, uid: impl Into<String>) -> Self {
-        Self {
-            entity_type: EntityType::Transaction,
-            kind: Some(kind),
-            uid: uid.into(),
-        }
+        Self { entity_type: EntityType::Transaction, kind: Some(kind), uid: uid.into() }
     }
 }

@@ -44,9 +44,40 @@ impl Register {
     fn join(&mut self, other: Self) {
         match self.stamp.cmp(&other.stamp) {
             std::cmp::Ordering::Less => *self = other,
-            std::cmp::Ordering::Equal => self.values.extend(other.values),
+            std::cmp::Ordering::Equal => extend(&mut self.values, other.values, MAX_VALUES),
             std::cmp::Ordering::Greater => {}
         }
+    }
+}
+
+/// The set that [`Facts::announced`] reads.
+pub(crate) const ANNOUNCED: &str = "announced";
+
+/// The longest text that is followed, in bytes. Longer ones are cut; the body keeps them whole. It bounds the
+/// items: DynamoDB takes 400 KB, a queue's body may have 128 KiB in a single field.
+const MAX_TEXT: usize = 1024;
+
+/// The most values that one register follows, and the most members of a set. Of more, the last in order are
+/// kept: whatever is joined first, the same ones.
+const MAX_VALUES: usize = 8;
+const MAX_MEMBERS: usize = 128;
+
+/// A text of at most 1024 bytes, and what was cut marked.
+pub(crate) fn shorten(text: &str) -> String {
+    if text.len() <= MAX_TEXT {
+        return text.to_owned();
+    }
+    let fits = |(start, c): &(usize, char)| start + c.len_utf8() <= MAX_TEXT - '…'.len_utf8();
+    let mut kept: String = text.char_indices().take_while(fits).map(|(_, c)| c).collect();
+    kept.push('…');
+    kept
+}
+
+/// Adds to a set that keeps the last of its order.
+fn extend(set: &mut BTreeSet<String>, more: BTreeSet<String>, most: usize) {
+    set.extend(more);
+    while set.len() > most {
+        set.pop_first();
     }
 }
 
@@ -62,7 +93,7 @@ pub struct Facts {
     /// Numbers that only grow, by name: confirmations.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counts: BTreeMap<String, u64>,
-    /// Sets that only grow, by name: flags, attached addresses.
+    /// Sets that only grow, by name: flags, attached addresses (the last 128 of their order).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub members: BTreeMap<String, BTreeSet<String>>,
     /// The latest moment that any event spoke of.
@@ -82,10 +113,7 @@ impl Facts {
     #[must_use]
     pub fn field(mut self, name: &str, stamp: Stamp, value: Option<impl Into<String>>) -> Self {
         if let Some(value) = value {
-            let register = Register {
-                stamp,
-                values: BTreeSet::from([value.into()]),
-            };
+            let register = Register { stamp, values: BTreeSet::from([shorten(&value.into())]) };
             self.fields.insert(name.to_owned(), register);
         }
         self
@@ -104,10 +132,7 @@ impl Facts {
     #[must_use]
     pub fn member(mut self, set: &str, member: Option<impl Into<String>>) -> Self {
         if let Some(member) = member {
-            self.members
-                .entry(set.to_owned())
-                .or_default()
-                .insert(member.into());
+            self.members.entry(set.to_owned()).or_default().insert(shorten(&member.into()));
         }
         self
     }
@@ -136,7 +161,7 @@ impl Facts {
             *mine = count.max(*mine);
         }
         for (name, members) in other.members {
-            self.members.entry(name).or_default().extend(members);
+            extend(self.members.entry(name).or_default(), members, MAX_MEMBERS);
         }
         self.updated_at = self.updated_at.max(other.updated_at);
         self
@@ -145,6 +170,11 @@ impl Facts {
     /// The latest word on a field.
     pub fn get(&self, field: &str) -> Option<&str> {
         self.fields.get(field).map(Register::value)
+    }
+
+    /// The steps of a transaction that events announced by their very name.
+    pub fn announced(&self) -> BTreeSet<&str> {
+        self.set(ANNOUNCED).collect()
     }
 
     /// Whether the latest word on a field is `true`.
@@ -157,7 +187,7 @@ impl Facts {
         self.members.get(name).into_iter().flatten().map(String::as_str)
     }
 
-    /// The same facts, but where a newer word on a field is known already, without that field.
+    /// Whether a newer and different word is known on any field.
     pub fn overtaken_by(&self, known: &Self) -> bool {
         self.fields.iter().any(|(name, mine)| {
             known
@@ -175,10 +205,8 @@ pub(crate) mod tests {
 
     pub(crate) fn any_facts() -> impl Strategy<Value = Facts> {
         let name = || prop::sample::select(vec!["a", "b", "c"]).prop_map(str::to_owned);
-        let stamp = (0_u16..3, prop::option::of(0_i64..3)).prop_map(|(rank, at)| Stamp {
-            rank,
-            at: at.map(Moment::from_millis),
-        });
+        let stamp = (0_u16..3, prop::option::of(0_i64..3))
+            .prop_map(|(rank, at)| Stamp { rank, at: at.map(Moment::from_millis) });
         let register = (stamp, prop::collection::btree_set("[xyz]", 1..3))
             .prop_map(|(stamp, values)| Register { stamp, values });
         (
@@ -195,6 +223,22 @@ pub(crate) mod tests {
                 members,
                 updated_at,
             })
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(shorten(&"x".repeat(1024)).len(), 1024);
+        let cut = shorten(&"ü".repeat(600));
+        assert!(cut.len() <= 1024 && cut.ends_with("ü…"));
+    }
+
+    #[test]
+    fn sets_are_bounded_to_the_same_members_in_any_order() {
+        let address = |number: u32| Facts::default().member("addresses", Some(format!("{number:04}")));
+        let forwards = (0..300).fold(Facts::default(), |known, number| known.join(address(number)));
+        let backwards = (0..300).rev().fold(Facts::default(), |known, number| known.join(address(number)));
+        assert_eq!(forwards, backwards);
+        assert_eq!(forwards.set("addresses").count(), MAX_MEMBERS);
     }
 
     proptest! {

@@ -23,9 +23,16 @@ impl Identity {
         Self::over(&["event", environment.as_str(), event.as_str(), &canonical].map(str::as_bytes))
     }
 
-    /// The identity of a body that could not be read: its bytes.
-    pub fn of_bytes(environment: Environment, body: &[u8]) -> Self {
-        Self::over(&[b"quarantine", environment.as_str().as_bytes(), body])
+    /// The identity of a body that could not be read: its bytes, and why.
+    pub fn of_unreadable(environment: Environment, reason: &str, detail: &str, body: &[u8]) -> Self {
+        let text = ["quarantine", environment.as_str(), reason, detail].map(str::as_bytes);
+        Self::over(&[&text[..], &[body]].concat())
+    }
+
+    /// The identity of the same content in one place: a partition of the table.
+    #[must_use]
+    pub fn within(&self, place: &str) -> Self {
+        Self::over(&[b"place", place.as_bytes(), &self.0])
     }
 
     fn over(fields: &[&[u8]]) -> Self {
@@ -91,21 +98,13 @@ mod tests {
     use super::*;
 
     fn identity(environment: Environment, event: &str, data: &str) -> Identity {
-        Identity::of_event(
-            environment,
-            &EventName::new(event),
-            &serde_json::from_str(data).unwrap(),
-        )
+        Identity::of_event(environment, &EventName::new(event), &serde_json::from_str(data).unwrap())
     }
 
     #[test]
     fn order_of_keys_and_white_space_do_not_matter() {
         let one = identity(Environment::Test, "a.b", r#"{"a":1,"b":{"c":[1,2],"d":null}}"#);
-        let other = identity(
-            Environment::Test,
-            "a.b",
-            r#" { "b": {"d":null, "c":[1, 2]}, "a": 1 } "#,
-        );
+        let other = identity(Environment::Test, "a.b", r#" { "b": {"d":null, "c":[1, 2]}, "a": 1 } "#);
         assert_eq!(one, other);
     }
 
@@ -117,11 +116,7 @@ mod tests {
             identity(Environment::Test, "a.c", r#"{"a":0.1}"#),
             identity(Environment::Test, "a.b", r#"{"a":0.10}"#),
             identity(Environment::Test, "a.b", r#"{"a":"0.1"}"#),
-            identity(
-                Environment::Test,
-                "a.b",
-                r#"{"a":0.1000000000000000000000000000000001}"#,
-            ),
+            identity(Environment::Test, "a.b", r#"{"a":0.1000000000000000000000000000000001}"#),
             identity(Environment::Test, "a.b", r#"{"a":0.1,"b":null}"#),
         ] {
             assert_ne!(base, other);
@@ -130,7 +125,7 @@ mod tests {
 
     #[test]
     fn the_first_occurrence_has_a_bare_id() {
-        let identity = Identity::of_bytes(Environment::Test, b"x");
+        let identity = Identity::of_unreadable(Environment::Test, "not_json", "", b"x");
         assert_eq!(identity.id(1).len(), 32);
         assert_eq!(identity.id(2), format!("{}-2", identity.id(1)));
     }

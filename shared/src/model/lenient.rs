@@ -24,6 +24,13 @@ pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>
     })
 }
 
+/// An identifier: a text of at most 512 bytes. What is longer is none; nothing is kept under it.
+pub fn identifier<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    /// Its place in a key is bounded anyway; this bounds every item and message that names it.
+    const LONGEST: usize = 512;
+    Ok(text(deserializer)?.filter(|text| text.len() <= LONGEST))
+}
+
 /// An amount as it was written, number or text, digit for digit. Null and the empty text are none; of any
 /// other JSON the text is kept, to be recognised as odd later.
 pub fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
@@ -103,10 +110,7 @@ mod tests {
             read(r#"{"text":null,"amount":null,"moment":null,"count":null,"truth":null}"#),
             Object::default()
         );
-        assert_eq!(
-            read(r#"{"text":{},"amount":"","moment":7,"count":-1,"truth":[]}"#),
-            Object::default()
-        );
+        assert_eq!(read(r#"{"text":{},"amount":"","moment":7,"count":-1,"truth":[]}"#), Object::default());
     }
 
     #[test]

@@ -87,11 +87,7 @@ impl FromStr for Step {
     type Err = UnknownStep;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|known| known.as_str() == name)
-            .ok_or(UnknownStep)
+        Self::ALL.iter().copied().find(|known| known.as_str() == name).ok_or(UnknownStep)
     }
 }
 
@@ -110,6 +106,11 @@ pub fn steps(facts: &Facts) -> impl Iterator<Item = Step> {
 /// How far a transaction is.
 pub fn furthest(facts: &Facts) -> Option<Step> {
     steps(facts).max_by_key(|step| step.rank())
+}
+
+/// Whether a step of an address or customer stands once it was seen: no event takes it back.
+pub fn stands(step: &str) -> bool {
+    matches!(step, "flagged" | "blocked" | "attached_to_address" | "deleted")
 }
 
 /// The word for an entity's state.

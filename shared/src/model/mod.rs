@@ -12,6 +12,7 @@
 //! | [`lenient`] | typed fields that put up with what real objects contain |
 //! | [`amount`] | exact decimals, and the texts that are none |
 //! | [`entity`] | what an event is about |
+//! | [`meaning`] | what an event says: which entity, which facts |
 //! | [`facts`] | what an event adds to what is known; joins in any order |
 //! | [`lifecycle`] | the states of a transaction and what outranks what |
 //! | [`transaction`] | transactions: facts, status, contradictions, contribution to balances |
@@ -25,13 +26,15 @@ pub mod facts;
 pub mod identity;
 pub mod lenient;
 pub mod lifecycle;
+pub mod meaning;
 pub mod notification;
 pub mod transaction;
 
 pub use amount::{Decimal, Oddity};
 pub use body::{Body, MAX_BODY, Reason, Unreadable};
 pub use catalogue::{EventName, EventType, Family, Version};
-pub use entity::{Entity, EntityType};
+pub use entity::{Entity, EntityType, Kind};
 pub use facts::{Facts, Register, Stamp};
+pub use meaning::Meaning;
 pub use notification::{Notification, Words};
-pub use transaction::{Kind, Posting};
+pub use transaction::Posting;

@@ -21,11 +21,7 @@ pub struct Words {
 impl Words {
     /// Brings the texts into the form that their protocols take.
     pub fn new(subject: &str, text: &str, sms: &str) -> Self {
-        Self {
-            subject: shorten(&ascii(subject), 99),
-            text: text.to_owned(),
-            sms: shorten(&gsm(sms), 140),
-        }
+        Self { subject: shorten(&ascii(subject), 99), text: text.to_owned(), sms: shorten(&gsm(sms), 140) }
     }
 }
 
@@ -71,9 +67,8 @@ pub fn attributes<'a>(
             .filter(|value| (1..=256).contains(&value.len()) && value.chars().all(|c| !c.is_control()))?;
         Some((name.to_owned(), Attribute::String(value.to_owned())))
     });
-    let fiat = fiat_amount
-        .and_then(|text| Decimal::read(text).ok())
-        .and_then(|amount| amount.in_attribute_range());
+    let fiat =
+        fiat_amount.and_then(|text| Decimal::read(text).ok()).and_then(|amount| amount.in_attribute_range());
     let fiat = fiat.map(|amount| ("fiat_amount".to_owned(), Attribute::Number(amount)));
     texts.chain(fiat).collect()
 }
@@ -123,27 +118,16 @@ mod tests {
     fn attributes_without_a_usable_value_are_left_out() {
         let long = "x".repeat(257);
         let found = attributes(
-            [
-                ("asset", Some("BTC")),
-                ("chain", None),
-                ("a", Some("")),
-                ("b", Some(&long)),
-            ],
+            [("asset", Some("BTC")), ("chain", None), ("a", Some("")), ("b", Some(&long))],
             Some("1,5"),
         );
-        assert_eq!(
-            found,
-            BTreeMap::from([("asset".to_owned(), Attribute::String("BTC".to_owned()))])
-        );
+        assert_eq!(found, BTreeMap::from([("asset".to_owned(), Attribute::String("BTC".to_owned()))]));
     }
 
     #[test]
     fn a_fiat_amount_is_a_number_within_the_range_of_filters() {
         let fiat = |text| attributes([], Some(text)).remove("fiat_amount");
-        assert_eq!(
-            fiat("1234.5678912"),
-            Some(Attribute::Number("1234.56789".to_owned()))
-        );
+        assert_eq!(fiat("1234.5678912"), Some(Attribute::Number("1234.56789".to_owned())));
         assert_eq!(fiat("1000000001"), None);
         assert_eq!(fiat("-5"), None);
     }

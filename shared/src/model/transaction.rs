@@ -1,66 +1,16 @@
 //! Transactions: what an event says of one, how it stands, and what it adds to which balance.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use super::amount::{Decimal, Oddity};
-use super::entity::Entity;
-use super::facts::{Facts, Stamp};
+use super::entity::{Entity, Kind};
+use super::facts::{ANNOUNCED, Facts, Stamp};
 use super::lenient;
 use super::lifecycle::{self, Outcome, Step};
+use super::meaning::Meaning;
 use crate::clock::Moment;
-use crate::fold::Meaning;
-
-/// Which way a transaction goes. State is kept per uid and kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// Money comes in.
-    Deposit,
-    /// Money goes out.
-    Transfer,
-    /// A contract is deployed or called.
-    Contract,
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Deposit, Self::Transfer, Self::Contract];
-
-    /// The name in keys and in the field `kind`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Deposit => "deposit",
-            Self::Transfer => "transfer",
-            Self::Contract => "contract",
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// No kind has this name.
-#[derive(Debug, thiserror::Error)]
-#[error("unknown kind: use deposit, transfer or contract")]
-pub struct UnknownKind;
-
-impl FromStr for Kind {
-    type Err = UnknownKind;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|known| known.as_str() == name)
-            .ok_or(UnknownKind)
-    }
-}
 
 /// Bitpowr's transaction object (source: reference API, "Transactions"), as far as it is used. Every field may
 /// be absent, null or of another JSON type.
@@ -68,7 +18,7 @@ impl FromStr for Kind {
 #[serde(default, rename_all = "camelCase")]
 pub struct Transaction {
     /// Bitpowr's identifier; without it nothing is counted.
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::identifier")]
     pub uid: Option<String>,
     /// How far it is, in Bitpowr's words.
     #[serde(deserialize_with = "lenient::text")]
@@ -163,35 +113,40 @@ impl Transaction {
         self.updated_at.or(self.completed_at).or(self.created_at)
     }
 
-    /// What an event says that announces `step`. None where the object has no identifier: it moves no money.
+    /// What an event says that announces `step` by its name. None where the object has no identifier: it moves
+    /// no money.
     pub fn step(&self, kind: Kind, step: Step, received_at: Moment) -> Option<Meaning> {
-        let facts = self.facts(step, received_at);
+        let meaning = self.step_by_status(kind, step, received_at)?;
+        Some(Meaning { facts: meaning.facts.member(ANNOUNCED, Some(step.as_str())), ..meaning })
+    }
+
+    /// What an event says whose object, not its name, says how far it is. The event that announces the same step
+    /// by its name is still told when it comes.
+    pub fn step_by_status(&self, kind: Kind, step: Step, received_at: Moment) -> Option<Meaning> {
         Some(Meaning {
             entity: Entity::transaction(kind, self.uid.clone()?),
-            facts,
+            facts: self.facts(step, received_at),
             status: step.as_str().to_owned(),
             occurred_at: self.occurred_at(),
             dated: true,
         })
     }
 
-    /// What an event says that raises a flag. A flag stands beside the status: it proves no more than that the
-    /// transaction exists, whatever the object's own `status` says.
+    /// What an event says that raises a flag. A flag stands beside the status. It proves that the transaction is
+    /// on its way, as far as the object's own `status` says; an end waits for the event that announces it.
     pub fn flag(&self, kind: Kind, flag: &str, received_at: Moment) -> Option<Meaning> {
-        let meaning = self.step(kind, Step::Created, received_at)?;
-        let facts = meaning.facts.member("flags", Some(flag));
-        Some(Meaning {
-            facts,
-            status: flag.to_owned(),
-            ..meaning
-        })
+        let step = self.own_step().filter(|step| !step.is_terminal()).unwrap_or(Step::Created);
+        let meaning = self.step_by_status(kind, step, received_at)?;
+        Some(Meaning { facts: meaning.facts.member("flags", Some(flag)), status: flag.to_owned(), ..meaning })
+    }
+
+    /// How far the object's own `status` says it is.
+    pub fn own_step(&self) -> Option<Step> {
+        self.status.as_deref().and_then(Step::named)
     }
 
     fn facts(&self, step: Step, received_at: Moment) -> Facts {
-        let stamp = Stamp {
-            rank: step.rank(),
-            at: self.updated_at,
-        };
+        let stamp = Stamp { rank: step.rank(), at: self.updated_at };
         Facts::default()
             .step(step.as_str())
             .field("amount", stamp, self.amount.as_deref())
@@ -206,16 +161,8 @@ impl Transaction {
             .field("customer", stamp, self.customer_id.as_deref())
             .field("address", stamp, self.address.as_deref())
             .field("from_address", stamp, self.from_address.as_deref())
-            .field(
-                "reference",
-                stamp,
-                self.transaction_ref.as_deref().or(self.reference.as_deref()),
-            )
-            .field(
-                "error",
-                stamp,
-                self.error_message.as_deref().or(self.error_reason.as_deref()),
-            )
+            .field("reference", stamp, self.transaction_ref.as_deref().or(self.reference.as_deref()))
+            .field("error", stamp, self.error_message.as_deref().or(self.error_reason.as_deref()))
             .count("confirmations", self.confirmation)
             .at(self.occurred_at().unwrap_or(received_at))
     }
@@ -226,16 +173,12 @@ pub const UNATTRIBUTED: &str = "unattributed";
 
 /// The field that names the transaction's account: `accountId`, else `walletId`, else `subAccountId`.
 fn account_field(facts: &Facts) -> Option<&'static str> {
-    ["account_id", "wallet_id", "sub_account_id"]
-        .into_iter()
-        .find(|field| facts.fields.contains_key(*field))
+    ["account_id", "wallet_id", "sub_account_id"].into_iter().find(|field| facts.fields.contains_key(*field))
 }
 
 /// The account whose balance a transaction belongs to.
 pub fn account(facts: &Facts) -> &str {
-    account_field(facts)
-        .and_then(|field| facts.get(field))
-        .unwrap_or(UNATTRIBUTED)
+    account_field(facts).and_then(|field| facts.get(field)).unwrap_or(UNATTRIBUTED)
 }
 
 /// In what the events of a transaction contradict each other; empty where they agree.
@@ -249,27 +192,24 @@ pub fn contradictions(facts: &Facts) -> Vec<&'static str> {
     if has(Outcome::Success) && has(Outcome::Failure) {
         found.push("outcome");
     }
-    let values = |field: &str| facts.fields.get(field).map(|register| &register.values);
-    if values("amount").is_some_and(|values| distinct_amounts(values) > 1) {
-        found.push("amount");
-    }
-    if values("asset").is_some_and(|values| values.len() > 1) {
-        found.push("asset");
-    }
-    if account_field(facts)
-        .and_then(values)
-        .is_some_and(|values| values.len() > 1)
-    {
-        found.push("account");
+    let [amount, asset, account, _] = said_of_money(facts);
+    for (name, values) in [("amount", amount), ("asset", asset), ("account", account)] {
+        if values.len() > 1 {
+            found.push(name);
+        }
     }
     found
 }
 
-/// `1.0` and `1.00` are one amount.
-fn distinct_amounts(texts: &BTreeSet<String>) -> usize {
-    let canonical =
-        |text: &String| Decimal::read(text).map_or_else(|_| text.clone(), |amount| amount.to_string());
-    texts.iter().map(canonical).collect::<BTreeSet<_>>().len()
+/// What the furthest step says of amount, asset, account and fee; more than one value where it contradicts
+/// itself. `1.0` and `1.00` are one amount.
+pub fn said_of_money(facts: &Facts) -> [BTreeSet<String>; 4] {
+    let values =
+        |field: &str| facts.fields.get(field).map(|register| register.values.clone()).unwrap_or_default();
+    let canonical = |text: String| Decimal::read(&text).map_or(text, |amount| amount.to_string());
+    let amounts = |field: &str| values(field).into_iter().map(canonical).collect();
+    let account = account_field(facts).map(values).unwrap_or_default();
+    [amounts("amount"), values("asset"), account, amounts("fee")]
 }
 
 /// Why the amount of a transaction is kept but not counted; none where it is counted or absent.
@@ -347,35 +287,21 @@ pub fn contribution(kind: Kind, facts: &Facts) -> Option<Posting> {
     }
     let amount = Decimal::read(facts.get("amount")?).ok()?;
     let amounts = match (kind, lifecycle::furthest(facts)?.outcome()) {
-        (Kind::Deposit, Outcome::Success) => Amounts {
-            received: amount,
-            ..Amounts::default()
-        },
-        (Kind::Deposit, Outcome::Open) => Amounts {
-            pending: amount,
-            ..Amounts::default()
-        },
+        (Kind::Deposit, Outcome::Success) => Amounts { received: amount, ..Amounts::default() },
+        (Kind::Deposit, Outcome::Open) => Amounts { pending: amount, ..Amounts::default() },
         (Kind::Transfer, Outcome::Success) => {
-            let fees = facts
-                .get("fee")
-                .and_then(|text| Decimal::read(text).ok())
-                .unwrap_or_default();
-            Amounts {
-                sent: amount,
-                fees,
-                ..Amounts::default()
-            }
+            // Of fees that contradict each other none is counted.
+            let [.., fees] = said_of_money(facts);
+            let fee = if fees.len() == 1 { facts.get("fee") } else { None };
+            let fees = fee.and_then(|text| Decimal::read(text).ok()).unwrap_or_default();
+            Amounts { sent: amount, fees, ..Amounts::default() }
         }
         (Kind::Deposit, Outcome::Failure) | (Kind::Transfer, _) | (Kind::Contract, _) => return None,
     };
     if amounts.is_zero() {
         return None;
     }
-    Some(Posting {
-        account: account(facts).to_owned(),
-        asset: facts.get("asset")?.to_owned(),
-        amounts,
-    })
+    Some(Posting { account: account(facts).to_owned(), asset: facts.get("asset")?.to_owned(), amounts })
 }
 
 #[cfg(test)]
@@ -399,19 +325,13 @@ mod tests {
     fn a_deposit_is_pending_until_it_succeeds() {
         let open = contribution(Kind::Deposit, &known(Kind::Deposit, &[(Step::Pending, ONE)])).unwrap();
         assert_eq!(
-            (
-                open.amounts.pending.to_string(),
-                open.amounts.received.to_string()
-            ),
+            (open.amounts.pending.to_string(), open.amounts.received.to_string()),
             ("1".into(), "0".into())
         );
         let steps = [(Step::Success, ONE), (Step::Pending, ONE)];
         let done = contribution(Kind::Deposit, &known(Kind::Deposit, &steps)).unwrap();
         assert_eq!(
-            (
-                done.amounts.pending.to_string(),
-                done.amounts.received.to_string()
-            ),
+            (done.amounts.pending.to_string(), done.amounts.received.to_string()),
             ("0".into(), "1".into())
         );
     }
@@ -432,18 +352,8 @@ mod tests {
             )
         };
         let (first, second) = (dated("1", "1"), dated("2", "2"));
-        let facts = known(
-            Kind::Deposit,
-            &[(Step::Success, &second), (Step::Success, &first)],
-        );
-        assert_eq!(
-            contribution(Kind::Deposit, &facts)
-                .unwrap()
-                .amounts
-                .received
-                .to_string(),
-            "2"
-        );
+        let facts = known(Kind::Deposit, &[(Step::Success, &second), (Step::Success, &first)]);
+        assert_eq!(contribution(Kind::Deposit, &facts).unwrap().amounts.received.to_string(), "2");
 
         let undated = r#"{"uid":"u","amount":"2","assetType":"BTC","accountId":"a"}"#;
         let facts = known(Kind::Deposit, &[(Step::Success, ONE), (Step::Success, undated)]);
@@ -458,10 +368,7 @@ mod tests {
     #[test]
     fn the_account_falls_back_to_wallet_and_sub_account() {
         for (json, expected) in [
-            (
-                r#"{"uid":"u","accountId":"a","walletId":"w","subAccountId":"s"}"#,
-                "a",
-            ),
+            (r#"{"uid":"u","accountId":"a","walletId":"w","subAccountId":"s"}"#, "a"),
             (r#"{"uid":"u","walletId":"w","subAccountId":"s"}"#, "w"),
             (r#"{"uid":"u","subAccountId":"s"}"#, "s"),
             (r#"{"uid":"u","accountId":null}"#, UNATTRIBUTED),
@@ -473,22 +380,32 @@ mod tests {
     #[test]
     fn without_an_identifier_there_is_nothing_to_count() {
         let anonymous = transaction(r#"{"uid":null,"amount":"1","assetType":"BTC"}"#);
-        assert!(
-            anonymous
-                .step(Kind::Deposit, Step::Success, Moment::from_millis(0))
-                .is_none()
-        );
+        assert!(anonymous.step(Kind::Deposit, Step::Success, Moment::from_millis(0)).is_none());
     }
 
     #[test]
-    fn a_flag_moves_no_money_whatever_the_object_says() {
-        let flagged = transaction(r#"{"uid":"u","amount":"1","assetType":"BTC","status":"SUCCESS"}"#);
-        let meaning = flagged
-            .flag(Kind::Deposit, "aml_flagged", Moment::from_millis(0))
-            .unwrap();
-        let posting = contribution(Kind::Deposit, &meaning.facts).unwrap();
-        assert!(posting.amounts.received.is_zero());
-        assert_eq!(posting.amounts.pending.to_string(), "1");
+    fn a_flag_ends_nothing_whatever_the_object_says() {
+        for (status, step) in [("SUCCESS", "created"), ("AML_FLAGGED", "created"), ("PENDING", "pending")] {
+            let json = format!(r#"{{"uid":"u","amount":"1","assetType":"BTC","status":"{status}"}}"#);
+            let meaning =
+                transaction(&json).flag(Kind::Deposit, "aml_flagged", Moment::from_millis(0)).unwrap();
+            let posting = contribution(Kind::Deposit, &meaning.facts).unwrap();
+            assert_eq!(
+                (posting.amounts.received.to_string(), posting.amounts.pending.to_string()),
+                ("0".into(), "1".into())
+            );
+            assert_eq!(lifecycle::furthest(&meaning.facts).unwrap().as_str(), step);
+        }
+    }
+
+    #[test]
+    fn of_fees_that_contradict_each_other_none_is_counted() {
+        let with_fee = |fee: &str| format!(r#"{{"uid":"u","amount":"1","assetType":"BTC","fee":"{fee}"}}"#);
+        for (other, counted) in [("10", "0"), ("9.0", "9")] {
+            let (first, second) = (with_fee("9"), with_fee(other));
+            let facts = known(Kind::Transfer, &[(Step::Success, &first), (Step::Success, &second)]);
+            assert_eq!(contribution(Kind::Transfer, &facts).unwrap().amounts.fees.to_string(), counted);
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+use jiff::SignedDuration;
 use serde::de::DeserializeOwned;
 
 use super::items::{
@@ -16,10 +17,11 @@ use super::keys::{self, List};
 use super::{Item, Key, StoreError, Table, to_item};
 use crate::clock::{Clock, Moment};
 use crate::environment::Environment;
-use crate::fold::{self, Effect, Folded, Known, Meaning};
+use crate::fold::{self, Effect, Folded, Known};
+use crate::model::facts::shorten;
 use crate::model::identity::{HORIZON_HOURS, Identity};
 use crate::model::transaction::{Amounts, Posting};
-use crate::model::{Body, EntityType, EventName, Notification, transaction};
+use crate::model::{Body, EventName, Meaning, Notification, transaction};
 
 /// How many distinct deliveries of one event are counted: three times what Bitpowr's 72 hours of retries
 /// make. It bounds the item.
@@ -92,12 +94,7 @@ struct Found(HashMap<Key, Item>);
 
 impl Found {
     fn item<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, StoreError> {
-        Ok(self
-            .0
-            .get(key)
-            .cloned()
-            .map(serde_dynamo::from_item)
-            .transpose()?)
+        Ok(self.0.get(key).cloned().map(serde_dynamo::from_item).transpose()?)
     }
 }
 
@@ -149,13 +146,8 @@ impl Writes<'_> {
 
     /// Writes all or nothing. False: somebody else wrote in between, or is writing.
     async fn commit(self) -> Result<bool, StoreError> {
-        let written = self
-            .table
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(self.items))
-            .send()
-            .await;
+        let written =
+            self.table.client.transact_write_items().set_transact_items(Some(self.items)).send().await;
         match written {
             Ok(_) => Ok(true),
             Err(error) if is_contention(&error) => Ok(false),
@@ -168,10 +160,7 @@ impl Writes<'_> {
 fn is_contention<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
     match error.as_service_error() {
         Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-            let mut codes = cancelled
-                .cancellation_reasons()
-                .iter()
-                .filter_map(|reason| reason.code());
+            let mut codes = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code());
             codes.all(|code| {
                 matches!(
                     code,
@@ -225,6 +214,8 @@ impl Table {
             Some(meaning) => keys::entity(environment, &meaning.entity),
             None => keys::nothing(environment, &identity),
         };
+        // An event that nobody knew, and that is known after an upgrade, is an event of its entity then.
+        let identity = identity.within(&pk);
         let seen_key = keys::seen(&pk, &identity);
         let state_key = keys::state(&pk);
 
@@ -233,20 +224,15 @@ impl Table {
             let posting = transaction::contribution(meaning.entity.kind?, &meaning.facts)?;
             Some(balance_key(environment, &posting, &pk))
         });
-        let wanted: Vec<Key> = [seen_key.clone(), state_key.clone()]
-            .into_iter()
-            .chain(guess)
-            .collect();
+        let wanted: Vec<Key> = [seen_key.clone(), state_key.clone()].into_iter().chain(guess).collect();
         let mut found = Found(self.batch_get(&wanted).await?);
         let seen: Option<SeenItem> = found.item(&seen_key)?;
         let state: Option<StateItem> = found.item(&state_key)?;
-        let known = state.as_ref().map(|state| Known {
-            facts: state.facts.clone(),
-            posted: state.posted.clone(),
-        });
+        let known =
+            state.as_ref().map(|state| Known { facts: state.facts.clone(), posted: state.posted.clone() });
 
         if let Some(seen) = &seen
-            && delivery.received_at.since(seen.received_at).as_hours() < HORIZON_HOURS
+            && delivery.received_at.since(seen.received_at).abs() < SignedDuration::from_hours(HORIZON_HOURS)
         {
             return self
                 .count_delivery(delivery, meaning, known.as_ref(), &pk, &identity, seen)
@@ -258,37 +244,16 @@ impl Table {
         let folded = meaning.map(|meaning| fold::fold(known.as_ref(), meaning));
         let occurrence = seen.as_ref().map_or(1, |seen| seen.occurrence + 1);
         let mut event = new_event(delivery, meaning, folded.as_ref(), identity.id(occurrence), now);
-        event.notification = render(&Recorded {
-            event: &event,
-            folded: folded.as_ref(),
-        })?;
+        event.notification = render(&Recorded { event: &event, folded: folded.as_ref() })?;
 
         // Write: all of it or nothing, and only if what was read still stands.
         self.mark_day(environment, List::Log, now).await?;
-        let mut writes = Writes {
-            table: self,
-            items: Vec::new(),
-        };
+        let mut writes = Writes { table: self, items: Vec::new() };
         let event_key = keys::event(&pk, now, &event.id);
-        let head = SeenItem {
-            occurrence,
-            received_at: delivery.received_at,
-            event_sk: event_key.sk.clone(),
-        };
-        writes.replace(
-            to_item(&seen_key, &head)?,
-            "occurrence",
-            seen.map(|seen| seen.occurrence),
-        )?;
+        let head = SeenItem { occurrence, received_at: delivery.received_at, event_sk: event_key.sk.clone() };
+        writes.replace(to_item(&seen_key, &head)?, "occurrence", seen.map(|seen| seen.occurrence))?;
         let mut contents = to_item(&event_key, &event)?;
-        list(
-            &mut contents,
-            environment,
-            List::Log,
-            &event.id,
-            &delivery.delivery_id,
-            now,
-        );
+        list(&mut contents, environment, List::Log, &event.id, &delivery.delivery_id, now);
         writes.create(contents)?;
         let raw = RawItem::new(&delivery.raw, Some(event_key));
         writes.create(to_item(&keys::raw(environment, &event.id), &raw)?)?;
@@ -296,29 +261,15 @@ impl Table {
             let read = state.as_ref().map(|state| state.version);
             let next = StateItem {
                 version: read.unwrap_or(0) + 1,
-                conflict: meaning.entity.entity_type == EntityType::Transaction
-                    && !transaction::contradictions(&folded.known.facts).is_empty(),
+                conflict: folded.is_contradicted(),
                 facts: folded.known.facts,
                 posted: folded.known.posted.clone(),
             };
             let before = known.and_then(|known| known.posted);
-            self.post(
-                &mut writes,
-                &mut found,
-                meaning,
-                &event,
-                &pk,
-                before,
-                folded.known.posted,
-            )
-            .await?;
+            self.post(&mut writes, &mut found, meaning, &event, &pk, before, folded.known.posted).await?;
             writes.replace(to_item(&state_key, &next)?, "version", read)?;
         }
-        let applied = Applied {
-            id: event.id,
-            effect: event.effect,
-            new: true,
-        };
+        let applied = Applied { id: event.id, effect: event.effect, new: true };
         Ok(writes.commit().await?.then_some(applied))
     }
 
@@ -333,27 +284,13 @@ impl Table {
         seen: &SeenItem,
     ) -> Result<Applied, StoreError> {
         let recurs = delivery.event().known().is_some_and(|event| event.recurs());
-        let ambiguous = recurs
-            && known
-                .zip(meaning)
-                .is_some_and(|(known, meaning)| fold::is_ambiguous(known, meaning));
-        let key = Key {
-            pk: pk.to_owned(),
-            sk: seen.event_sk.clone(),
-        };
-        self.count(
-            &key,
-            &delivery.delivery_id,
-            ambiguous.then_some(Effect::Ambiguous),
-        )
-        .await?;
+        let ambiguous =
+            recurs && known.zip(meaning).is_some_and(|(known, meaning)| fold::is_ambiguous(known, meaning));
+        let key = Key { pk: pk.to_owned(), sk: seen.event_sk.clone() };
+        self.count(&key, &delivery.delivery_id, ambiguous.then_some(Effect::Ambiguous)).await?;
         Ok(Applied {
             id: identity.id(seen.occurrence),
-            effect: if ambiguous {
-                Effect::Ambiguous
-            } else {
-                Effect::Repeat
-            },
+            effect: if ambiguous { Effect::Ambiguous } else { Effect::Repeat },
             new: false,
         })
     }
@@ -361,46 +298,42 @@ impl Table {
     /// Adds a delivery id to an item's, and where it is new one to its deliveries.
     async fn count(&self, key: &Key, delivery_id: &str, effect: Option<Effect>) -> Result<(), StoreError> {
         let (set, value) = match effect {
-            Some(effect) => (
-                " SET effect = :effect",
-                Some(AttributeValue::S(effect.as_str().to_owned())),
-            ),
+            Some(effect) => (" SET effect = :effect", Some(AttributeValue::S(effect.as_str().to_owned()))),
             None => ("", None),
         };
-        let mut update = self
-            .client
-            .update_item()
-            .table_name(&*self.name)
-            .set_key(Some(key.to_item()))
-            .update_expression(format!("ADD deliveries :one, delivery_ids :ids{set}"))
-            .condition_expression(
-                "attribute_exists(pk) AND NOT contains(delivery_ids, :id) AND size(delivery_ids) < :most",
-            )
-            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
-            .expression_attribute_values(":ids", AttributeValue::Ss(vec![delivery_id.to_owned()]))
-            .expression_attribute_values(":id", AttributeValue::S(delivery_id.to_owned()))
-            .expression_attribute_values(":most", AttributeValue::N(MAX_DELIVERIES.to_string()));
-        if let Some(value) = value {
-            update = update.expression_attribute_values(":effect", value);
-        }
-        match update.send().await {
-            Err(error)
-                if !error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Err(StoreError::aws(error))
+        let mut backoff = Backoff::default();
+        loop {
+            let mut update = self
+                .client
+                .update_item()
+                .table_name(&*self.name)
+                .set_key(Some(key.to_item()))
+                .update_expression(format!("ADD deliveries :one, delivery_ids :ids{set}"))
+                .condition_expression(
+                    "attribute_exists(pk) AND NOT contains(delivery_ids, :id) AND size(delivery_ids) < :most",
+                )
+                .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+                .expression_attribute_values(":ids", AttributeValue::Ss(vec![delivery_id.to_owned()]))
+                .expression_attribute_values(":id", AttributeValue::S(delivery_id.to_owned()))
+                .expression_attribute_values(":most", AttributeValue::N(MAX_DELIVERIES.to_string()));
+            if let Some(value) = &value {
+                update = update.expression_attribute_values(":effect", value.clone());
             }
-            _ => Ok(()),
+            match update.send().await {
+                Ok(_) => return Ok(()),
+                Err(error) => match error.as_service_error() {
+                    // Counted before, or as often as is counted.
+                    Some(UpdateItemError::ConditionalCheckFailedException(_)) => return Ok(()),
+                    Some(UpdateItemError::TransactionConflictException(_)) => backoff.wait().await?,
+                    _ => return Err(StoreError::aws(error)),
+                },
+            }
         }
     }
 
     /// Moves a transaction's contribution from what it was to what it is, with a ledger line for each balance
     /// that changes.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "the parts of one transaction, used once"
-    )]
+    #[allow(clippy::too_many_arguments, reason = "the parts of one transaction, used once")]
     async fn post(
         &self,
         writes: &mut Writes<'_>,
@@ -425,21 +358,13 @@ impl Table {
             found.0.extend(self.batch_get(&missing).await?);
         }
         let shard = keys::shard(pk);
-        for Posting {
-            account,
-            asset,
-            amounts: change,
-        } in changes
-        {
+        for Posting { account, asset, amounts: change } in changes {
             let partition = keys::balance_partition(environment, &account, &asset, shard);
             let key = keys::balance(&partition);
             let read: Option<BalanceItem> = found.item(&key)?;
             let guard = read.as_ref().map(|balance| balance.version);
             let balance = read.unwrap_or_default();
-            let next = BalanceItem {
-                version: balance.version + 1,
-                amounts: &balance.amounts + &change,
-            };
+            let next = BalanceItem { version: balance.version + 1, amounts: &balance.amounts + &change };
             let line = LedgerLine {
                 account: account.clone(),
                 asset: asset.clone(),
@@ -474,44 +399,27 @@ impl Table {
         raw: &[u8],
         delivery_id: &str,
     ) -> Result<Applied, StoreError> {
-        let identity = Identity::of_bytes(item.environment, raw);
-        item.id = identity.id(1);
-        let applied = |new| Applied {
-            id: identity.id(1),
-            effect: Effect::None,
-            new,
-        };
+        // Of a body that is too large only the head is here; the detail has the hash of all of it.
+        item.id = Identity::of_unreadable(item.environment, &item.reason, &item.detail, raw).id(1);
         let key = keys::quarantine(item.environment, &item.id);
-        if self.get::<QuarantineItem>(&key).await?.is_some() {
-            self.count(&key, delivery_id, None).await?;
-            return Ok(applied(false));
+        let applied = |new| Applied { id: item.id.clone(), effect: Effect::None, new };
+        let mut backoff = Backoff::default();
+        loop {
+            if self.get::<QuarantineItem>(&key).await?.is_some() {
+                self.count(&key, delivery_id, None).await?;
+                return Ok(applied(false));
+            }
+            self.mark_day(item.environment, List::Quarantine, item.recorded_at).await?;
+            let mut contents = to_item(&key, &item)?;
+            list(&mut contents, item.environment, List::Quarantine, &item.id, delivery_id, item.recorded_at);
+            let mut writes = Writes { table: self, items: Vec::new() };
+            writes.create(contents)?;
+            writes.restate(to_item(&keys::raw(item.environment, &item.id), &RawItem::new(raw, None))?)?;
+            if writes.commit().await? {
+                return Ok(applied(true));
+            }
+            backoff.wait().await?;
         }
-        self.mark_day(item.environment, List::Quarantine, item.recorded_at)
-            .await?;
-        let mut contents = to_item(&key, &item)?;
-        list(
-            &mut contents,
-            item.environment,
-            List::Quarantine,
-            &item.id,
-            delivery_id,
-            item.recorded_at,
-        );
-        let mut writes = Writes {
-            table: self,
-            items: Vec::new(),
-        };
-        writes.create(contents)?;
-        writes.restate(to_item(
-            &keys::raw(item.environment, &item.id),
-            &RawItem::new(raw, None),
-        )?)?;
-        if writes.commit().await? {
-            return Ok(applied(true));
-        }
-        // Somebody else was faster with the same bytes.
-        self.count(&key, delivery_id, None).await?;
-        Ok(applied(false))
     }
 
     /// Marks that a list has entries on this day, before the first of them is written.
@@ -547,7 +455,7 @@ fn new_event(
     EventItem {
         id,
         environment: delivery.environment,
-        event: event.as_str().to_owned(),
+        event: shorten(event.as_str()),
         family: event.family().as_str().to_owned(),
         entity: meaning.map(|meaning| EntityRef::from(&meaning.entity)),
         kind: meaning.and_then(|meaning| meaning.entity.kind),
@@ -556,16 +464,12 @@ fn new_event(
             || "its type or its object is unknown: kept as it came".to_owned(),
             |folded| folded.why.clone(),
         ),
-        status: meaning.map_or_else(|| event.last_word().to_owned(), |meaning| meaning.status.clone()),
-        asset: folded
-            .and_then(|folded| folded.known.facts.get("asset"))
-            .map(str::to_owned),
+        status: meaning.map_or_else(|| shorten(event.last_word()), |meaning| meaning.status.clone()),
+        asset: folded.and_then(|folded| folded.known.facts.get("asset")).map(str::to_owned),
         deliveries: 1,
         received_at: delivery.received_at,
         recorded_at: now,
-        occurred_at: meaning
-            .and_then(|meaning| meaning.occurred_at)
-            .unwrap_or(delivery.received_at),
+        occurred_at: meaning.and_then(|meaning| meaning.occurred_at).unwrap_or(delivery.received_at),
         notification: None,
     }
 }
@@ -573,12 +477,7 @@ fn new_event(
 /// Where a transaction posts.
 fn balance_key(environment: Environment, posting: &Posting, entity_pk: &str) -> Key {
     let shard = keys::shard(entity_pk);
-    keys::balance(&keys::balance_partition(
-        environment,
-        &posting.account,
-        &posting.asset,
-        shard,
-    ))
+    keys::balance(&keys::balance_partition(environment, &posting.account, &posting.asset, shard))
 }
 
 /// Gives an item its place in the index, and the delivery that brought it.
@@ -593,31 +492,19 @@ fn list(
     let (log_pk, log_sk) = keys::log_place(environment, list, recorded_at, id);
     item.insert("log_pk".to_owned(), AttributeValue::S(log_pk));
     item.insert("log_sk".to_owned(), AttributeValue::S(log_sk));
-    item.insert(
-        "delivery_ids".to_owned(),
-        AttributeValue::Ss(vec![delivery_id.to_owned()]),
-    );
+    item.insert("delivery_ids".to_owned(), AttributeValue::Ss(vec![delivery_id.to_owned()]));
 }
 
 /// What changes on which balance: the new contribution minus the old one.
 fn changes(before: Option<Posting>, after: Option<Posting>) -> Vec<Posting> {
-    let minus = |posting: Posting| Posting {
-        amounts: &Amounts::default() - &posting.amounts,
-        ..posting
-    };
+    let minus = |posting: Posting| Posting { amounts: &Amounts::default() - &posting.amounts, ..posting };
     let changes = match (before, after) {
         (Some(before), Some(after)) if (&before.account, &before.asset) == (&after.account, &after.asset) => {
-            vec![Posting {
-                amounts: &after.amounts - &before.amounts,
-                ..after
-            }]
+            vec![Posting { amounts: &after.amounts - &before.amounts, ..after }]
         }
         (before, after) => before.map(minus).into_iter().chain(after).collect(),
     };
-    changes
-        .into_iter()
-        .filter(|posting| !posting.amounts.is_zero())
-        .collect()
+    changes.into_iter().filter(|posting| !posting.amounts.is_zero()).collect()
 }
 
 #[cfg(test)]
@@ -625,24 +512,14 @@ mod tests {
     use super::*;
 
     fn posting(account: &str, received: &str) -> Posting {
-        let amounts = Amounts {
-            received: received.parse().unwrap(),
-            ..Amounts::default()
-        };
-        Posting {
-            account: account.to_owned(),
-            asset: "BTC".to_owned(),
-            amounts,
-        }
+        let amounts = Amounts { received: received.parse().unwrap(), ..Amounts::default() };
+        Posting { account: account.to_owned(), asset: "BTC".to_owned(), amounts }
     }
 
     #[test]
     fn a_contribution_moves_by_its_difference() {
         assert_eq!(changes(None, Some(posting("a", "2"))), [posting("a", "2")]);
-        assert_eq!(
-            changes(Some(posting("a", "2")), Some(posting("a", "5"))),
-            [posting("a", "3")]
-        );
+        assert_eq!(changes(Some(posting("a", "2")), Some(posting("a", "5"))), [posting("a", "3")]);
         assert_eq!(changes(Some(posting("a", "2")), Some(posting("a", "2"))), []);
         assert_eq!(changes(Some(posting("a", "2")), None), [posting("a", "-2")]);
         assert_eq!(

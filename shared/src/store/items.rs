@@ -20,10 +20,7 @@ pub struct EntityRef {
 
 impl From<&Entity> for EntityRef {
     fn from(entity: &Entity) -> Self {
-        Self {
-            entity_type: entity.entity_type,
-            uid: entity.uid.clone(),
-        }
+        Self { entity_type: entity.entity_type, uid: entity.uid.clone() }
     }
 }
 
@@ -150,16 +147,8 @@ pub(super) struct RawItem {
 impl RawItem {
     pub(super) fn new(body: &[u8], event_key: Option<super::Key>) -> Self {
         match std::str::from_utf8(body) {
-            Ok(text) => Self {
-                text: Some(text.to_owned()),
-                bytes: None,
-                event_key,
-            },
-            Err(_) => Self {
-                text: None,
-                bytes: Some(body.to_vec()),
-                event_key,
-            },
+            Ok(text) => Self { text: Some(text.to_owned()), bytes: None, event_key },
+            Err(_) => Self { text: None, bytes: Some(body.to_vec()), event_key },
         }
     }
 }

@@ -50,10 +50,7 @@ impl Key {
     /// The key of an item.
     pub(crate) fn of(item: &Item) -> Option<Self> {
         let text = |name| item.get(name)?.as_s().ok().cloned();
-        Some(Self {
-            pk: text("pk")?,
-            sk: text("sk")?,
-        })
+        Some(Self { pk: text("pk")?, sk: text("sk")? })
     }
 }
 
@@ -96,19 +93,12 @@ pub fn raw(environment: Environment, id: &str) -> Key {
 
 /// A body in quarantine.
 pub fn quarantine(environment: Environment, id: &str) -> Key {
-    Key::new(
-        format!("{environment}#quarantine#{}", component(id)),
-        "quarantine",
-    )
+    Key::new(format!("{environment}#quarantine#{}", component(id)), "quarantine")
 }
 
 /// The partition of a shard of a balance.
 pub fn balance_partition(environment: Environment, account: &str, asset: &str, shard: u8) -> String {
-    format!(
-        "{environment}#balance#{}#{}#{shard}",
-        component(account),
-        component(asset)
-    )
+    format!("{environment}#balance#{}#{}#{shard}", component(account), component(asset))
 }
 
 /// A shard of a balance.
@@ -136,10 +126,7 @@ pub fn balances(environment: Environment) -> String {
 
 /// The entry of a balance in that list.
 pub fn balance_entry(environment: Environment, account: &str, asset: &str) -> Key {
-    Key::new(
-        balances(environment),
-        format!("{}#{}", component(account), component(asset)),
-    )
+    Key::new(balances(environment), format!("{}#{}", component(account), component(asset)))
 }
 
 /// The start of the sort keys of an account's entries in the list of balances.
@@ -193,31 +180,21 @@ pub fn day(environment: Environment, list: List, day: &str) -> Key {
 
 /// A number below `parts` that depends evenly on `text`.
 fn spread(text: &str, parts: u8) -> u8 {
-    let first = Sha256::digest(text.as_bytes())
-        .first()
-        .copied()
-        .unwrap_or_default();
+    let first = Sha256::digest(text.as_bytes()).first().copied().unwrap_or_default();
     first % parts
 }
 
 /// A part of a key: percent-encoded, so that no text can run into the next part; where that is longer than
 /// 256 bytes, its hash.
 fn component(text: &str) -> Cow<'_, str> {
-    const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
-        .remove(b'-')
-        .remove(b'_')
-        .remove(b'.')
-        .remove(b'~');
+    const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
     let encoded: Cow<'_, str> = utf8_percent_encode(text, ENCODED).into();
     if encoded.len() <= 256 {
         return encoded;
     }
     let hash = Sha256::digest(text.as_bytes());
     // No encoded text starts with an equals sign.
-    Cow::Owned(
-        hash.iter()
-            .fold("=".to_owned(), |hex, byte| format!("{hex}{byte:02x}")),
-    )
+    Cow::Owned(hash.iter().fold("=".to_owned(), |hex, byte| format!("{hex}{byte:02x}")))
 }
 
 #[cfg(test)]
@@ -229,16 +206,10 @@ mod tests {
     #[test]
     fn keys_read_as_designed() {
         let deposit = Entity::transaction(Kind::Deposit, "a-1");
-        assert_eq!(
-            entity(Environment::Test, &deposit),
-            "test#transaction#deposit#a-1"
-        );
+        assert_eq!(entity(Environment::Test, &deposit), "test#transaction#deposit#a-1");
         let account = Entity::new(EntityType::Account, "x#y$z");
         assert_eq!(entity(Environment::Live, &account), "live#account#x%23y%24z");
-        assert_eq!(
-            balance_partition(Environment::Test, "a", "USDT_TRON", 2),
-            "test#balance#a#USDT_TRON#2"
-        );
+        assert_eq!(balance_partition(Environment::Test, "a", "USDT_TRON", 2), "test#balance#a#USDT_TRON#2");
     }
 
     proptest! {

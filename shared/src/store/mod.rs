@@ -81,11 +81,7 @@ pub struct Table {
 impl Table {
     /// The table of this name.
     pub fn new(client: aws_sdk_dynamodb::Client, name: &str) -> Self {
-        Self {
-            client,
-            name: name.into(),
-            marked: Arc::default(),
-        }
+        Self { client, name: name.into(), marked: Arc::default() }
     }
 
     /// Reads several items at once, consistently. What does not exist is absent from the answer.
@@ -109,12 +105,7 @@ impl Table {
                     .send()
                     .await
                     .map_err(StoreError::aws)?;
-                for item in answer
-                    .responses
-                    .into_iter()
-                    .flat_map(HashMap::into_values)
-                    .flatten()
-                {
+                for item in answer.responses.into_iter().flat_map(HashMap::into_values).flatten() {
                     if let Some(key) = Key::of(&item) {
                         found.insert(key, item);
                     }

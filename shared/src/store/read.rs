@@ -1,6 +1,6 @@
 //! Reading the table: the log, states, balances, ledger and quarantine, in pages of bounded cost.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
@@ -23,6 +23,9 @@ const QUERIES: usize = 40;
 /// How many items a query with a filter looks at.
 const EXAMINED: usize = 200;
 
+/// The most bytes of bodies in one page: written as JSON they fit the 6 MB that a Lambda function may answer.
+const PAGE_BYTES: usize = 1024 * 1024;
+
 /// A position in a list: opaque, URL-safe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor(String);
@@ -37,9 +40,19 @@ impl Cursor {
         &self.0
     }
 
-    fn position(&self) -> Result<String, StoreError> {
+    fn decode(&self) -> Result<String, StoreError> {
         let bytes = URL_SAFE_NO_PAD.decode(&self.0).map_err(|_| StoreError::Cursor)?;
         String::from_utf8(bytes).map_err(|_| StoreError::Cursor)
+    }
+
+    /// A sort key, or a part of one.
+    fn position(&self) -> Result<String, StoreError> {
+        /// Sort keys are no longer (Amazon DynamoDB, developer guide, quotas).
+        const LONGEST: usize = 1000;
+        self.decode().and_then(|position| match position.len() {
+            1..=LONGEST => Ok(position),
+            _ => Err(StoreError::Cursor),
+        })
     }
 
     /// The position in a list that is ordered by the moment of recording.
@@ -127,10 +140,8 @@ impl Bounds {
         let to = filter.to.map_or_else(|| "~".to_owned(), |to| to.to_string());
         let cursor = cursor.map(Cursor::in_time).transpose()?;
         let below = cursor.map_or(to.clone(), |cursor| cursor.min(to));
-        Ok(Self {
-            below,
-            from: filter.from.map_or_else(String::new, |from| from.to_string()),
-        })
+        // A space sorts before every position; DynamoDB takes no empty key, not even to compare with.
+        Ok(Self { below, from: filter.from.map_or_else(|| " ".to_owned(), |from| from.to_string()) })
     }
 }
 
@@ -156,31 +167,25 @@ impl Table {
         let bounds = Bounds::new(filter, cursor)?;
         let conditions = conditions(filter);
         let Some(uid) = &filter.entity else {
-            return self
-                .by_day(environment, List::Log, &bounds, &conditions, limit)
-                .await;
+            return self.by_day(environment, List::Log, &bounds, &conditions, limit).await;
         };
         let of = |entity| Timeline {
             index: None,
             partition: keys::entity(environment, &entity),
             prefix: EVENT_PREFIX,
         };
-        let types = EntityType::ALL
-            .into_iter()
-            .filter(|known| filter.entity_type.is_none_or(|only| only == *known));
+        let types =
+            EntityType::ALL.into_iter().filter(|known| filter.entity_type.is_none_or(|only| only == *known));
         let timelines: Vec<_> = types
             .flat_map(|entity_type| match entity_type {
-                EntityType::Transaction => Kind::ALL
-                    .map(|kind| of(Entity::transaction(kind, uid)))
-                    .into_iter()
-                    .collect(),
+                EntityType::Transaction => {
+                    Kind::ALL.map(|kind| of(Entity::transaction(kind, uid))).into_iter().collect()
+                }
                 other => vec![of(Entity::new(other, uid))],
             })
             .collect();
         let mut queries = QUERIES;
-        let stretch = self
-            .stretch(&timelines, &bounds, &conditions, limit, &mut queries)
-            .await?;
+        let stretch = self.stretch(&timelines, &bounds, &conditions, limit, &mut queries).await?;
         Ok(page(stretch, limit))
     }
 
@@ -195,24 +200,23 @@ impl Table {
         cursor: Option<&Cursor>,
     ) -> Result<Page<(QuarantineItem, Vec<u8>)>, StoreError> {
         let bounds = Bounds::new(&LogFilter::default(), cursor)?;
-        let found: Page<QuarantineItem> = self
-            .by_day(environment, List::Quarantine, &bounds, &[], limit)
-            .await?;
-        let keys: Vec<_> = found
-            .items
-            .iter()
-            .map(|item| keys::raw(environment, &item.id))
-            .collect();
+        let found: Page<QuarantineItem> =
+            self.by_day(environment, List::Quarantine, &bounds, &[], limit).await?;
+        let keys: Vec<_> = found.items.iter().map(|item| keys::raw(environment, &item.id)).collect();
         let mut bodies = self.batch_get(&keys).await?;
-        let mut items = Vec::new();
+        let mut items: Vec<(QuarantineItem, Vec<u8>)> = Vec::new();
+        let mut bytes = 0;
         for (item, key) in found.items.into_iter().zip(keys) {
             let raw: Option<RawItem> = bodies.remove(&key).map(serde_dynamo::from_item).transpose()?;
-            items.push((item, raw.map(RawItem::into_bytes).unwrap_or_default()));
+            let raw = raw.map(RawItem::into_bytes).unwrap_or_default();
+            bytes += raw.len();
+            if let Some((last, _)) = items.last().filter(|_| bytes > PAGE_BYTES) {
+                let cursor = Cursor::at(&keys::log_position(last.recorded_at, &last.id));
+                return Ok(Page { items, cursor: Some(cursor) });
+            }
+            items.push((item, raw));
         }
-        Ok(Page {
-            items,
-            cursor: found.cursor,
-        })
+        Ok(Page { items, cursor: found.cursor })
     }
 
     /// One event and its body.
@@ -270,27 +274,18 @@ impl Table {
             index: None,
             partition: keys::entity(environment, entity),
             // The position itself was in the page before.
-            low: if after.is_empty() {
-                EVENT_PREFIX.to_owned()
-            } else {
-                format!("{EVENT_PREFIX}{after}!")
-            },
+            low: if after.is_empty() { EVENT_PREFIX.to_owned() } else { format!("{EVENT_PREFIX}{after}!") },
             high: format!("{EVENT_PREFIX}~"),
             newest_first: false,
         };
-        let (mut items, _) = self.query(&query, &[], limit + 1).await?;
+        let mut items = self.query(&query, limit + 1).await?;
         let more = items.len() > limit;
         items.truncate(limit);
-        let events: Vec<EventItem> = items
-            .into_iter()
-            .map(serde_dynamo::from_item)
-            .collect::<Result<_, _>>()?;
+        let events: Vec<EventItem> =
+            items.into_iter().map(serde_dynamo::from_item).collect::<Result<_, _>>()?;
         let last = events.last().filter(|_| more);
         let cursor = last.map(|event| Cursor::at(&keys::log_position(event.recorded_at, &event.id)));
-        Ok(Page {
-            items: events,
-            cursor,
-        })
+        Ok(Page { items: events, cursor })
     }
 
     /// Balances, by account and asset; of one account, if it is given.
@@ -321,16 +316,9 @@ impl Table {
                     amounts = &amounts + &serde_dynamo::from_item::<_, BalanceItem>(item)?.amounts;
                 }
             }
-            balances.push(Balance {
-                account: entry.account,
-                asset: entry.asset,
-                amounts,
-            });
+            balances.push(Balance { account: entry.account, asset: entry.asset, amounts });
         }
-        Ok(Page {
-            items: balances,
-            cursor: page.cursor,
-        })
+        Ok(Page { items: balances, cursor: page.cursor })
     }
 
     async fn balance_entries(
@@ -345,29 +333,21 @@ impl Table {
         let query = RangeQuery {
             index: None,
             partition: keys::balances(environment),
-            low: after.map_or_else(
-                || {
-                    if prefix.is_empty() {
-                        " ".to_owned()
-                    } else {
-                        prefix.clone()
-                    }
-                },
-                |after| format!("{after}!"),
-            ),
+            // After the cursor, but not before the account: a cursor may come from another question.
+            low: after
+                .map_or_else(String::new, |after| format!("{after}!"))
+                .max(prefix.clone())
+                .max(" ".to_owned()),
             // Encoded text is ASCII up to '~'.
             high: format!("{prefix}\u{7f}"),
             newest_first: false,
         };
-        let (mut items, _) = self.query(&query, &[], limit + 1).await?;
+        let mut items = self.query(&query, limit + 1).await?;
         let more = items.len() > limit;
         items.truncate(limit);
         let last = items.last().filter(|_| more).and_then(Key::of);
         let cursor = last.map(|key| Cursor::at(&key.sk));
-        let items = items
-            .into_iter()
-            .map(serde_dynamo::from_item)
-            .collect::<Result<_, _>>()?;
+        let items = items.into_iter().map(serde_dynamo::from_item).collect::<Result<_, _>>()?;
         Ok(Page { items, cursor })
     }
 
@@ -383,22 +363,18 @@ impl Table {
         limit: usize,
         cursor: Option<&Cursor>,
     ) -> Result<Page<LedgerLine>, StoreError> {
-        /// More assets than this of one account need one question each.
-        const ASSETS: usize = 100;
         // The cursor says for each shard below which number the next page goes on.
         let below: BTreeMap<String, u64> = match cursor {
-            Some(cursor) => serde_json::from_str(&cursor.position()?).map_err(|_| StoreError::Cursor)?,
+            Some(cursor) => serde_json::from_str(&cursor.decode()?).map_err(|_| StoreError::Cursor)?,
             None => BTreeMap::new(),
         };
-        let entries = self
-            .balance_entries(environment, Some(account), ASSETS, None)
-            .await?
-            .items;
-        let entries = entries
-            .into_iter()
-            .filter(|entry| asset.is_none_or(|asset| asset == entry.asset));
-        let shards = entries.flat_map(|entry| (0..SHARDS).map(move |shard| (entry.asset.clone(), shard)));
-        let found = try_join_all(shards.map(async |(asset, shard)| {
+        let assets = match asset {
+            Some(asset) => vec![asset.to_owned()],
+            None => self.assets(environment, account).await?,
+        };
+        let shards =
+            assets.into_iter().flat_map(|asset| (0..SHARDS).map(move |shard| (asset.clone(), shard)));
+        let mut found = try_join_all(shards.map(async |(asset, shard)| {
             let partition = keys::balance_partition(environment, account, &asset, shard);
             let below = below.get(&place(&asset, shard)).copied().unwrap_or(u64::MAX);
             let query = RangeQuery {
@@ -408,29 +384,46 @@ impl Table {
                 partition,
                 newest_first: true,
             };
-            let (items, _) = self.query(&query, &[], limit + 1).await?;
-            let lines = items.into_iter().map(serde_dynamo::from_item);
-            Ok::<_, StoreError>(lines.collect::<Result<Vec<LedgerLine>, _>>()?)
+            let items = self.query(&query, limit + 1).await?;
+            let lines = items.into_iter().map(serde_dynamo::from_item).collect::<Result<VecDeque<_>, _>>();
+            Ok::<VecDeque<LedgerLine>, StoreError>(lines?)
         }))
         .await?;
-        let mut lines: Vec<LedgerLine> = found.into_iter().flatten().collect();
-        // Within a shard the number orders; it never runs against the time it was recorded at by more than
-        // the clocks of two workers differ.
-        lines.sort_by(|a, b| {
-            (b.recorded_at, &b.asset, b.shard, b.number).cmp(&(a.recorded_at, &a.asset, a.shard, a.number))
-        });
-        let more = lines.len() > limit;
-        lines.truncate(limit);
+        // Within a shard the number orders, between shards the time: a line may bear an earlier time than the
+        // one before it, but it is never shown before, and so never skipped.
+        let mut lines = Vec::new();
+        let newest = |found: &mut Vec<VecDeque<LedgerLine>>| {
+            let shard = found.iter_mut().max_by_key(|shard| shard.front().map(|line| line.recorded_at))?;
+            shard.pop_front()
+        };
+        while lines.len() < limit
+            && let Some(line) = newest(&mut found)
+        {
+            lines.push(line);
+        }
+        let more = found.iter().any(|shard| !shard.is_empty());
         let mut next = below;
         for line in &lines {
-            let lowest = next.entry(place(&line.asset, line.shard)).or_insert(line.number);
-            *lowest = line.number.min(*lowest);
+            next.insert(place(&line.asset, line.shard), line.number);
         }
         let cursor = more.then(|| serde_json::to_string(&next)).transpose()?;
-        Ok(Page {
-            items: lines,
-            cursor: cursor.as_deref().map(Cursor::at),
-        })
+        Ok(Page { items: lines, cursor: cursor.as_deref().map(Cursor::at) })
+    }
+
+    /// The assets of an account that have balances.
+    async fn assets(&self, environment: Environment, account: &str) -> Result<Vec<String>, StoreError> {
+        /// Entries are looked up in portions of this size.
+        const ENTRIES: usize = 100;
+        let mut assets = Vec::new();
+        let mut cursor = None;
+        loop {
+            let page = self.balance_entries(environment, Some(account), ENTRIES, cursor.as_ref()).await?;
+            assets.extend(page.items.into_iter().map(|entry| entry.asset));
+            cursor = page.cursor;
+            if cursor.is_none() {
+                return Ok(assets);
+            }
+        }
     }
 
     /// Walks a list back day by day until the page is full.
@@ -444,21 +437,18 @@ impl Table {
     ) -> Result<Page<T>, StoreError> {
         /// Days are looked up in portions of this size.
         const DAYS: usize = 50;
-        let mut stretch = Stretch {
-            entries: Vec::new(),
-            floor: None,
-        };
+        let mut stretch = Stretch { entries: Vec::new(), floor: None };
         let mut queries = QUERIES;
         let mut before = bounds.below.clone();
         loop {
             let query = RangeQuery {
                 index: None,
                 partition: keys::days(environment, list),
-                low: bounds.from.get(..10).unwrap_or(" ").to_owned(),
+                low: bounds.from.get(..10).unwrap_or(&bounds.from).to_owned(),
                 high: before.get(..10).unwrap_or("~").to_owned(),
                 newest_first: true,
             };
-            let (days, _) = self.query(&query, &[], DAYS).await?;
+            let days = self.query(&query, DAYS).await?;
             let last_portion = days.len() < DAYS;
             for day in days.iter().filter_map(Key::of).map(|key| key.sk) {
                 let timelines: Vec<_> = (0..BUCKETS)
@@ -469,13 +459,10 @@ impl Table {
                     })
                     .collect();
                 let wanted = limit - stretch.entries.len().min(limit);
-                let found = self
-                    .stretch(&timelines, bounds, conditions, wanted, &mut queries)
-                    .await?;
+                let found = self.stretch(&timelines, bounds, conditions, wanted, &mut queries).await?;
                 stretch.entries.extend(found.entries);
-                stretch.floor = found
-                    .floor
-                    .or_else(|| (queries == 0).then(|| format!("{day}T00:00:00.000Z#")));
+                stretch.floor =
+                    found.floor.or_else(|| (queries == 0).then(|| format!("{day}T00:00:00.000Z#")));
                 if stretch.floor.is_some() || stretch.entries.len() > limit {
                     return Ok(page(stretch, limit));
                 }
@@ -530,41 +517,52 @@ impl Table {
         wanted: usize,
         queries: usize,
     ) -> Result<(Vec<Item>, Option<String>, usize), StoreError> {
+        let query = RangeQuery {
+            index: timeline.index,
+            partition: timeline.partition.clone(),
+            low: format!("{}{}", timeline.prefix, bounds.from),
+            high: format!("{}{}", timeline.prefix, bounds.below),
+            newest_first: true,
+        };
+        let examined = if conditions.is_empty() { wanted + 1 } else { EXAMINED };
         let mut items = Vec::new();
-        let mut below = bounds.below.clone();
+        let mut start: Option<Item> = None;
         for used in 1..=queries {
-            let query = RangeQuery {
-                index: timeline.index,
-                partition: timeline.partition.clone(),
-                low: format!("{}{}", timeline.prefix, bounds.from),
-                high: format!("{}{below}", timeline.prefix),
-                newest_first: true,
-            };
-            let examined = if conditions.is_empty() { wanted } else { EXAMINED };
-            let (found, reached) = self.query(&query, conditions, examined).await?;
-            // `between` includes its upper end; the page does not.
-            items.extend(found.into_iter().filter(|item| timeline.position(item) < below));
-            match reached {
-                _ if items.len() >= wanted => return Ok((items, None, used)),
-                None => return Ok((items, None, used)),
-                Some(reached) => below = reached.trim_start_matches(timeline.prefix).to_owned(),
+            let (found, reached) = self.query_once(&query, conditions, examined, start).await?;
+            // A range includes its upper end; the page does not.
+            items.extend(found.into_iter().filter(|item| timeline.position(item) < bounds.below));
+            start = reached;
+            if start.is_none() || items.len() >= wanted {
+                return Ok((items, None, used));
             }
         }
-        Ok((items, Some(below), queries))
+        let floor = start.map(|key| timeline.position(&key));
+        Ok((items, floor, queries))
     }
 
-    /// One query: the items that fit, and the sort key it reached if there is more.
-    async fn query(
+    /// The first `limit` items of a range.
+    async fn query(&self, query: &RangeQuery, limit: usize) -> Result<Vec<Item>, StoreError> {
+        let mut items = Vec::new();
+        let mut start = None;
+        loop {
+            let (found, reached) = self.query_once(query, &[], limit - items.len(), start).await?;
+            items.extend(found);
+            start = reached;
+            if start.is_none() || items.len() >= limit {
+                return Ok(items);
+            }
+        }
+    }
+
+    /// One query: the items that fit, and the key it reached if there is more.
+    async fn query_once(
         &self,
         query: &RangeQuery,
         conditions: &[Condition],
         limit: usize,
-    ) -> Result<(Vec<Item>, Option<String>), StoreError> {
-        let (pk, sk) = if query.index.is_some() {
-            ("log_pk", "log_sk")
-        } else {
-            ("pk", "sk")
-        };
+        start: Option<Item>,
+    ) -> Result<(Vec<Item>, Option<Item>), StoreError> {
+        let (pk, sk) = if query.index.is_some() { ("log_pk", "log_sk") } else { ("pk", "sk") };
         if query.low > query.high {
             return Ok((Vec::new(), None));
         }
@@ -592,13 +590,11 @@ impl Table {
             .set_filter_expression((!filters.is_empty()).then(|| filters.join(" AND ")))
             .set_expression_attribute_names((!names.is_empty()).then_some(names))
             .set_expression_attribute_values(Some(values))
+            .set_exclusive_start_key(start)
             .send()
             .await
             .map_err(StoreError::aws)?;
-        let reached = answer
-            .last_evaluated_key
-            .and_then(|key| key.get(sk)?.as_s().ok().cloned());
-        Ok((answer.items.unwrap_or_default(), reached))
+        Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key))
     }
 }
 
@@ -620,19 +616,14 @@ fn conditions(filter: &LogFilter) -> Vec<Condition> {
         ("event", filter.event.clone()),
         ("effect", filter.effect.map(|effect| effect.to_string())),
     ];
-    conditions
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)))
-        .collect()
+    conditions.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 impl Timeline {
     fn position(&self, item: &Item) -> String {
         let attribute = if self.index.is_some() { "log_sk" } else { "sk" };
         let sort_key = item.get(attribute).and_then(|value| value.as_s().ok());
-        sort_key
-            .map(|key| key.trim_start_matches(self.prefix).to_owned())
-            .unwrap_or_default()
+        sort_key.map(|key| key.trim_start_matches(self.prefix).to_owned()).unwrap_or_default()
     }
 }
 
@@ -655,17 +646,11 @@ fn place(asset: &str, shard: u8) -> String {
 /// The day before, as text.
 fn previous_day(day: &str) -> String {
     let start = format!("{day}T00:00:00Z").parse::<Moment>();
-    start.map_or_else(
-        |_| String::new(),
-        |start| Moment::from_millis(start.as_millis() - 1).day(),
-    )
+    start.map_or_else(|_| String::new(), |start| Moment::from_millis(start.as_millis() - 1).day())
 }
 
 impl RawItem {
     fn into_bytes(self) -> Vec<u8> {
-        self.text
-            .map(String::into_bytes)
-            .or(self.bytes)
-            .unwrap_or_default()
+        self.text.map(String::into_bytes).or(self.bytes).unwrap_or_default()
     }
 }

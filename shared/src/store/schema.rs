@@ -37,11 +37,7 @@ pub const LOG_PROJECTION: [&str; 16] = [
 pub async fn create(client: &Client, name: &str) -> Result<Table, StoreError> {
     let built = |error: BuildError| StoreError::Aws(error.to_string());
     let key = |name, key_type| {
-        KeySchemaElement::builder()
-            .attribute_name(name)
-            .key_type(key_type)
-            .build()
-            .map_err(built)
+        KeySchemaElement::builder().attribute_name(name).key_type(key_type).build().map_err(built)
     };
     let text = |name| {
         AttributeDefinition::builder()
@@ -82,11 +78,7 @@ pub async fn create(client: &Client, name: &str) -> Result<Table, StoreError> {
         .send()
         .await;
     match created {
-        Err(error)
-            if !error
-                .as_service_error()
-                .is_some_and(|error| error.is_resource_in_use_exception()) =>
-        {
+        Err(error) if !error.as_service_error().is_some_and(|error| error.is_resource_in_use_exception()) => {
             Err(StoreError::aws(error))
         }
         _ => Ok(Table::new(client.clone(), name)),

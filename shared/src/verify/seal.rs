@@ -44,11 +44,7 @@ impl SealingKey {
     /// [`WeakKey`] for fewer than 32 bytes, the size of the hash (RFC 2104, section 3).
     pub fn new(id: impl Into<KeyId>, key: impl Into<Vec<u8>>) -> Result<Self, WeakKey> {
         let key = Zeroizing::new(key.into());
-        if key.len() < 32 {
-            Err(WeakKey)
-        } else {
-            Ok(Self { id: id.into(), key })
-        }
+        if key.len() < 32 { Err(WeakKey) } else { Ok(Self { id: id.into(), key }) }
     }
 }
 
@@ -68,16 +64,11 @@ pub struct SealingKeys {
 impl SealingKeys {
     /// Seals with `current`; opens with any.
     pub fn new(current: SealingKey, previous: impl IntoIterator<Item = SealingKey>) -> Self {
-        Self {
-            current,
-            previous: previous.into_iter().collect(),
-        }
+        Self { current, previous: previous.into_iter().collect() }
     }
 
     fn find(&self, id: &str) -> Option<&SealingKey> {
-        std::iter::once(&self.current)
-            .chain(&self.previous)
-            .find(|key| key.id == id)
+        std::iter::once(&self.current).chain(&self.previous).find(|key| key.id == id)
     }
 }
 
@@ -126,10 +117,7 @@ impl Envelope {
             Ok(body) => wire.body = Some(body),
             Err(bytes) => wire.body_base64 = Some(STANDARD.encode(bytes)),
         }
-        Sealed {
-            family: self.family,
-            wire,
-        }
+        Sealed { family: self.family, wire }
     }
 }
 
@@ -138,15 +126,8 @@ impl Envelope {
 fn text(body: Vec<u8>) -> Result<String, Vec<u8>> {
     let body = String::from_utf8(body).map_err(std::string::FromUtf8Error::into_bytes)?;
     let carried = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
-    let escaped = body
-        .bytes()
-        .filter(|byte| matches!(byte, b'"' | b'\\' | b'\n' | b'\r' | b'\t'))
-        .count();
-    if body.chars().all(carried) && escaped <= body.len() / 3 {
-        Ok(body)
-    } else {
-        Err(body.into_bytes())
-    }
+    let escaped = body.bytes().filter(|byte| matches!(byte, b'"' | b'\\' | b'\n' | b'\r' | b'\t')).count();
+    if body.chars().all(carried) && escaped <= body.len() / 3 { Ok(body) } else { Err(body.into_bytes()) }
 }
 
 /// A sealed delivery: the message that a queue carries.
@@ -218,16 +199,10 @@ impl Opened {
             return Err(SealRefusal::UnknownVersion);
         }
         let key = keys.find(&wire.key_id).ok_or(SealRefusal::UnknownKey)?;
-        let seal = URL_SAFE_NO_PAD
-            .decode(&wire.seal)
-            .map_err(|_| SealRefusal::Altered)?;
-        wire.mac(key, &body)
-            .verify_slice(&seal)
-            .map_err(|_| SealRefusal::Altered)?;
+        let seal = URL_SAFE_NO_PAD.decode(&wire.seal).map_err(|_| SealRefusal::Altered)?;
+        wire.mac(key, &body).verify_slice(&seal).map_err(|_| SealRefusal::Altered)?;
 
-        let environment = served
-            .served(&wire.environment)
-            .ok_or(SealRefusal::WrongEnvironment)?;
+        let environment = served.served(&wire.environment).ok_or(SealRefusal::WrongEnvironment)?;
         if wire.family != family.as_str() {
             return Err(SealRefusal::WrongFamily);
         }
@@ -265,17 +240,9 @@ struct Wire {
     delivery_id: String,
     reason: String,
     detail: String,
-    #[serde(
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     body: Option<String>,
-    #[serde(
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     body_base64: Option<String>,
     seal: String,
 }
@@ -357,9 +324,7 @@ mod tests {
                 .iter()
                 .map(|key| SealingKey::new(&key.id, STANDARD.decode(&key.key).unwrap()).unwrap());
             // A ring has at least one key; one that no case names stands in for an empty ring.
-            let first = keys
-                .next()
-                .unwrap_or_else(|| SealingKey::new("unnamed", [0; 32]).unwrap());
+            let first = keys.next().unwrap_or_else(|| SealingKey::new("unnamed", [0; 32]).unwrap());
             let keys = SealingKeys::new(first, keys);
             let served = Environments::only(case.environment.parse().unwrap());
             let verdict = match Opened::verify(&case.message, &keys, &served, case.family.parse().unwrap()) {

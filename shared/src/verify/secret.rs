@@ -31,11 +31,7 @@ impl Secret {
     /// [`EmptySecret`] for no bytes at all: it would let everybody in.
     pub fn new(secret: impl Into<Vec<u8>>) -> Result<Self, EmptySecret> {
         let secret = Zeroizing::new(secret.into());
-        if secret.is_empty() {
-            Err(EmptySecret)
-        } else {
-            Ok(Self(secret))
-        }
+        if secret.is_empty() { Err(EmptySecret) } else { Ok(Self(secret)) }
     }
 
     /// What the sender puts into the header: the secret in padded standard Base64.
@@ -67,9 +63,7 @@ impl Secrets {
         let candidate = Sha256::digest(candidate);
         self.0
             .iter()
-            .fold(Choice::from(0), |admitted, secret| {
-                admitted | Sha256::digest(&*secret.0).ct_eq(&candidate)
-            })
+            .fold(Choice::from(0), |admitted, secret| admitted | Sha256::digest(&*secret.0).ct_eq(&candidate))
             .into()
     }
 }
@@ -100,10 +94,7 @@ pub struct Unverified<'a> {
 impl<'a> Unverified<'a> {
     /// `headers`: every value of [`HEADER`], in any order.
     pub fn new(headers: impl IntoIterator<Item = &'a [u8]>, body: &'a [u8]) -> Self {
-        Self {
-            headers: headers.into_iter().collect(),
-            body,
-        }
+        Self { headers: headers.into_iter().collect(), body }
     }
 
     /// Lets the body be read if exactly one header names an accepted secret.
@@ -119,11 +110,7 @@ impl<'a> Unverified<'a> {
             });
         };
         let candidate = decode(header).ok_or(SecretRefusal::NotBase64)?;
-        if secrets.admit(&candidate) {
-            Ok(Authentic { body: self.body })
-        } else {
-            Err(SecretRefusal::Wrong)
-        }
+        if secrets.admit(&candidate) { Ok(Authentic { body: self.body }) } else { Err(SecretRefusal::Wrong) }
     }
 }
 
