@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use shared::clock::{Clock, ManualClock, Moment};
 use shared::environment::{Environment, Environments};
 use shared::fold::Effect;
-use shared::model::{Entity, EntityType, EventName};
+use shared::model::{Body, Entity, EntityType, EventName, EventType, lenient};
 use shared::pipeline::{Family, Pipeline};
-use shared::store::{Applied, Table, schema};
+use shared::store::{Applied, Delivery, Recorded, Table, schema};
 use shared::verify::{Envelope, SealingKey, SealingKeys};
 
 struct World {
@@ -131,4 +131,25 @@ async fn the_log_is_read_across_days_without_events() {
         }
     }
     assert_eq!(found, ["a4", "a3", "a2", "a1", "a0"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_nobody_knew_is_applied_once_it_is_known() {
+    let world = World::new().await;
+    let table = &world.pipeline.table;
+    let data = json!({ "uid": "a", "name": "Treasury" });
+    let delivery = |delivery_id: &str| Delivery {
+        environment: Environment::Test,
+        body: Body { event: EventName::new("accounts.created"), data: data.as_object().unwrap().clone() },
+        raw: b"{}".to_vec(),
+        received_at: world.clock.now(),
+        delivery_id: delivery_id.to_owned(),
+    };
+    let untold = |_: &Recorded<'_>| Ok(None);
+    let unknown = table.apply(&delivery("one"), None, &*world.clock, untold).await.unwrap();
+    let account = lenient::object(data.as_object().unwrap()).unwrap();
+    let meaning = accounts::Accounts::meaning(EventType::AccountsCreated, &account, world.clock.now());
+    let known = table.apply(&delivery("two"), meaning.as_ref(), &*world.clock, untold).await.unwrap();
+    assert_eq!((unknown.effect, known.effect, known.new), (Effect::None, Effect::Applied, true));
+    assert_ne!(unknown.id, known.id);
 }

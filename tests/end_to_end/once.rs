@@ -234,3 +234,52 @@ async fn an_undated_repetition_after_the_entity_has_changed_is_ambiguous() {
     assert_eq!(client.get("accounts/acc").await["name"], "Second");
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_of_a_hundred_kilobytes_in_any_place_are_kept_and_block_nobody() {
+    let running = Running::start().await;
+    let client = &running.client;
+    let long = "x".repeat(100_000);
+    client.send(&long, json!({ "uid": "u" })).await;
+    client
+        .send("transaction.deposit.success", json!({ "uid": long, "amount": "1", "assetType": "BTC" }))
+        .await;
+    for field in ["amount", "assetType", "accountId", "hash", "errorMessage", "status", "type"] {
+        let mut data = json!({ "uid": format!("d-{field}"), "amount": "1", "assetType": "BTC" });
+        data[field] = json!(long);
+        client.send("transaction.deposit.success", data).await;
+    }
+    client.send("accounts.frozen", json!({ "uid": "a", "name": "n", "whiteListAddresses": [long] })).await;
+    assert_eq!(client.log_of(10).await.len(), 10);
+    let kept = transaction(client, "d-hash", 1).await;
+    assert!(kept["hash"].as_str().unwrap().len() <= 1024);
+    let id = kept["history"][0]["id"].as_str().unwrap();
+    assert!(client.get(&format!("events/{id}")).await["raw"].as_str().unwrap().contains(&long));
+    running.webhook.take(10).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_with_many_addresses_goes_on() {
+    let running = Running::start().await;
+    let client = &running.client;
+    for number in 0..300 {
+        let data = json!({ "uid": "c", "address": { "address": format!("tb1q{number:0>60}"), "note": "n".repeat(900) } });
+        client.send("customer.attached_to_address", data).await;
+    }
+    client.log_of(300).await;
+    assert_eq!(client.get("customers/c").await["addresses"].as_array().unwrap().len(), 128);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flagged_transfer_of_unknown_kind_invents_no_pending_money() {
+    let running = Running::start().await;
+    let client = &running.client;
+    let flagged = json!({ "uid": "t", "amount": "5", "assetType": "BTC", "accountId": "a" });
+    client.send("transaction.compliance.aml_flag", flagged).await;
+    client.log_of(1).await;
+    assert_eq!(client.get("balances").await["balances"], json!([]));
+    assert_eq!(transaction(client, "t", 1).await["flags"], json!(["aml_flag"]));
+    running.stop().await;
+}
