@@ -13,6 +13,7 @@ use shared::clock::SystemClock;
 use shared::environment::Environments;
 use shared::model::Family;
 use shared::pipeline::Pipeline;
+use shared::rotating::Rotating;
 use shared::store::schema;
 use shared::verify::{SealingKey, SealingKeys, Secret, Secrets};
 use tokio::net::TcpListener;
@@ -154,8 +155,8 @@ impl Product {
         let keys = SealingKeys::new(SealingKey::new("development", DEVELOPMENT_KEY)?, []);
         let functions = Functions {
             ingest: Ingest {
-                secrets: Secrets::new(settings.secret, []),
-                keys: keys.clone(),
+                secrets: Rotating::fixed(Secrets::new(settings.secret, [])),
+                keys: Rotating::fixed(keys.clone()),
                 environments: Environments::both(),
                 queue: queues.clone(),
                 clock: SystemClock,
@@ -163,7 +164,7 @@ impl Product {
             api: Api { table: table.clone(), environments: Environments::both() },
         };
         let pipeline = Arc::new(Pipeline {
-            keys,
+            keys: Rotating::fixed(keys),
             environments: Environments::both(),
             table,
             clock: Arc::new(SystemClock),

@@ -11,7 +11,8 @@
 //! | write event, state, balance and ledger in one transaction | [`store`] |
 //! | tell people and programs | [`publish`] |
 //!
-//! [`http`] stands before the HTTP functions, [`runtime`] starts a deployed function, [`clock`] tells the time.
+//! [`http`] stands before the HTTP functions, [`runtime`] starts a deployed function, [`rotating`] holds its
+//! secrets, [`telemetry`] is what is seen from outside, [`clock`] tells the time.
 
 pub mod clock;
 pub mod environment;
@@ -21,6 +22,8 @@ pub mod model;
 pub mod pipeline;
 pub mod publish;
 pub mod queue;
+pub mod rotating;
 pub mod runtime;
 pub mod store;
+pub mod telemetry;
 pub mod verify;

@@ -13,7 +13,9 @@ use crate::environment::{Environment, Environments};
 use crate::fold::{Effect, Folded};
 use crate::model::notification::{self, Audience};
 use crate::model::{self, Body, EventType, Facts, Meaning, Notification, Words, lenient};
+use crate::rotating::Rotating;
 use crate::store::{Applied, Delivery, EventItem, QuarantineItem, Recorded, StoreError, Table};
+use crate::telemetry;
 use crate::verify::{Opened, SealRefusal, SealingKeys};
 
 /// The largest `data` that a notification carries, in bytes; of a larger one programs get the event's id only.
@@ -94,7 +96,7 @@ impl Telling<'_> {
 #[derive(Debug)]
 pub struct Pipeline<C> {
     /// Opens the deliveries.
-    pub keys: SealingKeys,
+    pub keys: Rotating<SealingKeys>,
     /// Which environments it accepts.
     pub environments: Environments,
     /// Where they are kept.
@@ -106,6 +108,9 @@ pub struct Pipeline<C> {
 /// Why a delivery could not be handled now. It stays in its queue, and in the end among the dead letters.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
+    /// There is no key to open it with.
+    #[error("the sealing key cannot be had")]
+    NoKey,
     /// It is not what `ingest` sealed.
     #[error("the seal was refused: {0}")]
     Seal(#[from] SealRefusal),
@@ -130,6 +135,7 @@ impl<C: Clock> Pipeline<C> {
             let message_id = record.message_id.unwrap_or_default();
             if let Err(error) = self.delivery::<F>(record.body.as_deref().unwrap_or_default()).await {
                 warn!(family = %F::FAMILY, message_id, %error, "delivery failed");
+                telemetry::count(Some(F::FAMILY), "failed");
                 let mut failure = BatchItemFailure::default();
                 failure.item_identifier = message_id;
                 response.batch_item_failures.push(failure);
@@ -143,7 +149,7 @@ impl<C: Clock> Pipeline<C> {
     /// # Errors
     /// [`DeliveryError`]; nothing is lost, the message stays in its queue.
     pub async fn delivery<F: Family>(&self, message: &str) -> Result<Applied, DeliveryError> {
-        let opened = Opened::verify(message, &self.keys, &self.environments, F::FAMILY)?;
+        let opened = self.open(message, F::FAMILY).await?;
         let envelope = opened.envelope();
         let applied = if let Some((reason, detail)) = &envelope.refused {
             let item = QuarantineItem {
@@ -159,6 +165,7 @@ impl<C: Clock> Pipeline<C> {
         } else {
             self.event::<F>(&opened).await?
         };
+        telemetry::count(Some(F::FAMILY), if applied.new { applied.effect.as_str() } else { "redelivered" });
         info!(
             family = %F::FAMILY,
             environment = %envelope.environment,
@@ -169,10 +176,26 @@ impl<C: Clock> Pipeline<C> {
             new = applied.new,
             "delivery applied"
         );
+        if applied.effect == Effect::Ambiguous {
+            telemetry::count(Some(F::FAMILY), "ambiguous");
+        }
         if matches!(applied.effect, Effect::Conflict | Effect::Ambiguous) {
             warn!(family = %F::FAMILY, id = applied.id, effect = %applied.effect, "somebody has to look");
         }
         Ok(applied)
+    }
+
+    /// Opens a message; a key that was added a moment ago is fetched before the message is refused.
+    async fn open(&self, message: &str, family: model::Family) -> Result<Opened, DeliveryError> {
+        let open = |keys: &SealingKeys| Opened::verify(message, keys, &self.environments, family);
+        let keys = self.keys.current().await.ok_or(DeliveryError::NoKey)?;
+        match open(&keys) {
+            Err(SealRefusal::UnknownKey) => match self.keys.refreshed(&keys).await {
+                Some(keys) => Ok(open(&keys)?),
+                None => Err(SealRefusal::UnknownKey.into()),
+            },
+            verdict => Ok(verdict?),
+        }
     }
 
     async fn event<F: Family>(&self, opened: &Opened) -> Result<Applied, DeliveryError> {

@@ -41,6 +41,16 @@ impl Sqs {
     }
 }
 
+impl Sqs {
+    /// Opens a connection, so that the first delivery does not wait for TLS. Whether it can be opened shows then.
+    pub async fn warm(&self) {
+        if let Some(url) = self.urls.values().next() {
+            let arn = aws_sdk_sqs::types::QueueAttributeName::QueueArn;
+            let _ = self.client.get_queue_attributes().queue_url(url).attribute_names(arn).send().await;
+        }
+    }
+}
+
 impl DeliveryQueue for Sqs {
     async fn send(&self, delivery: &Sealed) -> Result<(), QueueError> {
         let family = delivery.family();

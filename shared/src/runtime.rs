@@ -7,17 +7,19 @@ use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_lambda_events::sqs::SqsEvent;
+use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::DisplayErrorContext;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use std::time::Duration;
-use tracing_subscriber::EnvFilter;
 
 use crate::clock::SystemClock;
 use crate::environment::Environments;
 use crate::model;
 use crate::pipeline::{Family, Pipeline};
 use crate::queue::Sqs;
+use crate::rotating::Rotating;
 use crate::store::Table;
+use crate::telemetry;
 use crate::verify::{SealingKey, SealingKeys, Secret, Secrets};
 
 /// A function cannot start.
@@ -29,12 +31,6 @@ pub enum StartError {
     /// A variable has a value that is none.
     #[error("the environment variable {0} has a value that is not understood")]
     Invalid(&'static str),
-    /// A secret could not be fetched.
-    #[error("the secret {0} cannot be fetched: {1}")]
-    Secret(String, String),
-    /// A secret is too short to be one.
-    #[error("the secret {0} is too short")]
-    Weak(String),
 }
 
 /// A setting of the function.
@@ -70,22 +66,8 @@ pub async fn aws() -> SdkConfig {
         .await
 }
 
-/// Logs as JSON lines, for CloudWatch.
-pub fn telemetry() {
-    tracing_subscriber::fmt()
-        .json()
-        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
-        .with_current_span(false)
-        .flatten_event(true)
-        .init();
-}
-
-/// A secret's value in one stage, with its version.
-async fn secret(
-    client: &aws_sdk_secretsmanager::Client,
-    id: &str,
-    stage: &str,
-) -> Result<Option<(String, String)>, StartError> {
+/// A secret's value in one stage, with its version; none where there is none in that stage.
+async fn staged(client: &Client, id: &str, stage: &str) -> Result<Option<(String, String)>, String> {
     match client.get_secret_value().secret_id(id).version_stage(stage).send().await {
         Ok(value) => Ok(value.version_id.zip(value.secret_string)),
         Err(error)
@@ -93,50 +75,56 @@ async fn secret(
         {
             Ok(None)
         }
-        Err(error) => Err(StartError::Secret(id.to_owned(), DisplayErrorContext(error).to_string())),
+        Err(error) => Err(format!("{id}: {}", DisplayErrorContext(error))),
     }
 }
 
-/// The current and the previous value of the secret that `variable` names, each with its version.
-async fn versions(config: &SdkConfig, variable: &str) -> Result<Vec<(String, String)>, StartError> {
-    let id = setting(variable)?;
-    let client = aws_sdk_secretsmanager::Client::new(config);
+/// The current value of a secret and, while it is being replaced, the previous one, each with its version.
+async fn versions(client: &Client, id: &str) -> Result<((String, String), Option<(String, String)>), String> {
     let (current, previous) =
-        futures::try_join!(secret(&client, &id, "AWSCURRENT"), secret(&client, &id, "AWSPREVIOUS"))?;
-    if current.is_none() {
-        return Err(StartError::Secret(id, "it has no value".to_owned()));
-    }
-    Ok(current.into_iter().chain(previous).collect())
+        futures::try_join!(staged(client, id, "AWSCURRENT"), staged(client, id, "AWSPREVIOUS"))?;
+    Ok((current.ok_or_else(|| format!("{id} has no value"))?, previous))
 }
 
-/// The webhook secrets, from the secret that `WEBHOOK_SECRET_ID` names.
+/// The webhook secrets, from the secret that `WEBHOOK_SECRET_ID` names: the current one and the previous one.
 ///
 /// # Errors
-/// [`StartError`] where there is none.
-pub async fn webhook_secrets(config: &SdkConfig) -> Result<Secrets, StartError> {
-    let weak = |_| StartError::Weak("WEBHOOK_SECRET_ID".to_owned());
-    let mut values = Vec::new();
-    for (_, value) in versions(config, "WEBHOOK_SECRET_ID").await? {
-        values.push(Secret::new(value).map_err(weak)?);
-    }
-    let mut values = values.into_iter();
-    let current = values.next().ok_or_else(|| StartError::Weak("WEBHOOK_SECRET_ID".to_owned()))?;
-    Ok(Secrets::new(current, values))
+/// [`StartError::Missing`] where it names none. That the secret cannot be fetched now is no error.
+pub fn webhook_secrets(
+    config: &SdkConfig,
+) -> Result<impl Future<Output = Rotating<Secrets>> + use<>, StartError> {
+    let (client, id) = (Client::new(config), setting("WEBHOOK_SECRET_ID")?);
+    Ok(Rotating::fetched(move || {
+        let (client, id) = (client.clone(), id.clone());
+        async move {
+            let ((_, current), previous) = versions(&client, &id).await?;
+            let secret = |value: String| Secret::new(value).map_err(|error| error.to_string());
+            let previous = previous.map(|(_, value)| secret(value)).transpose()?;
+            Ok(Secrets::new(secret(current)?, previous))
+        }
+    }))
 }
 
-/// The sealing keys, from the secret that `SEALING_KEY_ID` names. A key's id is the version of its value.
+/// The sealing keys, from the secret that `SEALING_KEY_ID` names: the current one seals, the previous one opens.
+/// A key's id is the version of its value.
 ///
 /// # Errors
-/// [`StartError`] where there is none.
-pub async fn sealing_keys(config: &SdkConfig) -> Result<SealingKeys, StartError> {
-    let weak = || StartError::Weak("SEALING_KEY_ID".to_owned());
-    let mut keys = Vec::new();
-    for (version, value) in versions(config, "SEALING_KEY_ID").await? {
-        keys.push(SealingKey::new(version, value).map_err(|_| weak())?);
-    }
-    let mut keys = keys.into_iter();
-    let current = keys.next().ok_or_else(weak)?;
-    Ok(SealingKeys::new(current, keys))
+/// [`StartError::Missing`] where it names none. That the secret cannot be fetched now is no error.
+pub fn sealing_keys(
+    config: &SdkConfig,
+) -> Result<impl Future<Output = Rotating<SealingKeys>> + use<>, StartError> {
+    let (client, id) = (Client::new(config), setting("SEALING_KEY_ID")?);
+    Ok(Rotating::fetched(move || {
+        let (client, id) = (client.clone(), id.clone());
+        async move {
+            let (current, previous) = versions(&client, &id).await?;
+            let key = |(version, value): (String, String)| {
+                SealingKey::new(version, value).map_err(|error| error.to_string())
+            };
+            let previous = previous.map(key).transpose()?;
+            Ok(SealingKeys::new(key(current)?, previous))
+        }
+    }))
 }
 
 /// The queues, from `QUEUE_ACCOUNTS`, `QUEUE_ASSETS` …: a URL for each family.
@@ -164,14 +152,11 @@ pub fn table(config: &SdkConfig) -> Result<Table, StartError> {
 /// # Errors
 /// Where it cannot start.
 pub async fn family<F: Family>() -> Result<(), Error> {
-    telemetry();
+    telemetry::deployed();
     let config = aws().await;
-    let pipeline = Pipeline {
-        keys: sealing_keys(&config).await?,
-        environments: environments()?,
-        table: table(&config)?,
-        clock: Arc::new(SystemClock),
-    };
+    let table = table(&config)?;
+    let (keys, ()) = tokio::join!(sealing_keys(&config)?, table.warm());
+    let pipeline = Pipeline { keys, environments: environments()?, table, clock: Arc::new(SystemClock) };
     let pipeline = &pipeline;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
         Ok::<_, Error>(pipeline.batch::<F>(event.payload).await)

@@ -10,11 +10,13 @@ use shared::environment::{Environment, Environments};
 use shared::fold::Effect;
 use shared::model::{Body, Entity, EntityType, EventName, EventType, lenient};
 use shared::pipeline::{Family, Pipeline};
+use shared::rotating::Rotating;
 use shared::store::{Applied, Delivery, Recorded, Table, schema};
 use shared::verify::{Envelope, SealingKey, SealingKeys};
 
 struct World {
     pipeline: Pipeline<ManualClock>,
+    keys: SealingKeys,
     clock: Arc<ManualClock>,
     deliveries: std::cell::Cell<u32>,
     _engine: Engine,
@@ -26,9 +28,13 @@ impl World {
         let table: Table = schema::create(&engine.client(), TABLE).await.unwrap();
         let clock = Arc::new(ManualClock::at("2026-11-01T00:00:00Z".parse::<Moment>().unwrap()));
         let keys = SealingKeys::new(SealingKey::new("k", [1; 32]).unwrap(), []);
-        let pipeline =
-            Pipeline { keys, environments: Environments::both(), table, clock: Arc::clone(&clock) };
-        Self { pipeline, clock, deliveries: std::cell::Cell::new(0), _engine: engine }
+        let pipeline = Pipeline {
+            keys: Rotating::fixed(keys.clone()),
+            environments: Environments::both(),
+            table,
+            clock: Arc::clone(&clock),
+        };
+        Self { pipeline, keys, clock, deliveries: std::cell::Cell::new(0), _engine: engine }
     }
 
     async fn deliver<F: Family>(&self, event: &str, data: Value) -> Applied {
@@ -47,7 +53,7 @@ impl World {
             refused: None,
             body: json!({ "event": event, "data": data }).to_string().into_bytes(),
         };
-        envelope.seal(&self.pipeline.keys).message()
+        envelope.seal(&self.keys).message()
     }
 
     async fn history(&self, uid: &str) -> Vec<(String, u64)> {

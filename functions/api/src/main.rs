@@ -3,11 +3,11 @@
 use api::Api;
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use shared::{http, runtime};
+use shared::{http, runtime, telemetry};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    runtime::telemetry();
+    telemetry::deployed();
     let config = runtime::aws().await;
     let api = Api { table: runtime::table(&config)?, environments: runtime::environments()? };
     let api = &api;

@@ -23,7 +23,9 @@ use shared::environment::{Environment, Environments};
 use shared::http::{Problem, json, method_not_allowed, segments};
 use shared::model::{Body, EventName, Family, MAX_BODY, Reason, Unreadable};
 use shared::queue::DeliveryQueue;
-use shared::verify::{Authentic, Envelope, SealingKeys, Secrets, Unverified, secret};
+use shared::rotating::Rotating;
+use shared::telemetry;
+use shared::verify::{Authentic, Envelope, SealingKeys, SecretRefusal, Secrets, Unverified, secret};
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
@@ -34,9 +36,9 @@ const HEAD: usize = 4 * 1024;
 #[derive(Debug)]
 pub struct Ingest<Q, C> {
     /// Who is let in.
-    pub secrets: Secrets,
+    pub secrets: Rotating<Secrets>,
     /// What deliveries are sealed with.
-    pub keys: SealingKeys,
+    pub keys: Rotating<SealingKeys>,
     /// Which environments are served.
     pub environments: Environments,
     /// Where deliveries go.
@@ -61,14 +63,30 @@ impl<Q: DeliveryQueue, C: Clock> Ingest<Q, C> {
         if request.method() != Method::POST {
             return method_not_allowed("POST");
         }
-        let headers = request.headers().get_all(secret::HEADER).iter().map(|value| value.as_bytes());
-        match Unverified::new(headers, request.body()).verify(&self.secrets) {
-            Ok(authentic) => self.accept(&authentic, environment, delivery_id(&request)).await,
-            Err(refusal) => {
+        match self.authenticate(&request).await {
+            Some(Ok(authentic)) => self.accept(&authentic, environment, delivery_id(&request)).await,
+            Some(Err(refusal)) => {
                 warn!(%environment, reason = %refusal, "not authenticated");
+                telemetry::count(None, "unauthenticated");
                 let detail = "The request is not authenticated.";
                 Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail).into_response()
             }
+            None => not_accepted(environment, "the webhook secret cannot be had"),
+        }
+    }
+
+    /// Checks the secret; one that was replaced a moment ago is fetched before the request is refused. None
+    /// where there is no secret to compare with.
+    async fn authenticate<'a>(&self, request: &'a Request) -> Option<Result<Authentic<'a>, SecretRefusal>> {
+        let headers = || request.headers().get_all(secret::HEADER).iter().map(|value| value.as_bytes());
+        let secrets = self.secrets.current().await?;
+        let verdict = Unverified::new(headers(), request.body()).verify(&secrets);
+        if verdict.as_ref().err() != Some(&SecretRefusal::Wrong) {
+            return Some(verdict);
+        }
+        match self.secrets.refreshed(&secrets).await {
+            Some(secrets) => Some(Unverified::new(headers(), request.body()).verify(&secrets)),
+            None => Some(verdict),
         }
     }
 
@@ -97,18 +115,21 @@ impl<Q: DeliveryQueue, C: Clock> Ingest<Q, C> {
             refused,
             body: kept.to_vec(),
         };
-        if let Err(cause) = self.queue.send(&envelope.seal(&self.keys)).await {
-            error!(%environment, %family, delivery_id, %cause, "not accepted");
-            let detail = "The delivery could not be kept. Send it again.";
-            return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_accepted", detail).into_response();
+        let Some(keys) = self.keys.current().await else {
+            return not_accepted(environment, "the sealing key cannot be had");
+        };
+        if let Err(cause) = self.queue.send(&envelope.seal(&keys)).await {
+            return not_accepted(environment, &cause.to_string());
         }
         match classified {
             Ok(_) => {
                 info!(%environment, %family, event, delivery_id, bytes = body.len(), "accepted");
+                telemetry::count(Some(family), "accepted");
                 json(StatusCode::OK, &Accepted { delivery_id: &delivery_id })
             }
             Err(Unreadable { reason, detail }) => {
                 warn!(%environment, %reason, delivery_id, bytes = body.len(), "quarantined");
+                telemetry::count(Some(family), "quarantined");
                 let status = match reason {
                     Reason::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
                     _ => StatusCode::BAD_REQUEST,
@@ -117,6 +138,14 @@ impl<Q: DeliveryQueue, C: Clock> Ingest<Q, C> {
             }
         }
     }
+}
+
+/// The answer to what could not be kept: the sender sends it again.
+fn not_accepted(environment: Environment, cause: &str) -> Response<HttpBody> {
+    error!(%environment, cause, "not accepted");
+    telemetry::count(None, "not_accepted");
+    let detail = "The delivery could not be kept. Send it again.";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_accepted", detail).into_response()
 }
 
 /// The body of a 200. Bitpowr ignores it; people who try with curl do not.

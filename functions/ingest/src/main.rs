@@ -4,21 +4,16 @@ use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use ingest::Ingest;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use shared::clock::SystemClock;
-use shared::{http, runtime};
+use shared::{http, runtime, telemetry};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    runtime::telemetry();
+    telemetry::deployed();
     let config = runtime::aws().await;
-    let (secrets, keys) =
-        tokio::try_join!(runtime::webhook_secrets(&config), runtime::sealing_keys(&config))?;
-    let ingest = Ingest {
-        secrets,
-        keys,
-        environments: runtime::environments()?,
-        queue: runtime::queues(&config)?,
-        clock: SystemClock,
-    };
+    let queue = runtime::queues(&config)?;
+    let (secrets, keys, ()) =
+        tokio::join!(runtime::webhook_secrets(&config)?, runtime::sealing_keys(&config)?, queue.warm());
+    let ingest = Ingest { secrets, keys, environments: runtime::environments()?, queue, clock: SystemClock };
     let ingest = &ingest;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<ApiGatewayV2httpRequest>| {
         http::answer(event.payload, event.context, |request| ingest.handle(request)).await

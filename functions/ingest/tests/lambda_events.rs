@@ -12,6 +12,7 @@ use shared::clock::{ManualClock, Moment};
 use shared::environment::{Environment, Environments};
 use shared::model::{Family, Reason};
 use shared::queue::{DeliveryQueue, QueueError};
+use shared::rotating::Rotating;
 use shared::verify::{Envelope, Opened, Sealed, SealingKey, SealingKeys, Secret, Secrets};
 
 #[derive(Default)]
@@ -37,8 +38,8 @@ fn keys() -> SealingKeys {
 fn ingest(queue: Queue) -> Ingest<Queue, ManualClock> {
     let secret = |text: &str| Secret::new(text).unwrap();
     Ingest {
-        secrets: Secrets::new(secret("new"), [secret("old")]),
-        keys: keys(),
+        secrets: Rotating::fixed(Secrets::new(secret("new"), [secret("old")])),
+        keys: Rotating::fixed(keys()),
         environments: Environments::only(Environment::Live),
         queue,
         clock: ManualClock::at(Moment::from_millis(1_795_411_744_123)),
@@ -195,4 +196,27 @@ async fn an_environment_that_is_not_served_here_is_not_found_before_anything_els
     })
     .await;
     assert_eq!((status, sent), (404, vec![]));
+}
+
+#[tokio::test]
+async fn a_secret_that_was_just_replaced_refuses_no_delivery() {
+    let replaced = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let now = std::sync::Arc::clone(&replaced);
+    let fetch = move || {
+        let secret = if now.load(std::sync::atomic::Ordering::SeqCst) { "new" } else { "before" };
+        std::future::ready(Ok(Secrets::new(Secret::new(secret).unwrap(), [])))
+    };
+    tokio::time::pause();
+    let ingest = Ingest { secrets: Rotating::fetched(fetch).await, ..ingest(Queue::default()) };
+    assert_eq!(answer(&ingest, event(|_| {})).await["statusCode"], 401);
+    replaced.store(true, std::sync::atomic::Ordering::SeqCst);
+    tokio::time::advance(std::time::Duration::from_secs(60)).await;
+    assert_eq!(answer(&ingest, event(|_| {})).await["statusCode"], 200);
+}
+
+#[tokio::test]
+async fn without_any_secret_to_compare_with_nobody_is_refused_for_good() {
+    let nothing = || std::future::ready(Err("down".to_owned()));
+    let ingest = Ingest { secrets: Rotating::fetched(nothing).await, ..ingest(Queue::default()) };
+    assert_eq!(answer(&ingest, event(|_| {})).await["statusCode"], 503);
 }

@@ -4,11 +4,11 @@ use aws_lambda_events::dynamodb::Event;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use notify::Notify;
 use shared::publish::Sns;
-use shared::runtime;
+use shared::{runtime, telemetry};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    runtime::telemetry();
+    telemetry::deployed();
     let config = runtime::aws().await;
     let client = aws_sdk_sns::Client::new(&config);
     let (people, programs) = (runtime::setting("TOPIC_PEOPLE")?, runtime::setting("TOPIC_PROGRAMS")?);

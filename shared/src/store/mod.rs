@@ -84,6 +84,12 @@ impl Table {
         Self { client, name: name.into(), marked: Arc::default() }
     }
 
+    /// Opens a connection, so that the first event does not wait for TLS. Whether it can be opened shows then.
+    pub async fn warm(&self) {
+        let nothing = Key { pk: "warm".to_owned(), sk: "warm".to_owned() };
+        let _ = self.batch_get(&[nothing]).await;
+    }
+
     /// Reads several items at once, consistently. What does not exist is absent from the answer.
     pub(crate) async fn batch_get(&self, keys: &[Key]) -> Result<HashMap<Key, Item>, StoreError> {
         /// How many items one call may ask for (Amazon DynamoDB, API reference, BatchGetItem).
