@@ -146,9 +146,7 @@ async fn drain<P: Publish>(engine: &Arc<Engine>, queues: &Queues, notify: &Notif
             .map_err(|error| error.to_string())?;
         let Some(last) = page.last else { return Ok(()) };
         let event: Event = serde_json::from_value(page.event).map_err(|error| error.to_string())?;
-        if !notify.batch(event).await.batch_item_failures.is_empty() {
-            return Err("not all was published".to_owned());
-        }
+        notify.batch(event).await.map_err(|error| error.to_string())?;
         queues.set_checkpoint(STREAM, last).await.map_err(|error| error.to_string())?;
         if page.count < STREAM_BATCH {
             return Ok(());

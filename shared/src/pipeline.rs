@@ -135,7 +135,8 @@ impl<C: Clock> Pipeline<C> {
             let message_id = record.message_id.unwrap_or_default();
             if let Err(error) = self.delivery::<F>(record.body.as_deref().unwrap_or_default()).await {
                 warn!(family = %F::FAMILY, message_id, %error, "delivery failed");
-                telemetry::count(Some(F::FAMILY), "failed");
+                let outcome = if matches!(error, DeliveryError::Seal(_)) { "forged" } else { "failed" };
+                telemetry::count(Some(F::FAMILY), outcome);
                 let mut failure = BatchItemFailure::default();
                 failure.item_identifier = message_id;
                 response.batch_item_failures.push(failure);

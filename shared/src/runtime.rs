@@ -13,7 +13,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use std::time::Duration;
 
 use crate::clock::SystemClock;
-use crate::environment::Environments;
+use crate::environment::{Environment, Environments};
 use crate::model;
 use crate::pipeline::{Family, Pipeline};
 use crate::queue::Sqs;
@@ -45,10 +45,9 @@ pub fn setting(name: &str) -> Result<String, StartError> {
 ///
 /// # Errors
 /// [`StartError`] where it is not set, or neither `test` nor `live`.
-pub fn environments() -> Result<Environments, StartError> {
+pub fn environment() -> Result<Environment, StartError> {
     let name = "BITPOWR_ENVIRONMENT";
-    let environment = setting(name)?.parse().map_err(|_| StartError::Invalid(name))?;
-    Ok(Environments::only(environment))
+    setting(name)?.parse().map_err(|_| StartError::Invalid(name))
 }
 
 /// The configuration of the AWS clients. A 5xx to Bitpowr costs an hour, so that calls are tried again for up
@@ -154,9 +153,10 @@ pub fn table(config: &SdkConfig) -> Result<Table, StartError> {
 pub async fn family<F: Family>() -> Result<(), Error> {
     telemetry::deployed();
     let config = aws().await;
-    let table = table(&config)?;
-    let (keys, ()) = tokio::join!(sealing_keys(&config)?, table.warm());
-    let pipeline = Pipeline { keys, environments: environments()?, table, clock: Arc::new(SystemClock) };
+    let (table, environment) = (table(&config)?, environment()?);
+    let (keys, ()) = tokio::join!(sealing_keys(&config)?, table.warm(environment));
+    let pipeline =
+        Pipeline { keys, environments: Environments::only(environment), table, clock: Arc::new(SystemClock) };
     let pipeline = &pipeline;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
         Ok::<_, Error>(pipeline.batch::<F>(event.payload).await)

@@ -3,13 +3,15 @@
 use api::Api;
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use shared::environment::Environments;
 use shared::{http, runtime, telemetry};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     telemetry::deployed();
     let config = runtime::aws().await;
-    let api = Api { table: runtime::table(&config)?, environments: runtime::environments()? };
+    let api =
+        Api { table: runtime::table(&config)?, environments: Environments::only(runtime::environment()?) };
     let api = &api;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<ApiGatewayV2httpRequest>| {
         http::answer(event.payload, event.context, |request| api.handle(request)).await

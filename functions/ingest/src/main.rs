@@ -4,6 +4,7 @@ use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use ingest::Ingest;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use shared::clock::SystemClock;
+use shared::environment::Environments;
 use shared::{http, runtime, telemetry};
 
 #[tokio::main]
@@ -13,7 +14,13 @@ async fn main() -> Result<(), Error> {
     let queue = runtime::queues(&config)?;
     let (secrets, keys, ()) =
         tokio::join!(runtime::webhook_secrets(&config)?, runtime::sealing_keys(&config)?, queue.warm());
-    let ingest = Ingest { secrets, keys, environments: runtime::environments()?, queue, clock: SystemClock };
+    let ingest = Ingest {
+        secrets,
+        keys,
+        environments: Environments::only(runtime::environment()?),
+        queue,
+        clock: SystemClock,
+    };
     let ingest = &ingest;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<ApiGatewayV2httpRequest>| {
         http::answer(event.payload, event.context, |request| ingest.handle(request)).await

@@ -2,11 +2,10 @@
 //! rendered when the event was applied; here it is only sent.
 
 use aws_lambda_events::dynamodb::{Event, EventRecord};
-use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use serde::Deserialize;
 use serde_dynamo::AttributeValue;
 use shared::model::{Notification, Words};
-use shared::publish::{Message, Publish};
+use shared::publish::{Message, Publish, PublishError};
 use shared::store::keys::EVENT_PREFIX;
 use tracing::{error, info, warn};
 
@@ -32,23 +31,23 @@ struct Inserted {
 }
 
 impl<P: Publish> Notify<P> {
-    /// Publishes what a batch of the stream tells. Where any of it could not be published the whole batch is
-    /// named as failed and comes again: notifications are at least once and carry a stable id.
-    pub async fn batch(&self, event: Event) -> DynamoDbEventResponse {
-        let first = event.records.first().and_then(|record| record.change.sequence_number.clone());
+    /// Publishes what a batch of the stream tells.
+    ///
+    /// # Errors
+    /// Where any of it could not be published. The batch comes again then, narrowed down by halves; notifications
+    /// are at least once and carry a stable id.
+    pub async fn batch(&self, event: Event) -> Result<(), PublishError> {
         let messages: Vec<Message> =
             event.records.into_iter().filter_map(notification).flat_map(Message::of).collect();
         let count = messages.len();
-        let mut response = DynamoDbEventResponse::default();
-        if let Err(cause) = self.publish.publish(digest(messages)).await {
-            error!(%cause, count, "not all was published");
-            let mut failure = DynamoDbBatchItemFailure::default();
-            failure.item_identifier = first;
-            response.batch_item_failures.push(failure);
-        } else if count > 0 {
+        self.publish
+            .publish(digest(messages))
+            .await
+            .inspect_err(|cause| error!(%cause, count, "not all was published"))?;
+        if count > 0 {
             info!(count, "published");
         }
-        response
+        Ok(())
     }
 }
 
@@ -104,8 +103,6 @@ mod tests {
     use super::*;
     use std::sync::Mutex;
 
-    use shared::publish::PublishError;
-
     #[derive(Default)]
     struct Captured(Mutex<Vec<Message>>);
 
@@ -145,8 +142,7 @@ mod tests {
 
     async fn told(records: &[(&str, &str)]) -> Vec<Message> {
         let notify = Notify { publish: Captured::default() };
-        let response = notify.batch(batch(records)).await;
-        assert!(response.batch_item_failures.is_empty());
+        notify.batch(batch(records)).await.unwrap();
         notify.publish.0.into_inner().unwrap()
     }
 
@@ -176,9 +172,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_batch_that_could_not_be_published_comes_again() {
-        let response = Notify { publish: Broken }.batch(batch(&[("INSERT", "event#x")])).await;
-        let failed: Vec<_> =
-            response.batch_item_failures.into_iter().filter_map(|failure| failure.item_identifier).collect();
-        assert_eq!(failed, ["13021600000000001596893679"]);
+        let failed = Notify { publish: Broken }.batch(batch(&[("INSERT", "event#x")])).await.unwrap_err();
+        assert_eq!(failed.count, 2);
     }
 }

@@ -15,7 +15,7 @@ async fn main() -> Result<(), Error> {
     let notify = Notify { publish: Sns::new(client, people, programs) };
     let notify = &notify;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Event>| {
-        Ok::<_, Error>(notify.batch(event.payload).await)
+        Ok::<_, Error>(notify.batch(event.payload).await?)
     }))
     .await
 }

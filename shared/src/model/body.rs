@@ -51,6 +51,7 @@ reasons! {
     DataNotAnObject "data_not_an_object" "The field `data` is no object.";
     TestOnLive "test_on_live" "An object of the test environment was sent to the live URL.";
     TooLarge "too_large" "The body is larger than 128 KiB.";
+    NotApplied "not_applied" "The delivery could not be applied for three days.";
 }
 
 impl fmt::Display for Reason {

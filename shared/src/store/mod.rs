@@ -30,6 +30,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::environment::Environment;
 pub use apply::{Applied, Delivery, Recorded};
 pub use items::{EventItem, LedgerLine, QuarantineItem};
 pub use keys::Key;
@@ -85,8 +86,8 @@ impl Table {
     }
 
     /// Opens a connection, so that the first event does not wait for TLS. Whether it can be opened shows then.
-    pub async fn warm(&self) {
-        let nothing = Key { pk: "warm".to_owned(), sk: "warm".to_owned() };
+    pub async fn warm(&self, environment: Environment) {
+        let nothing = Key { pk: format!("{environment}#nothing#warm"), sk: "warm".to_owned() };
         let _ = self.batch_get(&[nothing]).await;
     }
 

@@ -1,0 +1,25 @@
+//! Starts the function.
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use shared::clock::SystemClock;
+use shared::environment::Environments;
+use shared::{runtime, telemetry};
+use sweep::Sweep;
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    telemetry::deployed();
+    let config = runtime::aws().await;
+    let sweep = Sweep {
+        letters: runtime::queues(&config)?,
+        keys: runtime::sealing_keys(&config)?.await,
+        environments: Environments::only(runtime::environment()?),
+        table: runtime::table(&config)?,
+        clock: SystemClock,
+    };
+    let sweep = &sweep;
+    lambda_runtime::run(service_fn(async |_: LambdaEvent<serde_json::Value>| {
+        Ok::<_, Error>(serde_json::json!({ "moved": sweep.run().await? }))
+    }))
+    .await
+}

@@ -1,0 +1,215 @@
+"""The template, deployed with the real SAM CLI into an emulated AWS account.
+
+One emulator and one stack serve the whole run. The emulator listens on loopback and is ended with the run.
+"""
+
+import base64
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = Path(sys.executable).parent
+STACK = "bitpowr-webhooks-test"
+FAMILIES = [
+    "accounts", "assets", "addresses", "customers", "deposits",
+    "transfers", "compliance", "contracts", "legacy", "unrecognised",
+]
+PATIENCE = 120
+
+
+def eventually(attempt, patience=PATIENCE):
+    """Tries again until `attempt` gives something true; fails with its last answer."""
+    deadline = time.monotonic() + patience
+    while True:
+        found = attempt()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {patience} s")
+        time.sleep(0.3)
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Account:
+    """An emulated AWS account, and the stack in it."""
+
+    def __init__(self, port):
+        self.port = port
+        self.endpoint = f"http://127.0.0.1:{port}"
+        self.environment = {
+            **os.environ,
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "eu-west-1",
+            "SAM_CLI_TELEMETRY": "0",
+        }
+
+    def client(self, service):
+        return boto3.client(
+            service, endpoint_url=self.endpoint, region_name="eu-west-1",
+            aws_access_key_id="test", aws_secret_access_key="test",
+        )
+
+    def deploy(self, *overrides):
+        """`sam deploy`: what it printed. Fails where it fails."""
+        command = [
+            TOOLS / "sam", "deploy", "--config-env", "test", "--region", "eu-west-1",
+            "--no-resolve-s3", "--s3-bucket", "artifacts", "--no-progressbar",
+            "--parameter-overrides", "Environment=test", f"EndpointUrl={self.endpoint}", *overrides,
+        ]
+        done = subprocess.run(command, cwd=ROOT, env=self.environment, text=True, timeout=300,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def outputs(self):
+        stack = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+    def resource(self, logical_id):
+        found = self.client("cloudformation").describe_stack_resource(StackName=STACK, LogicalResourceId=logical_id)
+        return found["StackResourceDetail"]["PhysicalResourceId"]
+
+
+class Stack:
+    """The deployed receiver, as a sender and a subscriber see it."""
+
+    def __init__(self, account):
+        self.account = account
+        self.outputs = account.outputs()
+        self.api_id = self.outputs["HttpApi"]
+
+    def secret(self):
+        value = self.account.client("secretsmanager").get_secret_value(SecretId=self.outputs["WebhookSecret"])
+        return value["SecretString"]
+
+    def request(self, method, path, body=None, headers=None):
+        """Status and answer of one request to the HTTP API."""
+        request = urllib.request.Request(f"{self.account.endpoint}{path}", data=body, method=method)
+        request.add_header("Host", f"{self.api_id}.execute-api.localhost:{self.account.port}")
+        for name, value in (headers or {}).items():
+            request.add_header(name, value)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+    def send(self, body, secret=None, environment="test"):
+        """POSTs a webhook: its status."""
+        header = base64.b64encode((secret or self.secret()).encode()).decode()
+        headers = {"x-webhook-secret": header, "content-type": "application/json"}
+        return self.request("POST", f"/webhooks/{environment}", body, headers)[0]
+
+    def send_event(self, event, data):
+        status = self.send(json.dumps({"event": event, "data": data}).encode())
+        assert status == 200, (event, status)
+
+    def get(self, path):
+        """Asks the read side, as a principal of the account."""
+        signed = AWSRequest("GET", f"{self.account.endpoint}/api/test/{path}",
+                            headers={"Host": f"{self.api_id}.execute-api.localhost:{self.account.port}"})
+        SigV4Auth(Credentials("test", "test"), "execute-api", "eu-west-1").add_auth(signed)
+        status, answer = self.request("GET", f"/api/test/{path}", headers=dict(signed.headers))
+        assert status in (200, 404), (path, status, answer)
+        return json.loads(answer) if status == 200 else None
+
+    def log(self):
+        events, cursor = [], ""
+        while True:
+            page = self.get(f"events?limit=100&cursor={cursor}")
+            events += page["events"]
+            if page["cursor"] is None:
+                return events
+            cursor = page["cursor"]
+
+    def subscribe_queue(self, name, topic, policy=None):
+        """A new queue that is subscribed to a topic: its URL."""
+        sqs, sns = self.account.client("sqs"), self.account.client("sns")
+        url = sqs.create_queue(QueueName=name)["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        attributes = {"RawMessageDelivery": "true"}
+        if policy:
+            attributes["FilterPolicy"] = json.dumps(policy)
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=attributes)
+        return url
+
+    def receive(self, url):
+        """Everything a queue has at the moment; it is deleted there."""
+        sqs, found = self.account.client("sqs"), []
+        while True:
+            answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
+            messages = answer.get("Messages", [])
+            if not messages:
+                return found
+            for message in messages:
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                found.append(json.loads(message["Body"]))
+
+
+@pytest.fixture(scope="session")
+def account(tmp_path_factory):
+    for family in FAMILIES:
+        bootstrap = ROOT / "target" / "lambda" / family / "bootstrap"
+        assert bootstrap.exists(), "build the functions first: cargo lambda build --release (README, Deploy)"
+    port = free_port()
+    folder = tmp_path_factory.mktemp("ministack")
+    environment = {
+        **os.environ,
+        "MINISTACK_HOST": "localhost", "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "EDGE_PORT": str(port),
+        "IOT_MTLS_ENABLED": "0", "AUTH": "true",
+    }
+    with open(folder / "log", "w") as log:
+        emulator = subprocess.Popen([TOOLS / "ministack"], cwd=folder, env=environment, stdout=log, stderr=log)
+    account = Account(port)
+    try:
+        def answers():
+            assert emulator.poll() is None, (folder / "log").read_text()
+            try:
+                return account.client("s3").create_bucket(
+                    Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+            except Exception:
+                return None
+        eventually(answers)
+        yield account
+    finally:
+        emulator.terminate()
+        try:
+            emulator.wait(20)
+        except subprocess.TimeoutExpired:
+            emulator.kill()
+
+
+@pytest.fixture(scope="session")
+def stack(account):
+    account.deploy()
+    return Stack(account)
+
+
+@pytest.fixture(scope="session")
+def payloads():
+    """The samples, in the order of their lives."""
+    catalogue = (ROOT / "shared" / "src" / "model" / "catalogue.rs").read_text()
+    names = [line.split('"')[1] for line in catalogue.splitlines() if line.strip().endswith(tuple(
+        f"{version} {family.capitalize()};" for version in ("V1", "V2") for family in FAMILIES))]
+    assert len(names) == 43
+    return {name: (ROOT / "events" / "payloads" / f"{name}.json").read_bytes() for name in names}

@@ -1,0 +1,160 @@
+"""The deployed receiver: events in through API, queue, the real functions and the stream; told to subscribers."""
+
+import json
+import time
+
+from conftest import FAMILIES, PATIENCE, eventually
+
+
+def test_every_event_type_goes_through_the_deployed_stack(stack, payloads):
+    everything = stack.subscribe_queue("everything", stack.outputs["ProgramsTopic"])
+    successes = stack.subscribe_queue(
+        "successes", stack.outputs["ProgramsTopic"], {"status": ["success"], "family": ["deposits", "transfers"]})
+    people = stack.subscribe_queue("people", stack.outputs["PeopleTopic"])
+
+    for name, body in payloads.items():
+        assert stack.send(body) == 200, name
+
+    log = eventually(lambda: (log := stack.log()) and len(log) == 43 and log)
+    assert {event["event"] for event in log} == set(payloads)
+    told, selected = [], []
+    # A queue keeps no order: a step that was overtaken is not told.
+    expected = {event["event"] for event in log if event["effect"] not in ("stale", "repeat")}
+    assert len(expected) > 30
+
+    def all_told():
+        told.extend(stack.receive(everything))
+        return {event["event"] for event in told} == expected
+    eventually(all_told)
+
+    def all_selected():
+        selected.extend(stack.receive(successes))
+        return {event["event"] for event in selected} >= {"transaction.deposit.success", "transaction.transfer.success"}
+    eventually(all_selected)
+    assert {event["event"] for event in selected} == {"transaction.deposit.success", "transaction.transfer.success"}
+    assert eventually(lambda: stack.account.client("sqs").receive_message(QueueUrl=people).get("Messages"))
+
+    balances = {balance["asset"]: balance for balance in stack.get("balances")["balances"]}
+    assert balances["BTC"]["received"] == "0.02999761"
+    assert balances["ETH"]["sent"] == "0.450000000000000001"
+    deposit = stack.get("transactions/80009100-efc7-49b3-b008-08903fa748c4")
+    assert (deposit["status"], deposit["amount"]) == ("success", "0.02999761")
+
+
+def test_who_does_not_know_the_secret_is_refused(stack):
+    assert stack.send(b"{}", secret="wrong") == 401
+    assert stack.send(b"{}", environment="live") == 404
+    assert stack.request("GET", "/webhooks/test")[0] == 405
+
+
+def test_what_cannot_be_read_is_kept_in_quarantine(stack):
+    assert stack.send(b"not json") == 400
+    kept = eventually(lambda: (page := stack.get("quarantine")) and page["quarantine"])
+    assert (kept[0]["reason"], kept[0]["raw"]) == ("not_json", "not json")
+
+
+def test_a_poison_delivery_ends_in_its_own_familys_dead_letters_and_a_redrive_is_applied(stack):
+    account = stack.account
+    sqs = account.client("sqs")
+    queue, dead_letters = account.resource("CustomersQueue"), account.resource("CustomersDeadLetters")
+    before = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout", "RedrivePolicy"])["Attributes"]
+    arn = json.loads(before["RedrivePolicy"])["deadLetterTargetArn"]
+    # Two quick tries instead of six hours of them.
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={
+        "VisibilityTimeout": "2", "RedrivePolicy": json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": "2"})})
+    iam = account.client("iam")
+    role = account.resource("CustomersRole")
+    policy = iam.get_role_policy(RoleName=role, PolicyName="uses")["PolicyDocument"]
+    try:
+        # A fault of this family alone: it may not write the table.
+        broken = {**policy, "Statement": [s for s in policy["Statement"] if s.get("Sid") != "Apply"]}
+        iam.put_role_policy(RoleName=role, PolicyName="uses", PolicyDocument=json.dumps(broken))
+        stack.send_event("customer.created", {"uid": "poisoned"})
+        stack.send_event("accounts.created", {"uid": "goes-on"})
+        eventually(lambda: stack.get("accounts/goes-on"))
+
+        def arrived():
+            found = sqs.receive_message(QueueUrl=dead_letters, VisibilityTimeout=1).get("Messages")
+            return found and found[0]
+        letter = eventually(arrived)
+        assert json.loads(letter["Body"])["family"] == "customers"
+        assert stack.get("customers/poisoned") is None
+    finally:
+        iam.put_role_policy(RoleName=role, PolicyName="uses", PolicyDocument=json.dumps(policy))
+        sqs.set_queue_attributes(QueueUrl=queue, Attributes=before)
+
+    # The fault is mended: send the letter back.
+    def redrive():
+        for message in sqs.receive_message(QueueUrl=dead_letters, VisibilityTimeout=5).get("Messages", []):
+            sqs.send_message(QueueUrl=queue, MessageBody=message["Body"])
+            sqs.delete_message(QueueUrl=dead_letters, ReceiptHandle=message["ReceiptHandle"])
+        return stack.get("customers/poisoned")
+    assert eventually(redrive)["status"] == "active"
+
+
+def test_a_forged_message_in_a_queue_is_not_believed(stack):
+    sqs = stack.account.client("sqs")
+    queue = stack.account.resource("DepositsQueue")
+    body = json.dumps({"event": "transaction.deposit.success",
+                       "data": {"uid": "forged", "amount": "1000000", "assetType": "BTC", "accountId": "a"}})
+    envelope = {"version": 1, "key_id": "k", "environment": "test", "family": "deposits",
+                "event": "transaction.deposit.success", "received_at": "2026-11-23T00:00:00.000Z",
+                "delivery_id": "d", "reason": "", "detail": "", "body": body, "seal": "A" * 43}
+    for message in (body, json.dumps(envelope)):
+        sqs.send_message(QueueUrl=queue, MessageBody=message)
+    stack.send_event("transaction.deposit.success", {"uid": "genuine", "amount": "1", "assetType": "BTC"})
+    eventually(lambda: stack.get("transactions/genuine"))
+    time.sleep(2)
+    assert stack.get("transactions/forged") is None
+    sqs.purge_queue(QueueUrl=queue)
+
+
+def test_a_secret_that_is_rotated_while_events_arrive_refuses_none(stack):
+    secrets = stack.account.client("secretsmanager")
+    secret_id = stack.outputs["WebhookSecret"]
+    old = stack.secret()
+    for number in range(3):
+        assert stack.send(json.dumps({"event": "accounts.updated", "data": {"uid": "r", "name": f"a{number}"}}).encode(), old) == 200
+    secrets.put_secret_value(SecretId=secret_id, SecretString="the-next-secret-of-this-test")
+    # The sender still uses the old one, and changes at some moment.
+    for number in range(3):
+        assert stack.send(json.dumps({"event": "accounts.updated", "data": {"uid": "r", "name": f"b{number}"}}).encode(), old) == 200
+
+    def accepted():
+        body = json.dumps({"event": "accounts.updated", "data": {"uid": "r", "name": "c"}}).encode()
+        return stack.send(body, "the-next-secret-of-this-test") == 200
+    # A function fetches anew at most once a minute.
+    eventually(accepted, 90)
+    assert stack.send(b"{}", "something else") == 401
+
+
+def test_deploying_again_changes_nothing_and_an_update_loses_nothing(stack):
+    before = len(stack.log())
+    assert "No changes to deploy" in stack.account.deploy()
+    stack.send_event("accounts.created", {"uid": "before-the-update"})
+    stack.account.deploy("LogRetentionDays=14")
+    stack.send_event("accounts.created", {"uid": "after-the-update"})
+    eventually(lambda: stack.get("accounts/before-the-update") and stack.get("accounts/after-the-update"))
+    assert len(stack.log()) == before + 2
+
+
+def test_a_dead_letter_that_is_young_or_forged_is_not_swept(stack):
+    sqs = stack.account.client("sqs")
+    dead_letters = stack.account.resource("AssetsDeadLetters")
+    sqs.send_message(QueueUrl=dead_letters, MessageBody="forged")
+    answer = stack.account.client("lambda").invoke(FunctionName=stack.account.resource("SweepFunction"), Payload=b"{}")
+    assert json.loads(answer["Payload"].read()) == {"moved": 0}
+    depth = sqs.get_queue_attributes(QueueUrl=dead_letters, AttributeNames=["All"])["Attributes"]
+    assert int(depth["ApproximateNumberOfMessages"]) + int(depth["ApproximateNumberOfMessagesNotVisible"]) == 1
+
+
+def test_every_family_has_its_bulkhead(stack):
+    sqs, names = stack.account.client("sqs"), set()
+    for family in FAMILIES:
+        attributes = sqs.get_queue_attributes(
+            QueueUrl=stack.account.resource(f"{family.capitalize()}Queue"), AttributeNames=["All"])["Attributes"]
+        redrive = json.loads(attributes["RedrivePolicy"])
+        tried = int(attributes["VisibilityTimeout"]) * int(redrive["maxReceiveCount"])
+        assert int(attributes["VisibilityTimeout"]) >= 6 * 30 and tried > 6 * 3600
+        names.add(redrive["deadLetterTargetArn"])
+    assert len(names) == len(FAMILIES)
