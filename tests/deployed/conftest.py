@@ -170,7 +170,7 @@ class Stack:
 def account(tmp_path_factory):
     for family in FAMILIES:
         bootstrap = ROOT / "target" / "lambda" / family / "bootstrap"
-        assert bootstrap.exists(), "build the functions first: cargo lambda build --release (README, Deploy)"
+        assert bootstrap.exists(), "build the functions first: the command is in the README, Deploy it"
     port = free_port()
     folder = tmp_path_factory.mktemp("ministack")
     environment = {
