@@ -27,7 +27,7 @@ FAMILIES = [
     "accounts", "assets", "addresses", "customers", "deposits",
     "transfers", "compliance", "contracts", "legacy", "unrecognised",
 ]
-PATIENCE = 120
+PATIENCE = 90
 
 
 def eventually(attempt, patience=PATIENCE):
@@ -147,6 +147,10 @@ class Stack:
         sqs, sns = self.account.client("sqs"), self.account.client("sns")
         url = sqs.create_queue(QueueName=name)["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        allow = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage",
+                 "Resource": arn, "Condition": {"ArnEquals": {"aws:SourceArn": topic}}}
+        policy_document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy_document})
         attributes = {"RawMessageDelivery": "true"}
         if policy:
             attributes["FilterPolicy"] = json.dumps(policy)

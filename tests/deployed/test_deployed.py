@@ -24,7 +24,9 @@ def test_every_event_type_goes_through_the_deployed_stack(stack, payloads):
 
     def all_told():
         told.extend(stack.receive(everything))
-        return {event["event"] for event in told} == expected
+        missing = expected - {event["event"] for event in told}
+        print("not told yet:", missing, "told besides:", {event["event"] for event in told} - expected)
+        return not missing
     eventually(all_told)
 
     def all_selected():
