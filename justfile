@@ -1,0 +1,26 @@
+# The commands that everybody needs. `just` lists them.
+
+_default:
+    @just --list
+
+# Start the product on this machine.
+run *arguments:
+    cargo run -- {{arguments}}
+
+# Run all tests.
+test:
+    cargo test --workspace
+
+# Format, and find what the compiler does not.
+lint:
+    cargo fmt --all
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# Write what is generated anew: the README's table of events, the verification vectors.
+update:
+    UPDATE=1 cargo test --package bitpowr-webhooks --test end_to_end documentation
+    python3 shared/vectors/generate.py
+
+# Build the functions, as `sam deploy` takes them.
+build:
+    cargo lambda build --release --disable-optimizations --workspace --exclude bitpowr-webhooks
