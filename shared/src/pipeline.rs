@@ -14,7 +14,7 @@ use crate::fold::{Effect, Folded};
 use crate::model::notification::{self, Audience};
 use crate::model::{self, Body, EventType, Facts, Meaning, Notification, Words, lenient};
 use crate::rotating::Rotating;
-use crate::store::{Applied, Delivery, EventItem, QuarantineItem, Recorded, StoreError, Table};
+use crate::store::{Applied, Delivery, EventItem, Recorded, StoreError, Table};
 use crate::telemetry;
 use crate::verify::{Opened, SealRefusal, SealingKeys};
 
@@ -152,19 +152,11 @@ impl<C: Clock> Pipeline<C> {
     pub async fn delivery<F: Family>(&self, message: &str) -> Result<Applied, DeliveryError> {
         let opened = self.open(message, F::FAMILY).await?;
         let envelope = opened.envelope();
-        let applied = if let Some((reason, detail)) = &envelope.refused {
-            let item = QuarantineItem {
-                id: String::new(),
-                environment: envelope.environment,
-                reason: reason.as_str().to_owned(),
-                detail: detail.clone(),
-                deliveries: 1,
-                received_at: envelope.received_at,
-                recorded_at: self.clock.now(),
-            };
-            self.table.quarantine(item, &envelope.body, &envelope.delivery_id).await?
-        } else {
-            self.event::<F>(&opened).await?
+        let applied = match &envelope.refused {
+            Some((reason, detail)) => {
+                self.table.quarantine(envelope, (*reason, detail), self.clock.now()).await?
+            }
+            None => self.event::<F>(&opened).await?,
         };
         telemetry::count(Some(F::FAMILY), if applied.new { applied.effect.as_str() } else { "redelivered" });
         info!(

@@ -128,7 +128,7 @@ async fn a_body_over_128_kib_is_answered_413_and_its_head_is_kept() {
     let running = Running::start().await;
     let client = &running.client;
     let padded = |length: usize| {
-        let body = format!("{{\"event\":\"a.b\",\"data\":{{\"pad\":\"{}\"}}}}", "\"".repeat(0));
+        let body = r#"{"event":"a.b","data":{}}"#;
         format!("{}{}", body, " ".repeat(length - body.len()))
     };
     assert_eq!(client.post("test", padded(128 * 1024)).await.0, 200);

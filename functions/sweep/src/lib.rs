@@ -10,7 +10,7 @@ use shared::environment::Environments;
 use shared::model::{Family, Reason};
 use shared::queue::{DeadLetter, DeadLetters, QueueError};
 use shared::rotating::Rotating;
-use shared::store::{QuarantineItem, StoreError, Table};
+use shared::store::{StoreError, Table};
 use shared::telemetry;
 use shared::verify::{Opened, SealingKeys};
 use tracing::{info, warn};
@@ -85,20 +85,11 @@ impl<L: DeadLetters, C: Clock> Sweep<L, C> {
             }
         };
         let envelope = opened.envelope();
-        let (reason, detail) = match &envelope.refused {
-            Some((reason, detail)) => (*reason, detail.clone()),
-            None => (Reason::NotApplied, Reason::NotApplied.describe().to_owned()),
+        let why = match &envelope.refused {
+            Some((reason, detail)) => (*reason, detail.as_str()),
+            None => (Reason::NotApplied, Reason::NotApplied.describe()),
         };
-        let item = QuarantineItem {
-            id: String::new(),
-            environment: envelope.environment,
-            reason: reason.as_str().to_owned(),
-            detail,
-            deliveries: 1,
-            received_at: envelope.received_at,
-            recorded_at: now,
-        };
-        self.table.quarantine(item, &envelope.body, &envelope.delivery_id).await?;
+        self.table.quarantine(envelope, why, now).await?;
         self.letters.delete(family, &letter).await?;
         telemetry::count(Some(family), "swept");
         Ok(true)

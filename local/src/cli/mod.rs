@@ -6,7 +6,7 @@ mod trigger;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 /// A serverless receiver for Bitpowr's webhooks, on this machine: no account, no Docker.
 ///
@@ -68,15 +68,12 @@ fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-#[allow(dead_code, reason = "called by the test below")]
-fn command() -> clap::Command {
-    Cli::command()
-}
-
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     #[test]
     fn the_command_line_is_consistent() {
-        super::command().debug_assert();
+        super::Cli::command().debug_assert();
     }
 }

@@ -21,7 +21,8 @@ use crate::fold::{self, Effect, Folded, Known};
 use crate::model::facts::shorten;
 use crate::model::identity::{HORIZON_HOURS, Identity};
 use crate::model::transaction::{Amounts, Posting};
-use crate::model::{Body, EventName, Meaning, Notification, transaction};
+use crate::model::{Body, EventName, Meaning, Notification, Reason, transaction};
+use crate::verify::Envelope;
 
 /// How many distinct deliveries of one event are counted: three times what Bitpowr's 72 hours of retries
 /// make. It bounds the item.
@@ -107,37 +108,28 @@ struct Writes<'a> {
 impl Writes<'_> {
     /// Writes an item that must not exist yet.
     fn create(&mut self, item: Item) -> Result<(), StoreError> {
-        self.put(item, "attribute_not_exists(pk)", None)
+        self.put(item, Some("attribute_not_exists(pk)".to_owned()), None)
     }
 
     /// Writes an item whose attribute `guard` must still have the value that was read; none: the item must
     /// not exist yet.
     fn replace(&mut self, item: Item, guard: &str, read: Option<u64>) -> Result<(), StoreError> {
-        match read {
-            None => self.create(item),
-            Some(read) => self.put(item, &format!("{guard} = :read"), Some(read)),
-        }
-    }
-
-    fn put(&mut self, item: Item, condition: &str, read: Option<u64>) -> Result<(), StoreError> {
-        let put = Put::builder()
-            .table_name(&*self.table.name)
-            .set_item(Some(item))
-            .condition_expression(condition)
-            .set_expression_attribute_values(
-                read.map(|read| HashMap::from([(":read".to_owned(), AttributeValue::N(read.to_string()))])),
-            )
-            .build()
-            .map_err(|error| StoreError::Aws(error.to_string()))?;
-        self.items.push(TransactWriteItem::builder().put(put).build());
-        Ok(())
+        let Some(read) = read else { return self.create(item) };
+        let values = HashMap::from([(":read".to_owned(), AttributeValue::N(read.to_string()))]);
+        self.put(item, Some(format!("{guard} = :read")), Some(values))
     }
 
     /// Writes an item that says the same whoever writes it.
     fn restate(&mut self, item: Item) -> Result<(), StoreError> {
+        self.put(item, None, None)
+    }
+
+    fn put(&mut self, item: Item, condition: Option<String>, values: Option<Item>) -> Result<(), StoreError> {
         let put = Put::builder()
             .table_name(&*self.table.name)
             .set_item(Some(item))
+            .set_condition_expression(condition)
+            .set_expression_attribute_values(values)
             .build()
             .map_err(|error| StoreError::Aws(error.to_string()))?;
         self.items.push(TransactWriteItem::builder().put(put).build());
@@ -389,18 +381,27 @@ impl Table {
         Ok(())
     }
 
-    /// Keeps a body that cannot be read; the same bytes once, with their deliveries counted.
+    /// Keeps a delivery that cannot be applied, and why; the same bytes once, with their deliveries counted.
     ///
     /// # Errors
-    /// [`StoreError`]; the delivery stays in its queue.
+    /// [`StoreError`]; the delivery stays where it is.
     pub async fn quarantine(
         &self,
-        mut item: QuarantineItem,
-        raw: &[u8],
-        delivery_id: &str,
+        envelope: &Envelope,
+        (reason, detail): (Reason, &str),
+        now: Moment,
     ) -> Result<Applied, StoreError> {
-        // Of a body that is too large only the head is here; the detail has the hash of all of it.
-        item.id = Identity::of_unreadable(item.environment, &item.reason, &item.detail, raw).id(1);
+        let (environment, raw, delivery_id) = (envelope.environment, &envelope.body, &envelope.delivery_id);
+        let item = QuarantineItem {
+            // Of a body that is too large only the head is here; the detail has the hash of all of it.
+            id: Identity::of_unreadable(environment, reason.as_str(), detail, raw).id(1),
+            environment,
+            reason: reason.as_str().to_owned(),
+            detail: detail.to_owned(),
+            deliveries: 1,
+            received_at: envelope.received_at,
+            recorded_at: now,
+        };
         let key = keys::quarantine(item.environment, &item.id);
         let applied = |new| Applied { id: item.id.clone(), effect: Effect::None, new };
         let mut backoff = Backoff::default();
