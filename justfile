@@ -16,11 +16,12 @@ lint:
     cargo fmt --all
     cargo clippy --workspace --all-targets -- -D warnings
 
-# Write what is generated anew: the README's table of events, the verification vectors.
+# Write what is generated anew: the README's table of events, the invocation events, the verification vectors.
 update:
     UPDATE=1 cargo test --package bitpowr-webhooks --test end_to_end documentation
+    UPDATE=1 cargo test --package bitpowr-webhooks --test end_to_end invocations
     python3 shared/vectors/generate.py
 
 # Build the functions, as `sam deploy` takes them.
 build:
-    cargo lambda build --release --disable-optimizations --workspace --exclude bitpowr-webhooks
+    sam build

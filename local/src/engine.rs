@@ -83,15 +83,15 @@ impl Engine {
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("local"))
-            .endpoint_url(self.endpoint())
+            .endpoint_url(format!("http://{}", self.address))
             .credentials_provider(Credentials::new("local", "local", None, None, "local"))
             .build();
         Client::from_conf(config)
     }
 
-    /// Where it listens, for other clients (`AWS_ENDPOINT_URL`).
-    pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+    /// Where it listens on loopback.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The records of the table's stream after a sequence number; from the oldest on, if there is none.

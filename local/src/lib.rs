@@ -8,9 +8,11 @@
 //! | event source mappings | [`mapping`]: batches from queues and stream to the handlers |
 //! | DynamoDB and its stream | [`engine`]: dynoxide, reached through the real SDK over loopback |
 //! | SNS | [`topics`]: standard output, a webhook, a folder of e-mails |
+//! | AWS itself, for functions in containers | [`aws`]: all of these at one address |
 //!
 //! [`product`] puts them together; [`cli`] is the command line.
 
+pub mod aws;
 pub mod cli;
 pub mod engine;
 pub mod front;

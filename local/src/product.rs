@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::Api;
+use axum::Router;
 use ingest::Ingest;
 use notify::Notify;
 use shared::clock::SystemClock;
@@ -21,6 +22,7 @@ use tokio::sync::{Notify as Signal, watch};
 use tokio::task::JoinSet;
 use url::Url;
 
+use crate::aws::{self, Services};
 use crate::engine::{Engine, TABLE};
 use crate::front::{self, Functions};
 use crate::mapping::{self, Stop};
@@ -33,7 +35,10 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// What deliveries are sealed with here. It is known to all, as everything on this machine is to its user;
 /// deployed, the key is a secret that the stack generates.
-const DEVELOPMENT_KEY: &[u8] = b"a sealing key for development only";
+pub const DEVELOPMENT_KEY: &[u8] = b"a sealing key for development only";
+
+/// The id of that key.
+pub const DEVELOPMENT_KEY_ID: &str = "development";
 
 /// How the product shall run.
 #[derive(Clone, Debug)]
@@ -50,6 +55,8 @@ pub struct Settings {
     pub mail: Option<PathBuf>,
     /// Whether to print notifications.
     pub print: bool,
+    /// Where to serve the AWS services to functions in containers, if anywhere.
+    pub aws_endpoint: Option<SocketAddr>,
 }
 
 /// The product cannot start.
@@ -60,6 +67,14 @@ pub enum StartError {
     Port {
         /// The port.
         port: u16,
+        /// What the system says.
+        cause: std::io::Error,
+    },
+    /// The AWS services cannot be served there.
+    #[error("the AWS services cannot be served at {address}: {cause}. Choose another with --aws-endpoint")]
+    AwsEndpoint {
+        /// Where.
+        address: SocketAddr,
         /// What the system says.
         cause: std::io::Error,
     },
@@ -118,7 +133,7 @@ impl Workers {
 #[derive(Debug)]
 pub struct Product {
     address: SocketAddr,
-    endpoint: String,
+    aws_endpoint: Option<SocketAddr>,
     queues: Queues,
     front: Workers,
     families: Workers,
@@ -152,10 +167,10 @@ impl Product {
         let engine = Arc::new(engine);
         let table = schema::create(&engine.client(), TABLE).await?;
 
-        let keys = SealingKeys::new(SealingKey::new("development", DEVELOPMENT_KEY)?, []);
+        let keys = SealingKeys::new(SealingKey::new(DEVELOPMENT_KEY_ID, DEVELOPMENT_KEY)?, []);
         let functions = Functions {
             ingest: Ingest {
-                secrets: Rotating::fixed(Secrets::new(settings.secret, [])),
+                secrets: Rotating::fixed(Secrets::new(settings.secret.clone(), [])),
                 keys: Rotating::fixed(keys.clone()),
                 environments: Environments::both(),
                 queue: queues.clone(),
@@ -169,10 +184,17 @@ impl Product {
             table,
             clock: Arc::new(SystemClock),
         });
-        let topics = Topics {
+        let topics = Arc::new(Topics {
             webhook: settings.webhook.as_ref().map(|_| queues.clone()),
             mail: settings.mail,
             print: settings.print,
+        });
+        let services = Services {
+            dynamodb: engine.address(),
+            client: reqwest::Client::new(),
+            secret: settings.secret,
+            queues: queues.clone(),
+            topics: Arc::clone(&topics),
         };
 
         let (mut families, stop) = Workers::new();
@@ -199,7 +221,6 @@ impl Product {
             legacy::Legacy,
             unrecognised::Unrecognised,
         ];
-        let endpoint = engine.endpoint();
         let (mut notify, stop) = Workers::new();
         notify.tasks.spawn(mapping::stream(
             engine,
@@ -213,15 +234,16 @@ impl Product {
             webhook.tasks.spawn(topics::deliver(queues.clone(), url, stop));
         }
 
-        let (mut front, mut stop) = Workers::new();
-        front.tasks.spawn(async move {
-            let service = front::router(functions).into_make_service_with_connect_info::<SocketAddr>();
-            let stopped = async move { stop.or(std::future::pending()).await };
-            if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stopped).await {
-                tracing::error!(%error, "the HTTP front stopped");
-            }
-        });
-        Ok(Self { address, endpoint, queues, front, families, notify, webhook, _lock: lock })
+        let (mut front, stop) = Workers::new();
+        front.tasks.spawn(serve(listener, front::router(functions), stop.clone()));
+        let mut aws_endpoint = None;
+        if let Some(address) = settings.aws_endpoint {
+            let unusable = |cause| StartError::AwsEndpoint { address, cause };
+            let listener = TcpListener::bind(address).await.map_err(unusable)?;
+            aws_endpoint = Some(listener.local_addr().map_err(unusable)?);
+            front.tasks.spawn(serve(listener, aws::router(services), stop));
+        }
+        Ok(Self { address, aws_endpoint, queues, front, families, notify, webhook, _lock: lock })
     }
 
     /// Where it listens.
@@ -229,9 +251,9 @@ impl Product {
         self.address
     }
 
-    /// Where its DynamoDB listens.
-    pub fn dynamodb(&self) -> &str {
-        &self.endpoint
+    /// Where it serves the AWS services, if it does.
+    pub fn aws_endpoint(&self) -> Option<SocketAddr> {
+        self.aws_endpoint
     }
 
     /// Waits until a part of it has stopped of itself, which none should.
@@ -268,6 +290,15 @@ impl Product {
             }
         };
         let _ = tokio::time::timeout(DRAIN, empty).await;
+    }
+}
+
+/// Serves until it is time to stop.
+async fn serve(listener: TcpListener, router: Router, mut stop: Stop) {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let stopped = async move { stop.or(std::future::pending()).await };
+    if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stopped).await {
+        tracing::error!(%error, "an HTTP server stopped");
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use shared::clock::{Clock, SystemClock};
+use shared::clock::{Clock, Moment, SystemClock};
 use shared::queue::{DeliveryQueue, QueueError};
 use shared::verify::Sealed;
 use tokio::sync::Notify;
@@ -21,6 +21,8 @@ pub struct Received {
     pub body: String,
     /// How often it was received, with this time.
     pub receive_count: u32,
+    /// When it was first sent.
+    pub sent_at: Moment,
 }
 
 /// How a queue hands out its messages.
@@ -47,7 +49,8 @@ const SCHEMA: &str = "
         queue TEXT NOT NULL,
         body TEXT NOT NULL,
         visible_at INTEGER NOT NULL,
-        receive_count INTEGER NOT NULL DEFAULT 0
+        receive_count INTEGER NOT NULL DEFAULT 0,
+        sent_at INTEGER NOT NULL
     ) STRICT;
     CREATE INDEX IF NOT EXISTS message_due ON message (queue, visible_at);
     CREATE TABLE IF NOT EXISTS checkpoint (name TEXT PRIMARY KEY, position TEXT NOT NULL) STRICT;
@@ -66,6 +69,16 @@ impl Queues {
             None => Connection::open_in_memory()?,
         };
         connection.execute_batch(SCHEMA)?;
+        // Files of earlier versions do not know when a message was sent.
+        let is_current = connection
+            .prepare("SELECT 1 FROM pragma_table_info('message') WHERE name = 'sent_at'")?
+            .exists([])?;
+        if !is_current {
+            let now = SystemClock.now().as_millis();
+            connection.execute_batch(&format!(
+                "ALTER TABLE message ADD COLUMN sent_at INTEGER NOT NULL DEFAULT {now}"
+            ))?;
+        }
         Ok(Self { connection: Arc::new(Mutex::new(connection)), arrivals: Arc::default() })
     }
 
@@ -95,11 +108,12 @@ impl Queues {
     pub async fn send(&self, queue: &str, bodies: Vec<String>) -> Result<(), QueueError> {
         let name = queue.to_owned();
         self.with(move |connection| {
+            let now = SystemClock.now().as_millis();
             let transaction = connection.transaction()?;
             for body in bodies {
                 transaction.execute(
-                    "INSERT INTO message (queue, body, visible_at) VALUES (?, ?, 0)",
-                    params![name, body],
+                    "INSERT INTO message (queue, body, visible_at, sent_at) VALUES (?, ?, 0, ?)",
+                    params![name, body, now],
                 )?;
             }
             transaction.commit()
@@ -134,10 +148,15 @@ impl Queues {
                 .prepare_cached(
                     "UPDATE message SET visible_at = ?3, receive_count = receive_count + 1
                      WHERE id IN (SELECT id FROM message WHERE queue = ?1 AND visible_at <= ?2 ORDER BY id LIMIT ?4)
-                     RETURNING id, body, receive_count",
+                     RETURNING id, body, receive_count, sent_at",
                 )?
                 .query_map(params![queue, now, until, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
-                    Ok(Received { id: row.get(0)?, body: row.get(1)?, receive_count: row.get(2)? })
+                    Ok(Received {
+                        id: row.get(0)?,
+                        body: row.get(1)?,
+                        receive_count: row.get(2)?,
+                        sent_at: Moment::from_millis(row.get(3)?),
+                    })
                 })?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
             transaction.commit()?;
@@ -293,6 +312,23 @@ mod tests {
         let queues = Queues::open(Some(&file)).unwrap();
         assert_eq!(bodies(&queues, "q", REDRIVE).await, ["kept"]);
         assert_eq!(queues.checkpoint("stream").await.unwrap().as_deref(), Some("7"));
+    }
+
+    #[tokio::test]
+    async fn a_file_of_an_earlier_version_is_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("queues.db");
+        let earlier = SCHEMA.replace("DEFAULT 0,\n        sent_at INTEGER NOT NULL\n", "DEFAULT 0\n");
+        assert_ne!(earlier, SCHEMA);
+        let connection = Connection::open(&file).unwrap();
+        connection.execute_batch(&earlier).unwrap();
+        connection
+            .execute("INSERT INTO message (queue, body, visible_at) VALUES ('q', 'old', 0)", [])
+            .unwrap();
+        drop(connection);
+        let queues = Queues::open(Some(&file)).unwrap();
+        queues.send("q", vec!["new".into()]).await.unwrap();
+        assert_eq!(bodies(&queues, "q", REDRIVE).await, ["old", "new"]);
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@
 //! | [`reading`] | lists, filters, cursors |
 //! | [`telling`] | notifications at a webhook that fails, and e-mails |
 //! | [`horizon`] | identity over time, with a clock that is set |
+//! | [`invocations`] | the events in `events/<function>` are current |
 //! | [`process`] | the real binary: killed, restarted, stopped, misused |
 //! | [`documentation`] | the README's table is what the code does |
 
@@ -15,6 +16,7 @@
 
 mod documentation;
 mod horizon;
+mod invocations;
 mod once;
 mod process;
 mod reading;

@@ -42,6 +42,7 @@ impl Running {
             webhook: Some(webhook.url.clone()),
             mail: None,
             print: false,
+            aws_endpoint: None,
         };
         change(&mut settings);
         let product = Product::start(settings).await.unwrap();

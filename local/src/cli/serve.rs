@@ -1,5 +1,6 @@
 //! `serve`: the product, until Ctrl-C.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -33,6 +34,10 @@ pub(super) struct Serve {
     /// Put the e-mails for people into this folder, as .eml files.
     #[arg(long, value_name = "DIR")]
     mail: Option<PathBuf>,
+    /// Serve the AWS services at this address too, to functions that `sam local` runs in containers:
+    /// 127.0.0.1:8788 where the engine is Docker Desktop, 172.17.0.1:8788 (the bridge) on Linux.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    aws_endpoint: Option<SocketAddr>,
 }
 
 impl Serve {
@@ -52,13 +57,23 @@ impl Serve {
         let header = secret.header_value();
         let data = (!self.memory).then_some(self.data);
         let kept = data.as_ref().map_or("memory only".to_owned(), |data| format!("{}/", data.display()));
-        let settings =
-            Settings { port: self.port, data, secret, webhook: self.webhook, mail: self.mail, print: true };
+        let settings = Settings {
+            port: self.port,
+            data,
+            secret,
+            webhook: self.webhook,
+            mail: self.mail,
+            print: true,
+            aws_endpoint: self.aws_endpoint,
+        };
         let mut product = Product::start(settings).await.map_err(|error| error.to_string())?;
         let url = format!("http://{}", product.address());
         say(&format!("Receiving Bitpowr's webhooks at {url}/webhooks/test and {url}/webhooks/live"));
         say(&format!("  x-webhook-secret: {header}"));
         say(&format!("  data: {kept}    log: {url}/api/test/events"));
+        if let Some(address) = product.aws_endpoint() {
+            say(&format!("  AWS services for sam local: http://{address}"));
+        }
         say("");
         say("Send an event:");
         say(&format!("  {}", curl(&url, &header)?));

@@ -3,7 +3,8 @@
 import json
 import time
 
-from conftest import FAMILIES, PATIENCE, eventually
+from account import FAMILIES
+from tools import eventually
 
 
 def test_every_event_type_goes_through_the_deployed_stack(stack, payloads):

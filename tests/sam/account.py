@@ -1,51 +1,24 @@
-"""The template, deployed with the real SAM CLI into an emulated AWS account.
-
-One emulator and one stack serve the whole run. The emulator listens on loopback and is ended with the run.
-"""
+"""An emulated AWS account (MiniStack, with IAM enforced as far as it can), and the stack deployed into it."""
 
 import base64
+import contextlib
 import json
-import os
-import socket
 import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import boto3
-import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-ROOT = Path(__file__).resolve().parents[2]
-TOOLS = Path(sys.executable).parent
+from tools import ROOT, TOOLS, end, environment, eventually, free_port
+
 STACK = "bitpowr-webhooks-test"
 FAMILIES = [
     "accounts", "assets", "addresses", "customers", "deposits",
     "transfers", "compliance", "contracts", "legacy", "unrecognised",
 ]
-PATIENCE = 90
-
-
-def eventually(attempt, patience=PATIENCE):
-    """Tries again until `attempt` gives something true; fails with its last answer."""
-    deadline = time.monotonic() + patience
-    while True:
-        found = attempt()
-        if found:
-            return found
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {patience} s")
-        time.sleep(0.3)
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class Account:
@@ -54,14 +27,10 @@ class Account:
     def __init__(self, port):
         self.port = port
         self.endpoint = f"http://127.0.0.1:{port}"
-        self.environment = {
-            **os.environ,
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "eu-west-1",
-            "SAM_CLI_TELEMETRY": "0",
-        }
+        self.environment = environment(
+            AWS_ENDPOINT_URL=self.endpoint, AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test",
+            AWS_DEFAULT_REGION="eu-west-1",
+        )
 
     def client(self, service):
         return boto3.client(
@@ -170,20 +139,16 @@ class Stack:
                 found.append(json.loads(message["Body"]))
 
 
-@pytest.fixture(scope="session")
-def account(tmp_path_factory):
-    for family in FAMILIES:
-        bootstrap = ROOT / "target" / "lambda" / family / "bootstrap"
-        assert bootstrap.exists(), "build the functions first: the command is in the README, Deploy it"
+@contextlib.contextmanager
+def started(folder):
+    """An account that lives as long as the emulator that is started for it, on loopback."""
     port = free_port()
-    folder = tmp_path_factory.mktemp("ministack")
-    environment = {
-        **os.environ,
-        "MINISTACK_HOST": "localhost", "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "EDGE_PORT": str(port),
-        "IOT_MTLS_ENABLED": "0", "AUTH": "true",
-    }
+    settings = environment(
+        MINISTACK_HOST="localhost", BIND_HOST="127.0.0.1", GATEWAY_PORT=str(port), EDGE_PORT=str(port),
+        IOT_MTLS_ENABLED="0", AUTH="true",
+    )
     with open(folder / "log", "w") as log:
-        emulator = subprocess.Popen([TOOLS / "ministack"], cwd=folder, env=environment, stdout=log, stderr=log)
+        emulator = subprocess.Popen([TOOLS / "ministack"], cwd=folder, env=settings, stdout=log, stderr=log)
     account = Account(port)
     try:
         def answers():
@@ -196,24 +161,4 @@ def account(tmp_path_factory):
         eventually(answers)
         yield account
     finally:
-        emulator.terminate()
-        try:
-            emulator.wait(20)
-        except subprocess.TimeoutExpired:
-            emulator.kill()
-
-
-@pytest.fixture(scope="session")
-def stack(account):
-    account.deploy()
-    return Stack(account)
-
-
-@pytest.fixture(scope="session")
-def payloads():
-    """The samples, in the order of their lives."""
-    catalogue = (ROOT / "shared" / "src" / "model" / "catalogue.rs").read_text()
-    names = [line.split('"')[1] for line in catalogue.splitlines() if line.strip().endswith(tuple(
-        f"{version} {family.capitalize()};" for version in ("V1", "V2") for family in FAMILIES))]
-    assert len(names) == 43
-    return {name: (ROOT / "events" / "payloads" / f"{name}.json").read_bytes() for name in names}
+        end(emulator)

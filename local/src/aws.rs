@@ -1,0 +1,276 @@
+//! The AWS services at one address, for functions that run elsewhere on this machine: `sam local` runs each in
+//! a container that knows AWS by a single URL (`AWS_ENDPOINT_URL`).
+//!
+//! | service | what answers |
+//! | --- | --- |
+//! | DynamoDB | the embedded engine, whatever is asked |
+//! | Secrets Manager | `GetSecretValue`: the webhook secret and the development key |
+//! | SQS | `SendMessage`, `ReceiveMessage`, `DeleteMessage`, `GetQueueAttributes` of the local queues |
+//! | SNS | `PublishBatch` to the local topics |
+//!
+//! Requests and answers have the form that the AWS SDK speaks: JSON (`x-amz-target` names the operation), and
+//! for SNS form fields and XML (AWS, Smithy, "AWS protocols"). Nobody's signature is looked at.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use shared::model::Words;
+use shared::model::notification::Attribute;
+use shared::publish::{Message, Publish as _};
+use shared::verify::Secret;
+
+use crate::product::{DEVELOPMENT_KEY, DEVELOPMENT_KEY_ID};
+use crate::queues::{Queues, Redrive};
+use crate::topics::Topics;
+
+/// The largest request, in bytes: a DynamoDB transaction's 4 MB, written as JSON.
+const MAX_REQUEST: usize = 16 * 1024 * 1024;
+
+/// What the functions of a deployed stack find in AWS.
+#[derive(Debug)]
+pub struct Services {
+    /// Where the embedded DynamoDB listens.
+    pub dynamodb: SocketAddr,
+    /// Carries requests there.
+    pub client: reqwest::Client,
+    /// The webhook secret.
+    pub secret: Secret,
+    /// Queues and dead letters: the last part of a queue's URL is its name.
+    pub queues: Queues,
+    /// The topics: the last part of a topic's ARN is its name.
+    pub topics: Arc<Topics>,
+}
+
+/// An answer that is an error of AWS's.
+struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+}
+
+impl Refusal {
+    fn invalid(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, code: "ValidationException", message: message.into() }
+    }
+
+    fn failed(error: impl ToString) -> Self {
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            code: "InternalFailure",
+            message: error.to_string(),
+        }
+    }
+}
+
+/// The services, to be served.
+pub fn router(services: Services) -> Router {
+    Router::new().fallback(serve).with_state(Arc::new(services))
+}
+
+async fn serve(State(services): State<Arc<Services>>, request: Request) -> Response {
+    let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
+    let target = target.unwrap_or_default().to_owned();
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, MAX_REQUEST).await else {
+        return refuse(&Refusal::invalid("the request is larger than 16 MiB"));
+    };
+    let answered = match target.split_once('.') {
+        Some((service, _)) if service.starts_with("DynamoDB") => {
+            return services.dynamodb(parts, body).await.unwrap_or_else(|refusal| refuse(&refusal));
+        }
+        Some(("secretsmanager", "GetSecretValue")) => object(&body).and_then(|asked| services.secret(&asked)),
+        Some(("AmazonSQS", operation)) => match object(&body) {
+            Ok(asked) => services.sqs(operation, &asked).await,
+            Err(refusal) => Err(refusal),
+        },
+        None => return services.sns(&body).await.unwrap_or_else(|refusal| refuse(&refusal)),
+        Some(_) => Err(Refusal::invalid(format!("{target} is not served here"))),
+    };
+    match answered {
+        Ok(answer) => with_type("application/x-amz-json-1.1", answer.to_string()),
+        Err(refusal) => refuse(&refusal),
+    }
+}
+
+fn with_type(media_type: &'static str, body: String) -> Response {
+    let mut response = body.into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
+
+fn refuse(refusal: &Refusal) -> Response {
+    let body = json!({ "__type": refusal.code, "message": refusal.message });
+    let mut response = with_type("application/x-amz-json-1.1", body.to_string());
+    *response.status_mut() = refusal.status;
+    response
+}
+
+fn object(body: &[u8]) -> Result<Value, Refusal> {
+    serde_json::from_slice(body).map_err(|error| Refusal::invalid(error.to_string()))
+}
+
+/// The last part of a queue's URL or a topic's ARN.
+fn last_part(name: &str) -> &str {
+    name.rsplit(['/', ':']).next().unwrap_or(name)
+}
+
+impl Services {
+    async fn dynamodb(&self, parts: axum::http::request::Parts, body: Bytes) -> Result<Response, Refusal> {
+        let mut request = self.client.post(format!("http://{}/", self.dynamodb)).body(body);
+        for (name, value) in &parts.headers {
+            if name != header::HOST && name != header::CONTENT_LENGTH {
+                request = request.header(name, value);
+            }
+        }
+        let answer = request.send().await.map_err(Refusal::failed)?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let mut response = answer.bytes().await.map_err(Refusal::failed)?.into_response();
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        Ok(response)
+    }
+
+    /// Two secrets, each with a current version and no previous one.
+    fn secret(&self, asked: &Value) -> Result<Value, Refusal> {
+        let text = |field: &str| asked.get(field).and_then(Value::as_str).unwrap_or_default();
+        let id = text("SecretId");
+        let not_found = |message: String| Refusal {
+            status: StatusCode::BAD_REQUEST,
+            code: "ResourceNotFoundException",
+            message,
+        };
+        if !matches!(text("VersionStage"), "" | "AWSCURRENT") {
+            return Err(not_found(format!("{id} has no version in this stage")));
+        }
+        let (version, value) = match id {
+            "webhook-secret" => {
+                ("development", STANDARD.decode(self.secret.header_value()).unwrap_or_default())
+            }
+            "sealing-key" => (DEVELOPMENT_KEY_ID, DEVELOPMENT_KEY.to_vec()),
+            _ => {
+                return Err(not_found(format!(
+                    "there is no secret {id}: webhook-secret and sealing-key are"
+                )));
+            }
+        };
+        Ok(json!({
+            "ARN": id,
+            "Name": id,
+            "VersionId": version,
+            "SecretString": String::from_utf8_lossy(&value),
+            "VersionStages": ["AWSCURRENT"],
+        }))
+    }
+
+    async fn sqs(&self, operation: &str, asked: &Value) -> Result<Value, Refusal> {
+        let text = |field: &str| asked.get(field).and_then(Value::as_str).unwrap_or_default();
+        let queue = last_part(text("QueueUrl"));
+        match operation {
+            "SendMessage" => {
+                let bodies = vec![text("MessageBody").to_owned()];
+                self.queues.send(queue, bodies).await.map_err(Refusal::failed)?;
+                Ok(json!({ "MessageId": uuid::Uuid::new_v4().to_string() }))
+            }
+            "ReceiveMessage" => {
+                let number = |field: &str| asked.get(field).and_then(Value::as_u64);
+                let visibility = Duration::from_secs(number("VisibilityTimeout").unwrap_or(30));
+                let most = usize::try_from(number("MaxNumberOfMessages").unwrap_or(1)).unwrap_or(1);
+                let redrive = Redrive { visibility, max_receives: u32::MAX };
+                let received = self.queues.receive(queue, most, redrive).await.map_err(Refusal::failed)?;
+                let message = |message: crate::queues::Received| {
+                    json!({
+                        "MessageId": message.id.to_string(),
+                        "ReceiptHandle": message.id.to_string(),
+                        "Body": message.body,
+                        "Attributes": {
+                            "SentTimestamp": message.sent_at.as_millis().to_string(),
+                            "ApproximateReceiveCount": message.receive_count.to_string(),
+                        },
+                    })
+                };
+                Ok(json!({ "Messages": received.into_iter().map(message).collect::<Vec<_>>() }))
+            }
+            "DeleteMessage" => {
+                let receipt = text("ReceiptHandle").parse();
+                let id = receipt.map_err(|_| Refusal::invalid("the receipt handle is none"))?;
+                self.queues.delete(vec![id]).await.map_err(Refusal::failed)?;
+                Ok(json!({}))
+            }
+            "GetQueueAttributes" => {
+                Ok(json!({ "Attributes": { "QueueArn": format!("arn:aws:sqs:local::{queue}") } }))
+            }
+            _ => Err(Refusal::invalid(format!("AmazonSQS.{operation} is not served here"))),
+        }
+    }
+
+    /// `PublishBatch`, in the query protocol.
+    async fn sns(&self, body: &[u8]) -> Result<Response, Refusal> {
+        let fields: HashMap<_, _> = url::form_urlencoded::parse(body).into_owned().collect();
+        let field = |name: &str| fields.get(name).map(String::as_str);
+        if field("Action") != Some("PublishBatch") {
+            return Err(Refusal::invalid("of SNS only PublishBatch is served here"));
+        }
+        let mut successful = String::new();
+        for number in 1.. {
+            let entry = format!("PublishBatchRequestEntries.member.{number}");
+            let Some(id) = field(&format!("{entry}.Id")) else { break };
+            let message = message(last_part(field("TopicArn").unwrap_or_default()), &entry, field)?;
+            self.topics.publish(vec![message]).await.map_err(Refusal::failed)?;
+            let _ = write!(
+                successful,
+                "<member><Id>{id}</Id><MessageId>{}</MessageId></member>",
+                uuid::Uuid::new_v4()
+            );
+        }
+        Ok(with_type(
+            "text/xml",
+            format!(
+                "<PublishBatchResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><PublishBatchResult>\
+                 <Failed/><Successful>{successful}</Successful></PublishBatchResult></PublishBatchResponse>"
+            ),
+        ))
+    }
+}
+
+/// One message of a `PublishBatch`.
+fn message<'a>(
+    topic: &str,
+    entry: &str,
+    field: impl Fn(&str) -> Option<&'a str>,
+) -> Result<Message, Refusal> {
+    let text = field(&format!("{entry}.Message")).unwrap_or_default();
+    match topic {
+        "people" => {
+            let texts = object(text.as_bytes())?;
+            let of = |protocol: &str| texts.get(protocol).and_then(Value::as_str).unwrap_or_default();
+            let subject = field(&format!("{entry}.Subject")).unwrap_or_default();
+            Ok(Message::People { words: Words::new(subject, of("email"), of("sms")) })
+        }
+        "programs" => {
+            let mut attributes = BTreeMap::new();
+            for number in 1.. {
+                let attribute = format!("{entry}.MessageAttributes.entry.{number}");
+                let Some(name) = field(&format!("{attribute}.Name")) else { break };
+                let value = field(&format!("{attribute}.Value.StringValue")).unwrap_or_default().to_owned();
+                let value = match field(&format!("{attribute}.Value.DataType")) {
+                    Some("Number") => Attribute::Number(value),
+                    _ => Attribute::String(value),
+                };
+                attributes.insert(name.to_owned(), value);
+            }
+            Ok(Message::Programs { json: text.to_owned(), attributes })
+        }
+        other => Err(Refusal::invalid(format!("there is no topic {other}: people and programs are"))),
+    }
+}
