@@ -64,7 +64,7 @@ impl Refusal {
         Self { status: StatusCode::BAD_REQUEST, code: "ValidationException", message: message.into() }
     }
 
-    fn failed(error: impl ToString) -> Self {
+    fn failed(error: &impl ToString) -> Self {
         Self {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             code: "InternalFailure",
@@ -133,9 +133,9 @@ impl Services {
                 request = request.header(name, value);
             }
         }
-        let answer = request.send().await.map_err(Refusal::failed)?;
+        let answer = request.send().await.map_err(|error| Refusal::failed(&error))?;
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let mut response = answer.bytes().await.map_err(Refusal::failed)?.into_response();
+        let mut response = answer.bytes().await.map_err(|error| Refusal::failed(&error))?.into_response();
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         Ok(response)
@@ -179,7 +179,7 @@ impl Services {
         match operation {
             "SendMessage" => {
                 let bodies = vec![text("MessageBody").to_owned()];
-                self.queues.send(queue, bodies).await.map_err(Refusal::failed)?;
+                self.queues.send(queue, bodies).await.map_err(|error| Refusal::failed(&error))?;
                 Ok(json!({ "MessageId": uuid::Uuid::new_v4().to_string() }))
             }
             "ReceiveMessage" => {
@@ -187,7 +187,11 @@ impl Services {
                 let visibility = Duration::from_secs(number("VisibilityTimeout").unwrap_or(30));
                 let most = usize::try_from(number("MaxNumberOfMessages").unwrap_or(1)).unwrap_or(1);
                 let redrive = Redrive { visibility, max_receives: u32::MAX };
-                let received = self.queues.receive(queue, most, redrive).await.map_err(Refusal::failed)?;
+                let received = self
+                    .queues
+                    .receive(queue, most, redrive)
+                    .await
+                    .map_err(|error| Refusal::failed(&error))?;
                 let message = |message: crate::queues::Received| {
                     json!({
                         "MessageId": message.id.to_string(),
@@ -204,7 +208,7 @@ impl Services {
             "DeleteMessage" => {
                 let receipt = text("ReceiptHandle").parse();
                 let id = receipt.map_err(|_| Refusal::invalid("the receipt handle is none"))?;
-                self.queues.delete(vec![id]).await.map_err(Refusal::failed)?;
+                self.queues.delete(vec![id]).await.map_err(|error| Refusal::failed(&error))?;
                 Ok(json!({}))
             }
             "GetQueueAttributes" => {
@@ -226,7 +230,7 @@ impl Services {
             let entry = format!("PublishBatchRequestEntries.member.{number}");
             let Some(id) = field(&format!("{entry}.Id")) else { break };
             let message = message(last_part(field("TopicArn").unwrap_or_default()), &entry, field)?;
-            self.topics.publish(vec![message]).await.map_err(Refusal::failed)?;
+            self.topics.publish(vec![message]).await.map_err(|error| Refusal::failed(&error))?;
             let _ = write!(
                 successful,
                 "<member><Id>{id}</Id><MessageId>{}</MessageId></member>",

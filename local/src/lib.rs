@@ -10,11 +10,12 @@
 //! | SNS | [`topics`]: standard output, a webhook, a folder of e-mails |
 //! | AWS itself, for functions in containers | [`aws`]: all of these at one address |
 //!
-//! [`product`] puts them together; [`cli`] is the command line.
+//! [`families`] names the code of each family; [`product`] puts the parts together; [`cli`] is the command line.
 
 pub mod aws;
 pub mod cli;
 pub mod engine;
+pub mod families;
 pub mod front;
 pub mod mapping;
 pub mod product;

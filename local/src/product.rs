@@ -28,6 +28,7 @@ use crate::front::{self, Functions};
 use crate::mapping::{self, Stop};
 use crate::queues::Queues;
 use crate::topics::{self, Topics, WEBHOOK_QUEUE};
+use crate::with_family;
 
 /// How long deliveries that were accepted may take to be applied and told when the product stops. Those that
 /// take longer are kept, and applied at the next start.
@@ -199,28 +200,14 @@ impl Product {
 
         let (mut families, stop) = Workers::new();
         let written = Arc::new(Signal::new());
-        macro_rules! start {
-            ($($family:ty),* $(,)?) => {
-                $(families.tasks.spawn(mapping::family::<$family>(
-                    queues.clone(),
-                    Arc::clone(&pipeline),
-                    Arc::clone(&written),
-                    stop.clone(),
-                ));)*
-            };
+        for family in Family::ALL {
+            with_family!(family, F => families.tasks.spawn(mapping::family::<F>(
+                queues.clone(),
+                Arc::clone(&pipeline),
+                Arc::clone(&written),
+                stop.clone(),
+            )));
         }
-        start![
-            accounts::Accounts,
-            assets::Assets,
-            addresses::Addresses,
-            customers::Customers,
-            deposits::Deposits,
-            transfers::Transfers,
-            compliance::Compliance,
-            contracts::Contracts,
-            legacy::Legacy,
-            unrecognised::Unrecognised,
-        ];
         let (mut notify, stop) = Workers::new();
         notify.tasks.spawn(mapping::stream(
             engine,

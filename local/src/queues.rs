@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use shared::clock::{Clock, Moment, SystemClock};
-use shared::queue::{DeliveryQueue, QueueError};
+use shared::model::Family;
+use shared::queue::{DeadLetter, DeadLetters, DeliveryQueue, QueueError};
 use shared::verify::Sealed;
 use tokio::sync::Notify;
 
@@ -101,6 +102,11 @@ impl Queues {
         Arc::clone(arrivals.entry(queue.to_owned()).or_default())
     }
 
+    /// The name of a queue's dead letters.
+    pub fn dead_letters_of(queue: &str) -> String {
+        format!("{queue}-dead-letters")
+    }
+
     /// Adds messages.
     ///
     /// # Errors
@@ -139,9 +145,9 @@ impl Queues {
             let now = SystemClock.now().as_millis();
             let transaction = connection.transaction()?;
             transaction.execute(
-                "UPDATE message SET queue = ?1 || '-dead-letters', visible_at = 0, receive_count = 0
+                "UPDATE message SET queue = ?4, visible_at = 0, receive_count = 0
                  WHERE queue = ?1 AND visible_at <= ?2 AND receive_count >= ?3",
-                params![queue, now, redrive.max_receives],
+                params![queue, now, redrive.max_receives, Self::dead_letters_of(&queue)],
             )?;
             let until = now + i64::try_from(redrive.visibility.as_millis()).unwrap_or(i64::MAX / 2);
             let mut received = transaction
@@ -256,6 +262,25 @@ impl Queues {
                 .map(|_| ())
         })
         .await
+    }
+}
+
+impl DeadLetters for Queues {
+    async fn receive(&self, family: Family) -> Result<Vec<DeadLetter>, QueueError> {
+        /// As the SQS client does.
+        const HIDDEN: Redrive = Redrive { visibility: Duration::from_secs(900), max_receives: u32::MAX };
+        let received = Self::receive(self, &Self::dead_letters_of(family.as_str()), 10, HIDDEN).await?;
+        let letter = |message: Received| DeadLetter {
+            body: message.body,
+            sent_at: message.sent_at,
+            receipt: message.id.to_string(),
+        };
+        Ok(received.into_iter().map(letter).collect())
+    }
+
+    async fn delete(&self, _: Family, letter: &DeadLetter) -> Result<(), QueueError> {
+        let id = letter.receipt.parse().map_err(|_| QueueError("the receipt is none".to_owned()))?;
+        Self::delete(self, vec![id]).await
     }
 }
 

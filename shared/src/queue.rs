@@ -30,7 +30,7 @@ pub struct DeadLetter {
     /// When it was first sent: its 14 days count from then.
     pub sent_at: Moment,
     /// Names this receipt of it.
-    receipt: String,
+    pub receipt: String,
 }
 
 /// Gives access to the dead letters of the families.

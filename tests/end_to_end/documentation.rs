@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use local::with_family;
 use shared::clock::Moment;
 use shared::environment::Environment;
 use shared::fold::fold;
@@ -46,18 +47,7 @@ fn table() -> String {
     for family in Family::ALL {
         let mut rows = String::new();
         for event in EventType::ALL.iter().copied().filter(|event| event.family() == *family) {
-            rows.push_str(&match family {
-                Family::Accounts => row::<accounts::Accounts>(event),
-                Family::Assets => row::<assets::Assets>(event),
-                Family::Addresses => row::<addresses::Addresses>(event),
-                Family::Customers => row::<customers::Customers>(event),
-                Family::Deposits => row::<deposits::Deposits>(event),
-                Family::Transfers => row::<transfers::Transfers>(event),
-                Family::Compliance => row::<compliance::Compliance>(event),
-                Family::Contracts => row::<contracts::Contracts>(event),
-                Family::Legacy => row::<legacy::Legacy>(event),
-                Family::Unrecognised => row::<unrecognised::Unrecognised>(event),
-            });
+            rows.push_str(&with_family!(family, F => row::<F>(event)));
         }
         if !rows.is_empty() {
             let _ = write!(

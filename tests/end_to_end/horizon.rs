@@ -1,83 +1,37 @@
 //! Identity over time, with a clock that is set: equal content is one event for 73 hours.
 
-use std::sync::Arc;
-
 use jiff::SignedDuration;
-use local::engine::{Engine, TABLE};
-use serde_json::{Value, json};
-use shared::clock::{Clock, ManualClock, Moment};
-use shared::environment::{Environment, Environments};
+use serde_json::json;
+use shared::clock::Clock;
+use shared::environment::Environment;
 use shared::fold::Effect;
 use shared::model::{Body, Entity, EntityType, EventName, EventType, lenient};
-use shared::pipeline::{Family, Pipeline};
-use shared::rotating::Rotating;
-use shared::store::{Applied, Delivery, Recorded, Table, schema};
-use shared::verify::{Envelope, SealingKey, SealingKeys};
+use shared::pipeline::Family;
+use shared::store::{Delivery, Recorded};
 
-struct World {
-    pipeline: Pipeline<ManualClock>,
-    keys: SealingKeys,
-    clock: Arc<ManualClock>,
-    deliveries: std::cell::Cell<u32>,
-    _engine: Engine,
-}
+use crate::world::World;
 
-impl World {
-    async fn new() -> Self {
-        let engine = Engine::start(None).unwrap();
-        let table: Table = schema::create(&engine.client(), TABLE).await.unwrap();
-        let clock = Arc::new(ManualClock::at("2026-11-01T00:00:00Z".parse::<Moment>().unwrap()));
-        let keys = SealingKeys::new(SealingKey::new("k", [1; 32]).unwrap(), []);
-        let pipeline = Pipeline {
-            keys: Rotating::fixed(keys.clone()),
-            environments: Environments::both(),
-            table,
-            clock: Arc::clone(&clock),
-        };
-        Self { pipeline, keys, clock, deliveries: std::cell::Cell::new(0), _engine: engine }
-    }
-
-    async fn deliver<F: Family>(&self, event: &str, data: Value) -> Applied {
-        self.deliveries.set(self.deliveries.get() + 1);
-        let id = format!("delivery-{}", self.deliveries.get());
-        self.pipeline.delivery::<F>(&self.message(event, &data, &id)).await.unwrap()
-    }
-
-    fn message(&self, event: &str, data: &Value, delivery_id: &str) -> String {
-        let envelope = Envelope {
-            environment: Environment::Test,
-            family: EventName::new(event).family(),
-            event: event.to_owned(),
-            received_at: self.clock.now(),
-            delivery_id: delivery_id.to_owned(),
-            refused: None,
-            body: json!({ "event": event, "data": data }).to_string().into_bytes(),
-        };
-        envelope.seal(&self.keys).message()
-    }
-
-    async fn history(&self, uid: &str) -> Vec<(String, u64)> {
-        let entity = Entity::new(EntityType::Account, uid);
-        let page = self.pipeline.table.history(Environment::Test, &entity, 100, None).await.unwrap();
-        page.items.into_iter().map(|event| (event.id, event.deliveries)).collect()
-    }
+async fn history(world: &World, uid: &str) -> Vec<(String, u64)> {
+    let entity = Entity::new(EntityType::Account, uid);
+    let page = world.table().history(Environment::Test, &entity, 100, None).await.unwrap();
+    page.items.into_iter().map(|event| (event.id, event.deliveries)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn equal_content_is_one_event_for_73_hours_and_a_new_one_after() {
     let world = World::new().await;
     let account = json!({ "uid": "a", "name": "Treasury" });
-    let first = world.deliver::<accounts::Accounts>("accounts.frozen", account.clone()).await;
+    let first = world.deliver("accounts.frozen", account.clone()).await;
     world.clock.advance(SignedDuration::from_hours(73) - SignedDuration::from_secs(1));
-    let repeated = world.deliver::<accounts::Accounts>("accounts.frozen", account.clone()).await;
+    let repeated = world.deliver("accounts.frozen", account.clone()).await;
     assert_eq!((&repeated.id, repeated.new), (&first.id, false));
     world.clock.advance(SignedDuration::from_secs(1));
-    let second = world.deliver::<accounts::Accounts>("accounts.frozen", account.clone()).await;
+    let second = world.deliver("accounts.frozen", account.clone()).await;
     assert_eq!((&second.id, second.new), (&format!("{}-2", first.id), true));
     // From here on the horizon counts from the second occurrence.
     world.clock.advance(SignedDuration::from_hours(72));
-    assert_eq!(world.deliver::<accounts::Accounts>("accounts.frozen", account).await.id, second.id);
-    assert_eq!(world.history("a").await, [(first.id, 2), (second.id, 2)]);
+    assert_eq!(world.deliver("accounts.frozen", account).await.id, second.id);
+    assert_eq!(history(&world, "a").await, [(first.id, 2), (second.id, 2)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,21 +39,21 @@ async fn a_message_that_its_queue_delivers_twice_is_one_delivery() {
     let world = World::new().await;
     let message = world.message("accounts.created", &json!({ "uid": "a" }), "one");
     for _ in 0..3 {
-        world.pipeline.delivery::<accounts::Accounts>(&message).await.unwrap();
+        world.hand_over("accounts.created", &message).await.unwrap();
     }
-    assert_eq!(world.history("a").await.len(), 1);
-    assert_eq!(world.history("a").await[0].1, 1);
+    assert_eq!(history(&world, "a").await.len(), 1);
+    assert_eq!(history(&world, "a").await[0].1, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn money_never_happens_again() {
     let world = World::new().await;
     let deposit = json!({ "uid": "d", "amount": "1", "assetType": "BTC", "accountId": "a" });
-    world.deliver::<deposits::Deposits>("transaction.deposit.success", deposit.clone()).await;
+    world.deliver("transaction.deposit.success", deposit.clone()).await;
     world.clock.advance(SignedDuration::from_hours(1000));
-    let late = world.deliver::<deposits::Deposits>("transaction.deposit.success", deposit).await;
+    let late = world.deliver("transaction.deposit.success", deposit).await;
     assert_eq!((late.new, late.effect), (true, Effect::Repeat));
-    let balances = world.pipeline.table.balances(Environment::Test, None, 10, None).await.unwrap().items;
+    let balances = world.table().balances(Environment::Test, None, 10, None).await.unwrap().items;
     assert_eq!(balances[0].amounts.received.to_string(), "1");
 }
 
@@ -112,17 +66,17 @@ async fn a_delivery_sealed_for_another_family_is_refused_and_leaves_nothing() {
     let altered = message.replace("\"delivery_id\":\"one\"", "\"delivery_id\":\"two\"");
     let refused = world.pipeline.delivery::<accounts::Accounts>(&altered).await.unwrap_err();
     assert_eq!(refused.to_string(), "the seal was refused: altered");
-    assert!(world.history("a").await.is_empty());
+    assert!(history(&world, "a").await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_is_read_across_days_without_events() {
     let world = World::new().await;
     for day in 0..5 {
-        world.deliver::<accounts::Accounts>("accounts.created", json!({ "uid": format!("a{day}") })).await;
+        world.deliver("accounts.created", json!({ "uid": format!("a{day}") })).await;
         world.clock.advance(SignedDuration::from_hours(24 * 40));
     }
-    let table = &world.pipeline.table;
+    let table = world.table();
     let mut found = Vec::new();
     let mut cursor = None;
     loop {
@@ -142,7 +96,7 @@ async fn the_log_is_read_across_days_without_events() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_nobody_knew_is_applied_once_it_is_known() {
     let world = World::new().await;
-    let table = &world.pipeline.table;
+    let table = world.table();
     let data = json!({ "uid": "a", "name": "Treasury" });
     let delivery = |delivery_id: &str| Delivery {
         environment: Environment::Test,

@@ -24,3 +24,5 @@ mod refused;
 mod story;
 mod support;
 mod telling;
+#[path = "../world.rs"]
+mod world;

@@ -1,6 +1,9 @@
 """The deployed receiver: events in through API, queue, the real functions and the stream; told to subscribers."""
 
+import http.server
 import json
+import queue
+import threading
 import time
 
 from account import FAMILIES
@@ -42,6 +45,42 @@ def test_every_event_type_goes_through_the_deployed_stack(stack, payloads):
     assert balances["ETH"]["sent"] == "0.450000000000000001"
     deposit = stack.get("transactions/80009100-efc7-49b3-b008-08903fa748c4")
     assert (deposit["status"], deposit["amount"]) == ("success", "0.02999761")
+
+
+def test_an_http_subscriber_confirms_and_is_told_what_its_filter_selects(stack):
+    posted = queue.Queue()
+
+    class Subscriber(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["content-length"]))
+            posted.put((self.headers["x-amz-sns-message-type"], json.loads(body)))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Subscriber)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    sns = stack.account.client("sns")
+    try:
+        # The emulator calls no endpoint over TLS whose certificate nobody signed; AWS does the same with https.
+        sns.subscribe(
+            TopicArn=stack.outputs["ProgramsTopic"], Protocol="http",
+            Endpoint=f"http://127.0.0.1:{server.server_port}/",
+            Attributes={"FilterPolicy": json.dumps({"event": ["accounts.archived"], "environment": ["test"]})})
+        kind, message = posted.get(timeout=60)
+        assert (kind, message["Type"]) == ("SubscriptionConfirmation", "SubscriptionConfirmation")
+        sns.confirm_subscription(TopicArn=message["TopicArn"], Token=message["Token"])
+        stack.send_event("accounts.updated", {"uid": "http", "name": "not selected"})
+        stack.send_event("accounts.archived", {"uid": "http", "name": "selected"})
+        kind, message = posted.get(timeout=60)
+        assert (kind, message["Type"]) == ("Notification", "Notification")
+        told = json.loads(message["Message"])
+        assert (told["event"], told["entity"]["uid"]) == ("accounts.archived", "http")
+        assert message["MessageAttributes"]["event"]["Value"] == "accounts.archived"
+    finally:
+        server.shutdown()
 
 
 def test_who_does_not_know_the_secret_is_refused(stack):

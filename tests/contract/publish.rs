@@ -1,0 +1,144 @@
+//! Topics: every message reaches its topic's subscribers, whatever its size, however many there are.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use local::queues::{Queues, Redrive};
+use local::topics::{Topics, WEBHOOK_QUEUE};
+use serde_json::json;
+use shared::model::Words;
+use shared::model::notification::Attribute;
+use shared::publish::{Message, Publish, Sns};
+
+use crate::account::{Account, unique};
+
+/// Publishes 23 messages for programs, three of them large, and one for people, and finds each at the subscriber.
+async fn contract(
+    publish: &impl Publish,
+    programs: impl AsyncFn() -> Vec<String>,
+    people: impl AsyncFn() -> Vec<String>,
+) {
+    let json = |number: usize| {
+        let large = if number % 10 == 0 { 120_000 } else { 10 };
+        json!({ "number": number, "text": format!("ä\u{1}\"{}", "x".repeat(large)) }).to_string()
+    };
+    let attributes = BTreeMap::from([
+        ("event".to_owned(), Attribute::String("a.b".to_owned())),
+        ("fiat_amount".to_owned(), Attribute::Number("12.5".to_owned())),
+    ]);
+    let mut messages: Vec<_> = (0..23)
+        .map(|number| Message::Programs { json: json(number), attributes: attributes.clone() })
+        .collect();
+    messages.insert(5, Message::People { words: Words::new("Subject", "A text: ä.\nIts end.", "sms") });
+    publish.publish(messages).await.unwrap();
+    publish.publish(Vec::new()).await.unwrap();
+    let mut found = programs().await;
+    found.sort_unstable();
+    let mut expected: Vec<_> = (0..23).map(json).collect();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    let people = people().await;
+    assert!(matches!(&people[..], [text] if text.contains("Its end.")), "{people:?}");
+}
+
+const ONCE: Redrive = Redrive { visibility: Duration::from_secs(600), max_receives: 5 };
+
+fn mails(folder: &std::path::Path) -> Vec<String> {
+    let files = std::fs::read_dir(folder).unwrap();
+    files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn the_local_topics_keep_it() {
+    let (queues, mail) = (Queues::open(None).unwrap(), tempfile::tempdir().unwrap());
+    let topics = Topics { webhook: Some(queues.clone()), mail: Some(mail.path().to_owned()), print: false };
+    let programs = async || {
+        let received = queues.receive(WEBHOOK_QUEUE, 100, ONCE).await.unwrap();
+        received.into_iter().map(|message| message.body).collect()
+    };
+    contract(&Arc::new(topics), programs, async || mails(mail.path())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sns_client_keeps_it_over_the_local_endpoint() {
+    let mail = tempfile::tempdir().unwrap();
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let webhook = {
+        let told = Arc::clone(&told);
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let app = axum::Router::new().fallback(async move |body: String| told.lock().unwrap().push(body));
+        tokio::spawn(async { axum::serve(listener, app).await });
+        url
+    };
+    let account = Account::local(|settings| {
+        settings.mail = Some(mail.path().to_owned());
+        settings.webhook = Some(webhook);
+    })
+    .await;
+    let arn = |topic: &str| format!("arn:aws:sns:local:000000000000:{topic}");
+    let sns = Sns::new(account.sns(), arn("people"), arn("programs"));
+    let programs = async || {
+        for _ in 0..1000 {
+            if told.lock().unwrap().len() == 23 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        told.lock().unwrap().clone()
+    };
+    contract(&sns, programs, async || mails(mail.path())).await;
+    account.product.unwrap().stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs an emulated AWS account"]
+async fn the_sns_client_keeps_it_over_an_emulated_account() {
+    let account = Account::emulated();
+    let (people, people_queue) = subscribed(&account, "people").await;
+    let (programs, programs_queue) = subscribed(&account, "programs").await;
+    let sns = Sns::new(account.sns(), people, programs);
+    contract(
+        &sns,
+        async || received(&account, &programs_queue, 23).await,
+        async || received(&account, &people_queue, 1).await,
+    )
+    .await;
+}
+
+/// A topic, and a queue that is subscribed to it.
+async fn subscribed(account: &Account, name: &str) -> (String, String) {
+    let (sns, sqs, name) = (account.sns(), account.sqs(), unique(name));
+    let topic = sns.create_topic().name(&name).send().await.unwrap().topic_arn.unwrap();
+    let queue = sqs.create_queue().queue_name(&name).send().await.unwrap().queue_url.unwrap();
+    let arn = format!("arn:aws:sqs:eu-west-1:000000000000:{name}");
+    let policy = json!({ "Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": { "Service": "sns.amazonaws.com" }, "Action": "sqs:SendMessage",
+        "Resource": arn, "Condition": { "ArnEquals": { "aws:SourceArn": topic } },
+    }] });
+    let attribute = aws_sdk_sqs::types::QueueAttributeName::Policy;
+    sqs.set_queue_attributes()
+        .queue_url(&queue)
+        .attributes(attribute, policy.to_string())
+        .send()
+        .await
+        .unwrap();
+    let subscribe = sns.subscribe().topic_arn(&topic).protocol("sqs").endpoint(arn);
+    subscribe.attributes("RawMessageDelivery", "true").send().await.unwrap();
+    (topic, queue)
+}
+
+async fn received(account: &Account, queue: &str, expected: usize) -> Vec<String> {
+    let mut found = Vec::new();
+    for _ in 0..200 {
+        let request = account.sqs().receive_message().queue_url(queue).max_number_of_messages(10);
+        let messages = request.visibility_timeout(600).send().await.unwrap().messages.unwrap_or_default();
+        found.extend(messages.into_iter().filter_map(|message| message.body));
+        if found.len() >= expected {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    found
+}
