@@ -71,7 +71,7 @@ fn sealed(family: Family, event: &str, body: &str, refused: Option<(Reason, Stri
 }
 
 /// A message as SQS hands it to a function.
-fn message(family: Family, body: String) -> Value {
+fn message(family: Family, body: &str) -> Value {
     json!({ "Records": [{
         "messageId": "00000000-0000-4000-8000-000000000000",
         "receiptHandle": "receipt",
@@ -127,14 +127,14 @@ async fn invocations() -> BTreeMap<PathBuf, Value> {
     for event in EventType::ALL.iter().copied() {
         let (name, payload, family) = (event.name(), samples::payload(event), event.family());
         add("ingest", name, http("POST", "/webhooks/test", Some(SECRET), Some(payload)));
-        add(family.as_str(), name, message(family, sealed(family, name, payload, None)));
+        add(family.as_str(), name, message(family, &sealed(family, name, payload, None)));
     }
     let post = |secret, body| http("POST", "/webhooks/test", Some(secret), Some(body));
     add("ingest", "forged", post("not the secret", samples::payload(EventType::DepositSuccess)));
     add("ingest", "unreadable", post(SECRET, "this is no JSON"));
     let unknown = r#"{"event":"wallets.teleported","data":{"uid":"unknown"}}"#;
     let seal = |event, body, refused| {
-        message(Family::Unrecognised, sealed(Family::Unrecognised, event, body, refused))
+        message(Family::Unrecognised, &sealed(Family::Unrecognised, event, body, refused))
     };
     add("unrecognised", "wallets.teleported", seal("wallets.teleported", unknown, None));
     let refused = Some((Reason::NotJson, Reason::NotJson.describe().to_owned()));
