@@ -20,7 +20,7 @@ async fn contract(
     people: impl AsyncFn() -> Vec<String>,
 ) {
     let json = |number: usize| {
-        let large = if number % 10 == 0 { 120_000 } else { 10 };
+        let large = if number.is_multiple_of(10) { 120_000 } else { 10 };
         json!({ "number": number, "text": format!("ä\u{1}\"{}", "x".repeat(large)) }).to_string()
     };
     let attributes = BTreeMap::from([
