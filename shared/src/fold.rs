@@ -149,7 +149,8 @@ fn judge_transaction(existed: bool, before: &Facts, after: &Facts, event: &Facts
 fn judge_object(entity_type: EntityType, before: &Facts, after: &Facts, event: &Facts) -> (Effect, String) {
     let status = |facts| lifecycle::status(entity_type, facts);
     // What stands once it was seen is news however late it comes.
-    let stands = event.steps.iter().any(|step| lifecycle::stands(step) && !before.steps.contains(step));
+    let stands =
+        event.steps.iter().any(|step| lifecycle::stands(entity_type, step) && !before.steps.contains(step));
     if !before.steps.is_empty() && status(before) != status(after) {
         (Effect::Applied, format!("{} became {}", status(before), status(after)))
     } else if before.members != after.members || stands {
@@ -194,7 +195,7 @@ mod tests {
             account_id: Some("a".to_owned()),
             ..Transaction::default()
         };
-        transaction.step(Kind::Deposit, step, Moment::from_millis(0)).unwrap()
+        transaction.step(Kind::Deposit, step).unwrap()
     }
 
     fn effects(meanings: &[Meaning]) -> Vec<(Effect, bool)> {
@@ -283,7 +284,7 @@ mod tests {
     #[test]
     fn a_flag_before_the_first_step_hides_it_from_nobody() {
         let flag = Transaction { uid: Some("u".to_owned()), ..Transaction::default() };
-        let flag = flag.flag(Kind::Deposit, "aml_flagged", Moment::from_millis(0)).unwrap();
+        let flag = flag.flag(Kind::Deposit, "aml_flagged").unwrap();
         let life = [flag, says(Step::Created, "1"), says(Step::Created, "1")];
         assert_eq!(
             effects(&life),
@@ -294,9 +295,9 @@ mod tests {
     #[test]
     fn an_end_known_by_its_status_is_told_again_by_its_name() {
         let incoming = Transaction { uid: Some("u".to_owned()), ..Transaction::default() };
-        let incoming = incoming.step_by_status(Kind::Deposit, Step::Success, Moment::from_millis(0)).unwrap();
+        let incoming = incoming.step_by_status(Kind::Deposit, Step::Success).unwrap();
         let named = Transaction { uid: Some("u".to_owned()), ..Transaction::default() };
-        let named = named.step(Kind::Deposit, Step::Success, Moment::from_millis(0)).unwrap();
+        let named = named.step(Kind::Deposit, Step::Success).unwrap();
         assert_eq!(effects(&[incoming, named]), [(Effect::Applied, true), (Effect::Repeat, true)]);
     }
 

@@ -120,9 +120,6 @@ pub enum DeliveryError {
     /// It could not be written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The object could not be read into its type.
-    #[error("the object cannot be read: {0}")]
-    Data(#[from] serde_json::Error),
 }
 
 impl<C: Clock> Pipeline<C> {
@@ -195,10 +192,6 @@ impl<C: Clock> Pipeline<C> {
         let envelope = opened.envelope();
         let body = Body::parse(&envelope.body, envelope.environment)?;
         let known = body.event.known();
-        let meaning = match known {
-            Some(event) => F::meaning(event, &lenient::object::<F::Data>(&body.data)?, envelope.received_at),
-            None => None,
-        };
         let delivery = Delivery {
             environment: envelope.environment,
             body,
@@ -207,8 +200,18 @@ impl<C: Clock> Pipeline<C> {
             delivery_id: envelope.delivery_id.clone(),
         };
         let render = |recorded: &Recorded<'_>| render::<F>(&delivery, known, recorded);
-        Ok(self.table.apply(&delivery, meaning.as_ref(), &*self.clock, render).await?)
+        Ok(self.table.apply(&delivery, &meaning::<F>, &*self.clock, render).await?)
     }
+}
+
+/// What a family makes of a body that was received at a moment; none where its type is unknown or its object has
+/// no identifier.
+///
+/// # Errors
+/// Where the object cannot be read into its type; none can so far, since every field is lenient.
+pub fn meaning<F: Family>(body: &Body, received_at: Moment) -> Result<Option<Meaning>, serde_json::Error> {
+    let Some(event) = body.event.known() else { return Ok(None) };
+    Ok(F::meaning(event, &lenient::object::<F::Data>(&body.data)?, received_at))
 }
 
 /// Renders what is told of an event; none where nothing is.

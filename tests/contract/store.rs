@@ -35,11 +35,11 @@ async fn contract(world: World) {
 }
 
 async fn received(table: &Table, account: &str) -> (Decimal, Decimal) {
-    let balance = table.balances(TEST, Some(account), 10, None).await.unwrap().items;
+    let balance = table.balances(TEST, Some(account), None, 10, None).await.unwrap().items;
     let balance = balance.into_iter().map(|balance| balance.amounts.received);
     let (mut ledger, mut cursor) = (Decimal::zero(), None);
     loop {
-        let page = table.ledger(TEST, account, None, 7, cursor.as_ref()).await.unwrap();
+        let page = table.ledger(TEST, (account, None), None, 7, cursor.as_ref()).await.unwrap();
         ledger = page.items.iter().fold(ledger, |sum, line| &sum + &line.change.received);
         cursor = page.cursor;
         if cursor.is_none() {

@@ -5,8 +5,8 @@ use serde_json::json;
 use shared::clock::Clock;
 use shared::environment::Environment;
 use shared::fold::Effect;
-use shared::model::{Body, Entity, EntityType, EventName, EventType, lenient};
-use shared::pipeline::Family;
+use shared::model::{Body, Entity, EntityType, EventName};
+use shared::pipeline::meaning;
 use shared::store::{Delivery, Recorded};
 
 use crate::world::World;
@@ -53,7 +53,7 @@ async fn money_never_happens_again() {
     world.clock.advance(SignedDuration::from_hours(1000));
     let late = world.deliver("transaction.deposit.success", deposit).await;
     assert_eq!((late.new, late.effect), (true, Effect::Repeat));
-    let balances = world.table().balances(Environment::Test, None, 10, None).await.unwrap().items;
+    let balances = world.table().balances(Environment::Test, None, None, 10, None).await.unwrap().items;
     assert_eq!(balances[0].amounts.received.to_string(), "1");
 }
 
@@ -106,10 +106,39 @@ async fn an_event_that_nobody_knew_is_applied_once_it_is_known() {
         delivery_id: delivery_id.to_owned(),
     };
     let untold = |_: &Recorded<'_>| Ok(None);
-    let unknown = table.apply(&delivery("one"), None, &*world.clock, untold).await.unwrap();
-    let account = lenient::object(data.as_object().unwrap()).unwrap();
-    let meaning = accounts::Accounts::meaning(EventType::AccountsCreated, &account, world.clock.now());
-    let known = table.apply(&delivery("two"), meaning.as_ref(), &*world.clock, untold).await.unwrap();
+    let unknown = table.apply(&delivery("one"), &|_, _| Ok(None), &*world.clock, untold).await.unwrap();
+    let means = &meaning::<accounts::Accounts>;
+    let known = table.apply(&delivery("two"), means, &*world.clock, untold).await.unwrap();
     assert_eq!((unknown.effect, known.effect, known.new), (Effect::None, Effect::Applied, true));
     assert_ne!(unknown.id, known.id);
+}
+
+/// The messages of deliveries of undated account objects, in the order in which they were received.
+fn received(world: &World) -> [String; 3] {
+    ["First", "Second", "First"].map(|name| {
+        world.clock.advance(SignedDuration::from_secs(10));
+        let id = format!("received {}", world.clock.now());
+        world.message("accounts.updated", &json!({ "uid": "a", "name": name }), &id)
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redelivery_that_overtakes_the_first_delivery_leaves_the_same_last_word() {
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let world = World::new().await;
+        let messages = received(&world);
+        for position in order {
+            world.hand_over("accounts.updated", &messages[position]).await.unwrap();
+        }
+        let entity = Entity::new(EntityType::Account, "a");
+        let states = world.table().states(Environment::Test, std::slice::from_ref(&entity)).await.unwrap();
+        assert_eq!(states[0].1.facts.get("name"), Some("Second"), "{order:?}");
+        let events = world.table().history(Environment::Test, &entity, 10, None).await.unwrap().items;
+        let mut received: Vec<_> =
+            events.iter().map(|event| (event.received_at.to_string(), event.deliveries)).collect();
+        received.sort();
+        let [first, second] = &received[..] else { panic!("{received:?}") };
+        assert_eq!((first.0.as_str(), first.1), ("2026-11-01T00:00:10.000Z", 2), "{order:?}");
+        assert_eq!((second.0.as_str(), second.1), ("2026-11-01T00:00:20.000Z", 1), "{order:?}");
+    }
 }

@@ -61,7 +61,7 @@ impl Family for Accounts {
             .field("white_list_addresses", stamp, account.white_list_addresses.as_deref())
             .field("frozen", stamp, frozen.map(|frozen| frozen.to_string()))
             .field("archived", stamp, archived.map(|archived| archived.to_string()))
-            .at(account.updated_at.unwrap_or(received_at));
+            .at(stamp.at);
         Some(Meaning {
             entity: Entity::new(EntityType::Account, account.uid.clone()?),
             facts,

@@ -59,7 +59,7 @@ impl Family for Addresses {
             .field("account_id", stamp, address.account_id.as_deref())
             .field("sub_account_id", stamp, address.sub_account_id.as_deref())
             .field("used", stamp, address.used.map(|used| used.to_string()))
-            .at(address.updated_at.unwrap_or(received_at));
+            .at(stamp.at);
         let uid = address.uid.clone().or_else(|| address.guid.clone()).or_else(|| address.address.clone());
         Some(Meaning {
             entity: Entity::new(EntityType::Address, uid?),

@@ -5,11 +5,11 @@
 //! | `events?family=&event=&entity=&effect=&from=&to=&limit=&cursor=` | `{"events":[…],"cursor":…}`, newest first |
 //! | `events/{id}` | the event, with its body |
 //! | `transactions/{uid}?kind=`, `accounts/{uid}`, `assets/{uid}`, `addresses/{uid}`, `customers/{uid}` | state and history |
-//! | `balances?account=` | `{"balances":[…],"cursor":…}` |
-//! | `ledger?account=&asset=` | `{"ledger":[…],"cursor":…}`, newest first |
+//! | `balances?account=&at=` | `{"balances":[…],"cursor":…}` |
+//! | `ledger?account=&asset=&at=` | `{"ledger":[…],"cursor":…}`, newest first |
 //! | `quarantine` | `{"quarantine":[…],"cursor":…}`, newest first |
 //!
-//! `from` is inclusive, `to` is not; both are RFC 3339 and speak of `recorded_at`. `entity` is a uid, or
+//! `from` is inclusive, `to` is not; both are RFC 3339 and speak of `recorded_at`. `at`: as it was at that moment. `entity` is a uid, or
 //! `type:uid`.
 
 mod query;
@@ -161,7 +161,10 @@ impl Api {
 
     async fn balances(&self, environment: Environment, query: &Query) -> Result<Value, Refusal> {
         let account = query.get("account");
-        let page = self.table.balances(environment, account, query.limit()?, query.cursor().as_ref()).await?;
+        let page = self
+            .table
+            .balances(environment, account, query.moment("at")?, query.limit()?, query.cursor().as_ref())
+            .await?;
         let balances: Vec<_> = page.items.iter().map(views::balance).collect();
         Ok(json!({ "balances": balances, "cursor": views::cursor(page.cursor.as_ref()) }))
     }
@@ -170,8 +173,16 @@ impl Api {
         let account =
             query.get("account").ok_or_else(|| Refusal::Invalid("`account` is needed.".to_owned()))?;
         let asset = query.get("asset");
-        let page =
-            self.table.ledger(environment, account, asset, query.limit()?, query.cursor().as_ref()).await?;
+        let page = self
+            .table
+            .ledger(
+                environment,
+                (account, asset),
+                query.moment("at")?,
+                query.limit()?,
+                query.cursor().as_ref(),
+            )
+            .await?;
         Ok(json!({ "ledger": page.items, "cursor": views::cursor(page.cursor.as_ref()) }))
     }
 

@@ -49,8 +49,11 @@ impl Query {
         self.read("kind", "deposit, transfer or contract")
     }
 
+    pub(crate) fn moment(&self, name: &str) -> Result<Option<Moment>, Refusal> {
+        self.read(name, "a moment like 2026-11-23T05:29:04Z")
+    }
+
     pub(crate) fn filter(&self) -> Result<LogFilter, Refusal> {
-        let moment = |name| self.read::<Moment>(name, "a moment like 2026-11-23T05:29:04Z");
         let (entity_type, entity) = match self.get("entity") {
             // A uid may contain a colon itself.
             Some(text) => {
@@ -67,8 +70,8 @@ impl Query {
             entity,
             entity_type,
             effect: self.read("effect", "applied, stale, repeat, conflict, ambiguous or none")?,
-            from: moment("from")?,
-            to: moment("to")?,
+            from: self.moment("from")?,
+            to: self.moment("to")?,
         })
     }
 }

@@ -95,7 +95,7 @@ pub(crate) fn entity(entity: &Entity, state: &StateItem, history: &Page<EventIte
     }
     fields.insert("uid".to_owned(), Value::from(entity.uid.as_str()));
     fields.insert("status".to_owned(), Value::from(lifecycle::status(entity.entity_type, facts)));
-    fields.insert("updated_at".to_owned(), json!(facts.updated_at));
+    fields.insert("updated_at".to_owned(), json!(facts.updated_at.or(state.recorded_at)));
     if entity.entity_type == EntityType::Transaction {
         // What every transaction shows, known or not.
         for name in ["amount", "asset", "chain", "hash"] {

@@ -55,7 +55,7 @@ impl Family for Assets {
             .field("auto_forward_address", stamp, asset.auto_forward_address.as_deref())
             .field("contract", stamp, asset.is_contract.map(|contract| contract.to_string()))
             .field("archived", stamp, asset.is_archived.map(|archived| archived.to_string()))
-            .at(asset.updated_at.unwrap_or(received_at));
+            .at(stamp.at);
         Some(Meaning {
             entity: Entity::new(EntityType::Asset, asset.uid.clone().or_else(|| asset.guid.clone())?),
             facts,

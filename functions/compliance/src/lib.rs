@@ -16,15 +16,12 @@ impl Family for Compliance {
     const FAMILY: model::Family = model::Family::Compliance;
     type Data = Transaction;
 
-    fn meaning(event: EventType, transaction: &Transaction, received_at: Moment) -> Option<Meaning> {
+    fn meaning(event: EventType, transaction: &Transaction, _: Moment) -> Option<Meaning> {
         match transaction.kind() {
-            Some(kind) => transaction.flag(kind, event.last_word(), received_at),
+            Some(kind) => transaction.flag(kind, event.last_word()),
             // Most likely it is incoming money that is screened; but no amount is counted on a guess.
-            None => Transaction { uid: transaction.uid.clone(), ..Transaction::default() }.flag(
-                Kind::Deposit,
-                event.last_word(),
-                received_at,
-            ),
+            None => Transaction { uid: transaction.uid.clone(), ..Transaction::default() }
+                .flag(Kind::Deposit, event.last_word()),
         }
     }
 

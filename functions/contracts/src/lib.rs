@@ -15,8 +15,8 @@ impl Family for Contracts {
     const FAMILY: model::Family = model::Family::Contracts;
     type Data = Transaction;
 
-    fn meaning(event: EventType, contract: &Transaction, received_at: Moment) -> Option<Meaning> {
-        contract.step(Kind::Contract, Step::named(event.last_word())?, received_at)
+    fn meaning(event: EventType, contract: &Transaction, _: Moment) -> Option<Meaning> {
+        contract.step(Kind::Contract, Step::named(event.last_word())?)
     }
 
     fn audience(event: EventType) -> Audience {

@@ -80,7 +80,7 @@ impl Family for Customers {
             .field("reference", stamp, customer.customer_ref.as_deref())
             .field("external_id", stamp, customer.external_id.as_deref())
             .member("addresses", attached.flatten())
-            .at(customer.updated_at.unwrap_or(received_at));
+            .at(stamp.at);
         let uid = customer.uid.clone().or_else(|| customer.guid.clone()).or_else(|| customer.id.clone());
         Some(Meaning {
             entity: Entity::new(EntityType::Customer, uid?),

@@ -18,10 +18,10 @@ impl Family for Deposits {
     const FAMILY: model::Family = model::Family::Deposits;
     type Data = Transaction;
 
-    fn meaning(event: EventType, deposit: &Transaction, received_at: Moment) -> Option<Meaning> {
+    fn meaning(event: EventType, deposit: &Transaction, _: Moment) -> Option<Meaning> {
         match event {
-            EventType::DepositAmlFlagged => deposit.flag(Kind::Deposit, event.last_word(), received_at),
-            _ => deposit.step(Kind::Deposit, Step::named(event.last_word())?, received_at),
+            EventType::DepositAmlFlagged => deposit.flag(Kind::Deposit, event.last_word()),
+            _ => deposit.step(Kind::Deposit, Step::named(event.last_word())?),
         }
     }
 

@@ -18,15 +18,15 @@ impl Family for Legacy {
     const FAMILY: model::Family = model::Family::Legacy;
     type Data = Transaction;
 
-    fn meaning(event: EventType, transaction: &Transaction, received_at: Moment) -> Option<Meaning> {
+    fn meaning(event: EventType, transaction: &Transaction, _: Moment) -> Option<Meaning> {
         if event == EventType::LegacyIncoming {
             // The name says which way the money goes, but not how far it is; the object's own `status` does.
             let step = transaction.own_step().unwrap_or(Step::Created);
-            return transaction.step_by_status(Kind::Deposit, step, received_at);
+            return transaction.step_by_status(Kind::Deposit, step);
         }
         // The name says how far it is, but not which way the money goes; the object does. Where it does not,
         // the event is kept and moves nothing: a guess could turn a payment into income.
-        transaction.step(transaction.kind()?, Step::named(event.last_word())?, received_at)
+        transaction.step(transaction.kind()?, Step::named(event.last_word())?)
     }
 
     fn audience(event: EventType) -> Audience {

@@ -18,8 +18,8 @@ impl Family for Transfers {
     const FAMILY: model::Family = model::Family::Transfers;
     type Data = Transaction;
 
-    fn meaning(event: EventType, transfer: &Transaction, received_at: Moment) -> Option<Meaning> {
-        transfer.step(Kind::Transfer, Step::named(event.last_word())?, received_at)
+    fn meaning(event: EventType, transfer: &Transaction, _: Moment) -> Option<Meaning> {
+        transfer.step(Kind::Transfer, Step::named(event.last_word())?)
     }
 
     fn audience(event: EventType) -> Audience {

@@ -137,10 +137,10 @@ impl Facts {
         self
     }
 
-    /// Adds the moment that the event speaks of.
+    /// Adds the moment that the event speaks of, if it does.
     #[must_use]
-    pub fn at(mut self, moment: Moment) -> Self {
-        self.updated_at = Some(moment);
+    pub fn at(mut self, moment: Option<Moment>) -> Self {
+        self.updated_at = moment;
         self
     }
 

@@ -108,32 +108,67 @@ pub fn furthest(facts: &Facts) -> Option<Step> {
     steps(facts).max_by_key(|step| step.rank())
 }
 
-/// Whether a step of an address or customer stands once it was seen: no event takes it back.
-pub fn stands(step: &str) -> bool {
-    matches!(step, "flagged" | "blocked" | "attached_to_address" | "deleted")
+/// When an object without a life cycle is in a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Once an event of this name was seen: no event takes it back.
+    Seen(&'static str),
+    /// As long as the latest word on this field is `true`.
+    LatestWord(&'static str),
+    /// Where it is in no other state.
+    Otherwise,
 }
 
-/// The word for an entity's state.
-///
-/// | entity | status |
-/// | --- | --- |
-/// | transaction | the step of the highest rank that was seen |
-/// | account | `archived`, else `frozen`, else `active`; each by the latest word on it |
-/// | asset | `archived` or `active`, by the latest word |
-/// | address | `blocked`, else `flagged`, once either was seen; else `active` |
-/// | customer | `deleted`, else `attached` (to an address), once either was seen; else `active` |
+/// A state of an account, asset, address or customer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    /// Its name: the object's status.
+    pub name: &'static str,
+    /// When the object is in it.
+    pub when: When,
+}
+
+const fn state(name: &'static str, when: When) -> State {
+    State { name, when }
+}
+
+const ACTIVE: State = state("active", When::Otherwise);
+const ARCHIVED: State = state("archived", When::LatestWord("archived"));
+const ACCOUNT: &[State] = &[ARCHIVED, state("frozen", When::LatestWord("frozen")), ACTIVE];
+const ASSET: &[State] = &[ARCHIVED, ACTIVE];
+const ADDRESS: &[State] =
+    &[state("blocked", When::Seen("blocked")), state("flagged", When::Seen("flagged")), ACTIVE];
+const CUSTOMER: &[State] =
+    &[state("deleted", When::Seen("deleted")), state("attached", When::Seen("attached_to_address")), ACTIVE];
+
+/// The states of what has no life cycle (source: Bitpowr's event types), the strongest first: of those that the
+/// object is in, the first is its status. Empty for transactions, whose states are their [`Step`]s.
+pub fn states(entity_type: EntityType) -> &'static [State] {
+    match entity_type {
+        EntityType::Transaction => &[],
+        EntityType::Account => ACCOUNT,
+        EntityType::Asset => ASSET,
+        EntityType::Address => ADDRESS,
+        EntityType::Customer => CUSTOMER,
+    }
+}
+
+/// Whether a step of an object stands once it was seen: no event takes it back.
+pub fn stands(entity_type: EntityType, step: &str) -> bool {
+    states(entity_type).iter().any(|state| matches!(state.when, When::Seen(seen) if seen == step))
+}
+
+/// The word for an entity's state: of a transaction the furthest step that was seen, of everything else the
+/// strongest of its [`states`].
 pub fn status(entity_type: EntityType, facts: &Facts) -> &'static str {
-    let seen = |step: &str| facts.steps.contains(step);
+    let is_in = |state: &&State| match state.when {
+        When::Seen(step) => facts.steps.contains(step),
+        When::LatestWord(field) => facts.is(field),
+        When::Otherwise => true,
+    };
     match entity_type {
         EntityType::Transaction => furthest(facts).map_or("unknown", Step::as_str),
-        EntityType::Account if facts.is("archived") => "archived",
-        EntityType::Account if facts.is("frozen") => "frozen",
-        EntityType::Asset if facts.is("archived") => "archived",
-        EntityType::Address if seen("blocked") => "blocked",
-        EntityType::Address if seen("flagged") => "flagged",
-        EntityType::Customer if seen("deleted") => "deleted",
-        EntityType::Customer if seen("attached_to_address") => "attached",
-        EntityType::Account | EntityType::Asset | EntityType::Address | EntityType::Customer => "active",
+        other => states(other).iter().find(is_in).map_or("unknown", |state| state.name),
     }
 }
 

@@ -115,17 +115,17 @@ impl Transaction {
 
     /// What an event says that announces `step` by its name. None where the object has no identifier: it moves
     /// no money.
-    pub fn step(&self, kind: Kind, step: Step, received_at: Moment) -> Option<Meaning> {
-        let meaning = self.step_by_status(kind, step, received_at)?;
+    pub fn step(&self, kind: Kind, step: Step) -> Option<Meaning> {
+        let meaning = self.step_by_status(kind, step)?;
         Some(Meaning { facts: meaning.facts.member(ANNOUNCED, Some(step.as_str())), ..meaning })
     }
 
     /// What an event says whose object, not its name, says how far it is. The event that announces the same step
     /// by its name is still told when it comes.
-    pub fn step_by_status(&self, kind: Kind, step: Step, received_at: Moment) -> Option<Meaning> {
+    pub fn step_by_status(&self, kind: Kind, step: Step) -> Option<Meaning> {
         Some(Meaning {
             entity: Entity::transaction(kind, self.uid.clone()?),
-            facts: self.facts(step, received_at),
+            facts: self.facts(step),
             status: step.as_str().to_owned(),
             occurred_at: self.occurred_at(),
             dated: true,
@@ -134,9 +134,9 @@ impl Transaction {
 
     /// What an event says that raises a flag. A flag stands beside the status. It proves that the transaction is
     /// on its way, as far as the object's own `status` says; an end waits for the event that announces it.
-    pub fn flag(&self, kind: Kind, flag: &str, received_at: Moment) -> Option<Meaning> {
+    pub fn flag(&self, kind: Kind, flag: &str) -> Option<Meaning> {
         let step = self.own_step().filter(|step| !step.is_terminal()).unwrap_or(Step::Created);
-        let meaning = self.step_by_status(kind, step, received_at)?;
+        let meaning = self.step_by_status(kind, step)?;
         Some(Meaning { facts: meaning.facts.member("flags", Some(flag)), status: flag.to_owned(), ..meaning })
     }
 
@@ -145,7 +145,7 @@ impl Transaction {
         self.status.as_deref().and_then(Step::named)
     }
 
-    fn facts(&self, step: Step, received_at: Moment) -> Facts {
+    fn facts(&self, step: Step) -> Facts {
         let stamp = Stamp { rank: step.rank(), at: self.updated_at };
         Facts::default()
             .step(step.as_str())
@@ -164,7 +164,7 @@ impl Transaction {
             .field("reference", stamp, self.transaction_ref.as_deref().or(self.reference.as_deref()))
             .field("error", stamp, self.error_message.as_deref().or(self.error_reason.as_deref()))
             .count("confirmations", self.confirmation)
-            .at(self.occurred_at().unwrap_or(received_at))
+            .at(self.occurred_at())
     }
 }
 
@@ -313,9 +313,8 @@ mod tests {
     }
 
     fn known(kind: Kind, events: &[(Step, &str)]) -> Facts {
-        let now = Moment::from_millis(0);
         events.iter().fold(Facts::default(), |facts, (step, json)| {
-            facts.join(transaction(json).step(kind, *step, now).unwrap().facts)
+            facts.join(transaction(json).step(kind, *step).unwrap().facts)
         })
     }
 
@@ -380,15 +379,14 @@ mod tests {
     #[test]
     fn without_an_identifier_there_is_nothing_to_count() {
         let anonymous = transaction(r#"{"uid":null,"amount":"1","assetType":"BTC"}"#);
-        assert!(anonymous.step(Kind::Deposit, Step::Success, Moment::from_millis(0)).is_none());
+        assert!(anonymous.step(Kind::Deposit, Step::Success).is_none());
     }
 
     #[test]
     fn a_flag_ends_nothing_whatever_the_object_says() {
         for (status, step) in [("SUCCESS", "created"), ("AML_FLAGGED", "created"), ("PENDING", "pending")] {
             let json = format!(r#"{{"uid":"u","amount":"1","assetType":"BTC","status":"{status}"}}"#);
-            let meaning =
-                transaction(&json).flag(Kind::Deposit, "aml_flagged", Moment::from_millis(0)).unwrap();
+            let meaning = transaction(&json).flag(Kind::Deposit, "aml_flagged").unwrap();
             let posting = contribution(Kind::Deposit, &meaning.facts).unwrap();
             assert_eq!(
                 (posting.amounts.received.to_string(), posting.amounts.pending.to_string()),

@@ -1,35 +1,25 @@
 //! Writing an event: one batch read, a pure function, one conditional transaction.
 
-use std::collections::HashMap;
-use std::time::Duration;
-
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, Update};
 use jiff::SignedDuration;
-use serde::de::DeserializeOwned;
 
-use super::items::{
-    BalanceEntry, BalanceItem, EntityRef, EventItem, LedgerLine, QuarantineItem, RawItem, SeenItem, StateItem,
-};
+use super::items::{EntityRef, EventItem, QuarantineItem, RawItem, SeenItem, StateItem};
 use super::keys::{self, List};
+use super::ledger::{Cause, balance_key};
+use super::writes::{Backoff, Found, Writes, version};
 use super::{Item, Key, StoreError, Table, to_item};
 use crate::clock::{Clock, Moment};
 use crate::environment::Environment;
-use crate::fold::{self, Effect, Folded, Known};
+use crate::fold::{self, Effect, Folded};
 use crate::model::facts::shorten;
 use crate::model::identity::{HORIZON_HOURS, Identity};
-use crate::model::transaction::{Amounts, Posting};
-use crate::model::{Body, EventName, Meaning, Notification, Reason, transaction};
+use crate::model::{Body, EntityType, EventName, Meaning, Notification, Reason, transaction};
 use crate::verify::Envelope;
 
 /// How many distinct deliveries of one event are counted: three times what Bitpowr's 72 hours of retries
 /// make. It bounds the item.
 const MAX_DELIVERIES: usize = 256;
-
-/// How often a write is tried before the delivery goes back to its queue.
-const ATTEMPTS: u32 = 10;
 
 /// An event that was read, on its way into the table.
 #[derive(Clone, Debug)]
@@ -61,6 +51,10 @@ pub struct Recorded<'a> {
     pub folded: Option<&'a Folded>,
 }
 
+/// What the families make of a body that was received at a moment: none where it is about no entity. Reading the
+/// same body again must say the same: states are folded anew from bodies.
+pub type Means<'a> = dyn Fn(&Body, Moment) -> Result<Option<Meaning>, serde_json::Error> + Send + Sync + 'a;
+
 /// What became of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applied {
@@ -72,120 +66,24 @@ pub struct Applied {
     pub new: bool,
 }
 
-/// Waits longer each time, by chance: those who got into each other's way do not meet again.
-#[derive(Default)]
-pub(super) struct Backoff {
-    attempts: u32,
-}
-
-impl Backoff {
-    pub(super) async fn wait(&mut self) -> Result<(), StoreError> {
-        self.attempts += 1;
-        if self.attempts >= ATTEMPTS {
-            return Err(StoreError::Contended(self.attempts));
-        }
-        let longest = 10_u64 << self.attempts.min(6);
-        tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=longest))).await;
-        Ok(())
-    }
-}
-
-/// What the batch read found.
-struct Found(HashMap<Key, Item>);
-
-impl Found {
-    fn item<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, StoreError> {
-        Ok(self.0.get(key).cloned().map(serde_dynamo::from_item).transpose()?)
-    }
-}
-
-/// A transaction being put together.
-struct Writes<'a> {
-    table: &'a Table,
-    items: Vec<TransactWriteItem>,
-}
-
-impl Writes<'_> {
-    /// Writes an item that must not exist yet.
-    fn create(&mut self, item: Item) -> Result<(), StoreError> {
-        self.put(item, Some("attribute_not_exists(pk)".to_owned()), None)
-    }
-
-    /// Writes an item whose attribute `guard` must still have the value that was read; none: the item must
-    /// not exist yet.
-    fn replace(&mut self, item: Item, guard: &str, read: Option<u64>) -> Result<(), StoreError> {
-        let Some(read) = read else { return self.create(item) };
-        let values = HashMap::from([(":read".to_owned(), AttributeValue::N(read.to_string()))]);
-        self.put(item, Some(format!("{guard} = :read")), Some(values))
-    }
-
-    /// Writes an item that says the same whoever writes it.
-    fn restate(&mut self, item: Item) -> Result<(), StoreError> {
-        self.put(item, None, None)
-    }
-
-    fn put(&mut self, item: Item, condition: Option<String>, values: Option<Item>) -> Result<(), StoreError> {
-        let put = Put::builder()
-            .table_name(&*self.table.name)
-            .set_item(Some(item))
-            .set_condition_expression(condition)
-            .set_expression_attribute_values(values)
-            .build()
-            .map_err(|error| StoreError::Aws(error.to_string()))?;
-        self.items.push(TransactWriteItem::builder().put(put).build());
-        Ok(())
-    }
-
-    /// Writes all or nothing. False: somebody else wrote in between, or is writing.
-    async fn commit(self) -> Result<bool, StoreError> {
-        let written =
-            self.table.client.transact_write_items().set_transact_items(Some(self.items)).send().await;
-        match written {
-            Ok(_) => Ok(true),
-            Err(error) if is_contention(&error) => Ok(false),
-            Err(error) => Err(StoreError::aws(error)),
-        }
-    }
-}
-
-/// Whether a transaction was refused only because others wrote, write, or write too much at the same time.
-fn is_contention<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
-    match error.as_service_error() {
-        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-            let mut codes = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code());
-            codes.all(|code| {
-                matches!(
-                    code,
-                    "None"
-                        | "ConditionalCheckFailed"
-                        | "TransactionConflict"
-                        | "ThrottlingError"
-                        | "ProvisionedThroughputExceeded"
-                )
-            })
-        }
-        Some(error) => error.is_transaction_in_progress_exception(),
-        None => false,
-    }
-}
-
 impl Table {
     /// Applies a delivery: the first of its content makes an event, every further one is counted.
     ///
-    /// `meaning` is what the event's family makes of it (none: about no entity), `render` what is told.
+    /// `means` is what the event's family makes of a body, `render` what is told.
     ///
     /// # Errors
     /// [`StoreError`]; nothing was written then, or everything was, and trying again finds it.
     pub async fn apply(
         &self,
         delivery: &Delivery,
-        meaning: Option<&Meaning>,
+        means: &Means<'_>,
         clock: &impl Clock,
         render: impl Fn(&Recorded<'_>) -> Result<Option<Notification>, StoreError>,
     ) -> Result<Applied, StoreError> {
+        let meaning = means(&delivery.body, delivery.received_at)?;
         let mut backoff = Backoff::default();
         loop {
-            match self.try_apply(delivery, meaning, clock.now(), &render).await? {
+            match self.try_apply(delivery, meaning.as_ref(), means, clock.now(), &render).await? {
                 Some(applied) => return Ok(applied),
                 None => backoff.wait().await?,
             }
@@ -197,8 +95,9 @@ impl Table {
         &self,
         delivery: &Delivery,
         meaning: Option<&Meaning>,
+        means: &Means<'_>,
         now: Moment,
-        render: &impl Fn(&Recorded<'_>) -> Result<Option<Notification>, StoreError>,
+        render: impl Fn(&Recorded<'_>) -> Result<Option<Notification>, StoreError>,
     ) -> Result<Option<Applied>, StoreError> {
         let environment = delivery.environment;
         let identity = Identity::of_event(environment, delivery.event(), &delivery.body.data);
@@ -220,19 +119,21 @@ impl Table {
         let mut found = Found(self.batch_get(&wanted).await?);
         let seen: Option<SeenItem> = found.item(&seen_key)?;
         let state: Option<StateItem> = found.item(&state_key)?;
-        let known =
-            state.as_ref().map(|state| Known { facts: state.facts.clone(), posted: state.posted.clone() });
 
         if let Some(seen) = &seen
             && delivery.received_at.since(seen.received_at).abs() < SignedDuration::from_hours(HORIZON_HOURS)
         {
-            return self
-                .count_delivery(delivery, meaning, known.as_ref(), &pk, &identity, seen)
-                .await
-                .map(Some);
+            let known =
+                Recognised { delivery, meaning, state: state.as_ref(), pk: &pk, identity: &identity, seen };
+            return if delivery.received_at < seen.received_at {
+                self.antedate(&known, means, now).await
+            } else {
+                self.count_delivery(&known).await.map(Some)
+            };
         }
 
         // Fold: the pure part.
+        let known = state.as_ref().map(StateItem::known);
         let folded = meaning.map(|meaning| fold::fold(known.as_ref(), meaning));
         let occurrence = seen.as_ref().map_or(1, |seen| seen.occurrence + 1);
         let mut event = new_event(delivery, meaning, folded.as_ref(), identity.id(occurrence), now);
@@ -240,51 +141,98 @@ impl Table {
 
         // Write: all of it or nothing, and only if what was read still stands.
         self.mark_day(environment, List::Log, now).await?;
-        let mut writes = Writes { table: self, items: Vec::new() };
+        let mut writes = Writes::new(self);
         let event_key = keys::event(&pk, now, &event.id);
         let head = SeenItem { occurrence, received_at: delivery.received_at, event_sk: event_key.sk.clone() };
-        writes.replace(to_item(&seen_key, &head)?, "occurrence", seen.map(|seen| seen.occurrence))?;
+        writes.replace(to_item(&seen_key, &head)?, SEEN_GUARD, seen.as_ref().map(seen_guard))?;
         let mut contents = to_item(&event_key, &event)?;
         list(&mut contents, environment, List::Log, &event.id, &delivery.delivery_id, now);
         writes.create(contents)?;
         let raw = RawItem::new(&delivery.raw, Some(event_key));
         writes.create(to_item(&keys::raw(environment, &event.id), &raw)?)?;
         if let (Some(meaning), Some(folded)) = (meaning, folded) {
-            let read = state.as_ref().map(|state| state.version);
-            let next = StateItem {
-                version: read.unwrap_or(0) + 1,
-                conflict: folded.is_contradicted(),
-                facts: folded.known.facts,
-                posted: folded.known.posted.clone(),
+            let cause = Cause {
+                environment,
+                entity: &meaning.entity,
+                pk: &pk,
+                event_id: &event.id,
+                rule: rule(meaning),
+                at: now,
             };
             let before = known.and_then(|known| known.posted);
-            self.post(&mut writes, &mut found, meaning, &event, &pk, before, folded.known.posted).await?;
-            writes.replace(to_item(&state_key, &next)?, "version", read)?;
+            self.post(&mut writes, &mut found, &cause, before, folded.known.posted.clone()).await?;
+            let read = state.map(|state| state.version);
+            let next = StateItem::after(read, folded.known, now);
+            writes.replace(to_item(&state_key, &next)?, "version", read.map(version))?;
         }
         let applied = Applied { id: event.id, effect: event.effect, new: true };
         Ok(writes.commit().await?.then_some(applied))
     }
 
     /// Counts a further delivery of an event that is there, once per delivery id.
-    async fn count_delivery(
-        &self,
-        delivery: &Delivery,
-        meaning: Option<&Meaning>,
-        known: Option<&Known>,
-        pk: &str,
-        identity: &Identity,
-        seen: &SeenItem,
-    ) -> Result<Applied, StoreError> {
-        let recurs = delivery.event().known().is_some_and(|event| event.recurs());
-        let ambiguous =
-            recurs && known.zip(meaning).is_some_and(|(known, meaning)| fold::is_ambiguous(known, meaning));
-        let key = Key { pk: pk.to_owned(), sk: seen.event_sk.clone() };
+    async fn count_delivery(&self, known: &Recognised<'_>) -> Result<Applied, StoreError> {
+        let Recognised { delivery, meaning, state, pk, identity, seen } = known;
+        let ambiguous = recurs(delivery)
+            && state
+                .zip(*meaning)
+                .is_some_and(|(state, meaning)| fold::is_ambiguous(&state.known(), meaning));
+        let key = Key { pk: (*pk).to_owned(), sk: seen.event_sk.clone() };
         self.count(&key, &delivery.delivery_id, ambiguous.then_some(Effect::Ambiguous)).await?;
-        Ok(Applied {
-            id: identity.id(seen.occurrence),
-            effect: if ambiguous { Effect::Ambiguous } else { Effect::Repeat },
-            new: false,
-        })
+        Ok(again(identity.id(seen.occurrence), ambiguous))
+    }
+
+    /// Counts a delivery that was received before the one that made the event, and gives the event its moment:
+    /// where objects are not dated, that moment decides which word is the latest, so the state is folded anew.
+    /// None where somebody else wrote in between.
+    async fn antedate(
+        &self,
+        known: &Recognised<'_>,
+        means: &Means<'_>,
+        now: Moment,
+    ) -> Result<Option<Applied>, StoreError> {
+        let Recognised { delivery, meaning, state, pk, identity, seen } = known;
+        let id = identity.id(seen.occurrence);
+        let key = Key { pk: (*pk).to_owned(), sk: seen.event_sk.clone() };
+        let Some(event) = self.get::<EventItem>(&key).await? else {
+            return Ok(None);
+        };
+        let received_at = delivery.received_at;
+        let head = SeenItem { received_at, ..(*seen).clone() };
+        let mut writes = Writes::new(self);
+        writes.replace(to_item(&keys::seen(pk, identity), &head)?, SEEN_GUARD, Some(seen_guard(seen)))?;
+        let mut ambiguous = false;
+        if let Some((state, meaning)) = state.zip(*meaning)
+            && !meaning.dated
+            && meaning.entity.entity_type != EntityType::Transaction
+        {
+            let facts = self.refold(delivery.environment, pk, means, Some((&id, received_at))).await?;
+            let facts = facts.joined;
+            // The later delivery of the same content is a repetition now.
+            let later = means(&delivery.body, seen.received_at)?;
+            let folded = fold::Known { facts, posted: state.posted.clone() };
+            ambiguous = recurs(delivery) && later.is_some_and(|later| fold::is_ambiguous(&folded, &later));
+            let next = StateItem::after(Some(state.version), folded, now);
+            writes.replace(to_item(&keys::state(pk), &next)?, "version", Some(version(state.version)))?;
+        }
+        let occurred_at =
+            if event.occurred_at == event.received_at { received_at } else { event.occurred_at };
+        let text = |moment: Moment| AttributeValue::S(moment.to_string());
+        let effect = if ambiguous { Effect::Ambiguous } else { event.effect };
+        writes.update(
+            Update::builder()
+                .set_key(Some(key.to_item()))
+                .update_expression(
+                    "SET received_at = :received, occurred_at = :occurred, effect = :effect \
+                     ADD deliveries :one, delivery_ids :ids",
+                )
+                .condition_expression("attribute_exists(pk)")
+                .expression_attribute_values(":received", text(received_at))
+                .expression_attribute_values(":occurred", text(occurred_at))
+                .expression_attribute_values(":effect", AttributeValue::S(effect.to_string()))
+                .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+                .expression_attribute_values(":ids", AttributeValue::Ss(vec![delivery.delivery_id.clone()])),
+        )?;
+        Ok(writes.commit().await?.then(|| again(id, ambiguous)))
     }
 
     /// Adds a delivery id to an item's, and where it is new one to its deliveries.
@@ -323,64 +271,6 @@ impl Table {
         }
     }
 
-    /// Moves a transaction's contribution from what it was to what it is, with a ledger line for each balance
-    /// that changes.
-    #[allow(clippy::too_many_arguments, reason = "the parts of one transaction, used once")]
-    async fn post(
-        &self,
-        writes: &mut Writes<'_>,
-        found: &mut Found,
-        meaning: &Meaning,
-        event: &EventItem,
-        pk: &str,
-        before: Option<Posting>,
-        after: Option<Posting>,
-    ) -> Result<(), StoreError> {
-        let Some(kind) = meaning.entity.kind else {
-            return Ok(());
-        };
-        let environment = event.environment;
-        let changes = changes(before, after);
-        let missing: Vec<Key> = changes
-            .iter()
-            .map(|posting| balance_key(environment, posting, pk))
-            .filter(|key| !found.0.contains_key(key))
-            .collect();
-        if !missing.is_empty() {
-            found.0.extend(self.batch_get(&missing).await?);
-        }
-        let shard = keys::shard(pk);
-        for Posting { account, asset, amounts: change } in changes {
-            let partition = keys::balance_partition(environment, &account, &asset, shard);
-            let key = keys::balance(&partition);
-            let read: Option<BalanceItem> = found.item(&key)?;
-            let guard = read.as_ref().map(|balance| balance.version);
-            let balance = read.unwrap_or_default();
-            let next = BalanceItem { version: balance.version + 1, amounts: &balance.amounts + &change };
-            let line = LedgerLine {
-                account: account.clone(),
-                asset: asset.clone(),
-                shard,
-                number: next.version,
-                event_id: event.id.clone(),
-                transaction: EntityRef::from(&meaning.entity),
-                kind,
-                rule: format!("{kind}.{}", event.status),
-                change,
-                before: balance.amounts,
-                after: next.amounts.clone(),
-                recorded_at: event.recorded_at,
-            };
-            writes.create(to_item(&keys::line(&partition, line.number), &line)?)?;
-            writes.replace(to_item(&key, &next)?, "version", guard)?;
-            if guard.is_none() {
-                let entry = keys::balance_entry(environment, &account, &asset);
-                writes.restate(to_item(&entry, &BalanceEntry { account, asset })?)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Keeps a delivery that cannot be applied, and why; the same bytes once, with their deliveries counted.
     ///
     /// # Errors
@@ -413,7 +303,7 @@ impl Table {
             self.mark_day(item.environment, List::Quarantine, item.recorded_at).await?;
             let mut contents = to_item(&key, &item)?;
             list(&mut contents, item.environment, List::Quarantine, &item.id, delivery_id, item.recorded_at);
-            let mut writes = Writes { table: self, items: Vec::new() };
+            let mut writes = Writes::new(self);
             writes.create(contents)?;
             writes.restate(to_item(&keys::raw(item.environment, &item.id), &RawItem::new(raw, None))?)?;
             if writes.commit().await? {
@@ -441,6 +331,39 @@ impl Table {
             marked.insert(key);
         }
         Ok(())
+    }
+}
+
+/// A delivery of content that is there already.
+struct Recognised<'a> {
+    delivery: &'a Delivery,
+    meaning: Option<&'a Meaning>,
+    state: Option<&'a StateItem>,
+    pk: &'a str,
+    identity: &'a Identity,
+    seen: &'a SeenItem,
+}
+
+/// What guards the entry of a content: it changes with each occurrence and each earlier delivery.
+const SEEN_GUARD: &str = "received_at";
+
+fn seen_guard(seen: &SeenItem) -> AttributeValue {
+    AttributeValue::S(seen.received_at.to_string())
+}
+
+fn recurs(delivery: &Delivery) -> bool {
+    delivery.event().known().is_some_and(|event| event.recurs())
+}
+
+fn again(id: String, ambiguous: bool) -> Applied {
+    Applied { id, effect: if ambiguous { Effect::Ambiguous } else { Effect::Repeat }, new: false }
+}
+
+/// The rule by which an event moves money: `deposit.success` …
+fn rule(meaning: &Meaning) -> String {
+    match meaning.entity.kind {
+        Some(kind) => format!("{kind}.{}", meaning.status),
+        None => meaning.status.clone(),
     }
 }
 
@@ -475,12 +398,6 @@ fn new_event(
     }
 }
 
-/// Where a transaction posts.
-fn balance_key(environment: Environment, posting: &Posting, entity_pk: &str) -> Key {
-    let shard = keys::shard(entity_pk);
-    keys::balance(&keys::balance_partition(environment, &posting.account, &posting.asset, shard))
-}
-
 /// Gives an item its place in the index, and the delivery that brought it.
 fn list(
     item: &mut Item,
@@ -494,38 +411,4 @@ fn list(
     item.insert("log_pk".to_owned(), AttributeValue::S(log_pk));
     item.insert("log_sk".to_owned(), AttributeValue::S(log_sk));
     item.insert("delivery_ids".to_owned(), AttributeValue::Ss(vec![delivery_id.to_owned()]));
-}
-
-/// What changes on which balance: the new contribution minus the old one.
-fn changes(before: Option<Posting>, after: Option<Posting>) -> Vec<Posting> {
-    let minus = |posting: Posting| Posting { amounts: &Amounts::default() - &posting.amounts, ..posting };
-    let changes = match (before, after) {
-        (Some(before), Some(after)) if (&before.account, &before.asset) == (&after.account, &after.asset) => {
-            vec![Posting { amounts: &after.amounts - &before.amounts, ..after }]
-        }
-        (before, after) => before.map(minus).into_iter().chain(after).collect(),
-    };
-    changes.into_iter().filter(|posting| !posting.amounts.is_zero()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn posting(account: &str, received: &str) -> Posting {
-        let amounts = Amounts { received: received.parse().unwrap(), ..Amounts::default() };
-        Posting { account: account.to_owned(), asset: "BTC".to_owned(), amounts }
-    }
-
-    #[test]
-    fn a_contribution_moves_by_its_difference() {
-        assert_eq!(changes(None, Some(posting("a", "2"))), [posting("a", "2")]);
-        assert_eq!(changes(Some(posting("a", "2")), Some(posting("a", "5"))), [posting("a", "3")]);
-        assert_eq!(changes(Some(posting("a", "2")), Some(posting("a", "2"))), []);
-        assert_eq!(changes(Some(posting("a", "2")), None), [posting("a", "-2")]);
-        assert_eq!(
-            changes(Some(posting("a", "2")), Some(posting("b", "3"))),
-            [posting("a", "-2"), posting("b", "3")]
-        );
-    }
 }

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Moment;
 use crate::environment::Environment;
-use crate::fold::Effect;
-use crate::model::transaction::{Amounts, Posting};
+use crate::fold::{Effect, Known};
+use crate::model::transaction::{self, Amounts, Posting};
 use crate::model::{Entity, EntityType, Facts, Kind, Notification};
 
 /// How an event names its entity.
@@ -85,6 +85,27 @@ pub struct StateItem {
     pub posted: Option<Posting>,
     /// For a transaction whether its events contradict each other.
     pub conflict: bool,
+    /// When it was last written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded_at: Option<Moment>,
+}
+
+impl StateItem {
+    /// The state that follows `version`.
+    pub(super) fn after(version: Option<u64>, known: Known, now: Moment) -> Self {
+        Self {
+            version: version.unwrap_or(0) + 1,
+            conflict: !transaction::contradictions(&known.facts).is_empty(),
+            facts: known.facts,
+            posted: known.posted,
+            recorded_at: Some(now),
+        }
+    }
+
+    /// What it says of its entity.
+    pub fn known(&self) -> Known {
+        Known { facts: self.facts.clone(), posted: self.posted.clone() }
+    }
 }
 
 /// A shard of a balance.
@@ -94,6 +115,9 @@ pub struct BalanceItem {
     pub version: u64,
     /// Its amounts.
     pub amounts: Amounts,
+    /// When the last line was entered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded_at: Option<Moment>,
 }
 
 /// One change of one balance. It never changes.
@@ -107,13 +131,13 @@ pub struct LedgerLine {
     pub shard: u8,
     /// The line's number within its shard, from 1 without gaps.
     pub number: u64,
-    /// The event that caused it.
-    pub event_id: String,
+    /// The event that caused it; none where `rebuild` mended the balance itself.
+    pub event_id: Option<String>,
     /// The transaction it counts.
-    pub transaction: EntityRef,
+    pub transaction: Option<EntityRef>,
     /// The transaction's kind.
-    pub kind: Kind,
-    /// By which rule: `deposit.success` …
+    pub kind: Option<Kind>,
+    /// By which rule: `deposit.success` …; `rebuild` where nothing new was said.
     pub rule: String,
     /// What was added.
     pub change: Amounts,
@@ -121,7 +145,7 @@ pub struct LedgerLine {
     pub before: Amounts,
     /// … and after.
     pub after: Amounts,
-    /// When.
+    /// When; never before the line before it.
     pub recorded_at: Moment,
 }
 

@@ -19,8 +19,11 @@
 mod apply;
 pub mod items;
 pub mod keys;
+mod ledger;
 mod read;
+pub mod rebuild;
 pub mod schema;
+mod writes;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -31,7 +34,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::environment::Environment;
-pub use apply::{Applied, Delivery, Recorded};
+pub use apply::{Applied, Delivery, Means, Recorded};
 pub use items::{EventItem, LedgerLine, QuarantineItem};
 pub use keys::Key;
 pub use read::{Balance, Cursor, EntityState, LogFilter, Page};
@@ -54,6 +57,12 @@ pub enum StoreError {
     /// A notification or a body could not be rendered.
     #[error("rendering failed: {0}")]
     Render(#[from] serde_json::Error),
+    /// An event's body is not there or cannot be read any more, so that its entity cannot be folded anew.
+    #[error("the body of event {0} is missing")]
+    BodyMissing(String),
+    /// A ledger has a gap.
+    #[error("line {1} of the ledger {0} is missing")]
+    LineMissing(String, u64),
     /// The cursor is none that this table gave.
     #[error("the cursor cannot be read")]
     Cursor,
@@ -103,7 +112,7 @@ impl Table {
                 .build()
                 .map_err(|error| StoreError::Aws(error.to_string()))?;
             let mut request = HashMap::from([(self.name.to_string(), wanted)]);
-            let mut pause = apply::Backoff::default();
+            let mut pause = writes::Backoff::default();
             while !request.is_empty() {
                 let answer = self
                     .client

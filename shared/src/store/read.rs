@@ -288,7 +288,7 @@ impl Table {
         Ok(Page { items: events, cursor })
     }
 
-    /// Balances, by account and asset; of one account, if it is given.
+    /// Balances, by account and asset; of one account, if it is given; as they were at a moment, if one is given.
     ///
     /// # Errors
     /// [`StoreError::Cursor`] for a cursor that is none.
@@ -296,23 +296,32 @@ impl Table {
         &self,
         environment: Environment,
         account: Option<&str>,
+        at: Option<Moment>,
         limit: usize,
         cursor: Option<&Cursor>,
     ) -> Result<Page<Balance>, StoreError> {
         let page = self.balance_entries(environment, account, limit, cursor).await?;
-        let shards = |entry: &BalanceEntry| {
-            let (account, asset) = (entry.account.clone(), entry.asset.clone());
-            (0..SHARDS).map(move |shard| {
-                keys::balance(&keys::balance_partition(environment, &account, &asset, shard))
-            })
+        let partitions = |entry: &BalanceEntry| -> Vec<String> {
+            let partition = |shard| keys::balance_partition(environment, &entry.account, &entry.asset, shard);
+            (0..SHARDS).map(partition).collect()
         };
-        let keys: Vec<Key> = page.items.iter().flat_map(shards).collect();
-        let mut found = self.batch_get(&keys).await?;
         let mut balances = Vec::new();
+        if let Some(at) = at {
+            for entry in page.items {
+                let lines = partitions(&entry);
+                let lines = try_join_all(lines.iter().map(|partition| self.line_at(partition, at))).await?;
+                let amounts = lines.iter().flatten().fold(Amounts::default(), |sum, line| &sum + &line.after);
+                balances.push(Balance { account: entry.account, asset: entry.asset, amounts });
+            }
+            return Ok(Page { items: balances, cursor: page.cursor });
+        }
+        let keys: Vec<Key> =
+            page.items.iter().flat_map(partitions).map(|partition| keys::balance(&partition)).collect();
+        let mut found = self.batch_get(&keys).await?;
         for entry in page.items {
             let mut amounts = Amounts::default();
-            for key in shards(&entry) {
-                if let Some(item) = found.remove(&key) {
+            for partition in partitions(&entry) {
+                if let Some(item) = found.remove(&keys::balance(&partition)) {
                     amounts = &amounts + &serde_dynamo::from_item::<_, BalanceItem>(item)?.amounts;
                 }
             }
@@ -321,7 +330,37 @@ impl Table {
         Ok(Page { items: balances, cursor: page.cursor })
     }
 
-    async fn balance_entries(
+    /// The last line that was entered into a ledger by a moment. Lines are numbered without gaps, in the order of
+    /// time.
+    async fn line_at(&self, partition: &str, at: Moment) -> Result<Option<LedgerLine>, StoreError> {
+        let query = RangeQuery {
+            index: None,
+            partition: partition.to_owned(),
+            low: LINE_PREFIX.to_owned(),
+            high: keys::line(partition, u64::MAX).sk,
+            newest_first: true,
+        };
+        let newest = self.query(&query, 1).await?.pop().map(serde_dynamo::from_item).transpose()?;
+        let Some(newest): Option<LedgerLine> = newest else { return Ok(None) };
+        if newest.recorded_at <= at {
+            return Ok(Some(newest));
+        }
+        // Halves what lies between a line that was entered by then (0: none) and one that was not.
+        let (mut entered, mut later, mut found) = (0, newest.number, None);
+        while later - entered > 1 {
+            let middle = entered + (later - entered) / 2;
+            let line: Option<LedgerLine> = self.get(&keys::line(partition, middle)).await?;
+            let line = line.ok_or_else(|| StoreError::LineMissing(partition.to_owned(), middle))?;
+            if line.recorded_at <= at {
+                (entered, found) = (middle, Some(line));
+            } else {
+                later = middle;
+            }
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn balance_entries(
         &self,
         environment: Environment,
         account: Option<&str>,
@@ -351,15 +390,15 @@ impl Table {
         Ok(Page { items, cursor })
     }
 
-    /// The ledger of an account, or of one of its assets, newest first.
+    /// The ledger of an account, or of one of its assets, newest first; as it was at a moment, if one is given.
     ///
     /// # Errors
     /// [`StoreError::Cursor`] for a cursor that is none.
     pub async fn ledger(
         &self,
         environment: Environment,
-        account: &str,
-        asset: Option<&str>,
+        (account, asset): (&str, Option<&str>),
+        at: Option<Moment>,
         limit: usize,
         cursor: Option<&Cursor>,
     ) -> Result<Page<LedgerLine>, StoreError> {
@@ -376,7 +415,13 @@ impl Table {
             assets.into_iter().flat_map(|asset| (0..SHARDS).map(move |shard| (asset.clone(), shard)));
         let mut found = try_join_all(shards.map(async |(asset, shard)| {
             let partition = keys::balance_partition(environment, account, &asset, shard);
-            let below = below.get(&place(&asset, shard)).copied().unwrap_or(u64::MAX);
+            let below = match (below.get(&place(&asset, shard)), at) {
+                (Some(below), _) => *below,
+                (None, Some(at)) => {
+                    self.line_at(&partition, at).await?.map_or(0, |line| line.number).saturating_add(1)
+                }
+                (None, None) => u64::MAX,
+            };
             let query = RangeQuery {
                 index: None,
                 low: LINE_PREFIX.to_owned(),
@@ -541,7 +586,7 @@ impl Table {
     }
 
     /// The first `limit` items of a range.
-    async fn query(&self, query: &RangeQuery, limit: usize) -> Result<Vec<Item>, StoreError> {
+    pub(super) async fn query(&self, query: &RangeQuery, limit: usize) -> Result<Vec<Item>, StoreError> {
         let mut items = Vec::new();
         let mut start = None;
         loop {
@@ -555,7 +600,7 @@ impl Table {
     }
 
     /// One query: the items that fit, and the key it reached if there is more.
-    async fn query_once(
+    pub(super) async fn query_once(
         &self,
         query: &RangeQuery,
         conditions: &[Condition],
@@ -599,16 +644,16 @@ impl Table {
 }
 
 /// A range of one partition.
-struct RangeQuery {
-    index: Option<&'static str>,
-    partition: String,
-    low: String,
-    high: String,
-    newest_first: bool,
+pub(super) struct RangeQuery {
+    pub(super) index: Option<&'static str>,
+    pub(super) partition: String,
+    pub(super) low: String,
+    pub(super) high: String,
+    pub(super) newest_first: bool,
 }
 
 /// An attribute and the value it must have.
-type Condition = (&'static str, String);
+pub(super) type Condition = (&'static str, String);
 
 fn conditions(filter: &LogFilter) -> Vec<Condition> {
     let conditions = [
@@ -650,7 +695,7 @@ fn previous_day(day: &str) -> String {
 }
 
 impl RawItem {
-    fn into_bytes(self) -> Vec<u8> {
+    pub(super) fn into_bytes(self) -> Vec<u8> {
         self.text.map(String::into_bytes).or(self.bytes).unwrap_or_default()
     }
 }
