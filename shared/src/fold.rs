@@ -105,7 +105,8 @@ pub fn fold(known: Option<&Known>, meaning: &Meaning) -> Folded {
     };
     let announces = !meaning.facts.announced().is_subset(&before.facts.announced());
     let told = match effect {
-        Effect::Stale => announces && lifecycle::steps(&meaning.facts).any(Step::is_terminal),
+        Effect::Stale => lifecycle::steps(&meaning.facts)
+            .any(|step| step.is_terminal() && (announces || !before.facts.steps.contains(step.as_str()))),
         Effect::Repeat => announces,
         Effect::Applied | Effect::Conflict | Effect::Ambiguous | Effect::None => true,
     };

@@ -193,7 +193,8 @@ impl Table {
         let Recognised { delivery, meaning, state, pk, identity, seen } = known;
         let id = identity.id(seen.occurrence);
         let key = Key { pk: (*pk).to_owned(), sk: seen.event_sk.clone() };
-        let Some(event) = self.get::<EventItem>(&key).await? else {
+        let found = Found(self.batch_get(std::slice::from_ref(&key)).await?);
+        let Some(event) = found.item::<EventItem>(&key)? else {
             return Ok(None);
         };
         let received_at = delivery.received_at;

@@ -1,0 +1,23 @@
+//! Money and state, under every order, repetition, race and fault.
+//!
+//! | module | what it shows |
+//! | --- | --- |
+//! | [`lives`] | generates sets of events: valid lives, and contradictory ones |
+//! | [`pure`] | every order of the same events ends in the same state: many cases, no table |
+//! | [`workers`] | several workers, redeliveries and faults between them and a real table: the same state, balances, ledger and ends told as one delivery after the other |
+//! | [`faults`] | what stands between the SDK and the table, and injects them |
+//! | [`rebuilding`] | what is derived can be derived again, and what was damaged is found and mended |
+//! | [`past`] | balances and ledger as of a past moment |
+//! | [`document`] | docs/money.md's tables are what the code does; each odd amount is a test |
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod document;
+mod faults;
+mod lives;
+mod past;
+mod pure;
+mod rebuilding;
+mod workers;
+#[path = "../world.rs"]
+mod world;

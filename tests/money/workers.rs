@@ -1,0 +1,240 @@
+//! Several workers take deliveries from a queue that delivers some of them twice, over a table behind faults. In
+//! the end everything is as if each event had been delivered once, one after the other.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use futures::future::join_all;
+use jiff::SignedDuration;
+use local::engine::Engine;
+use proptest::strategy::{Strategy as _, ValueTree as _};
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+use serde_json::json;
+use shared::clock::{Clock as _, Moment};
+use shared::environment::Environment;
+use shared::fold::Known;
+use shared::model::{Decimal, Entity, EventType, lifecycle};
+use shared::store::rebuild::Mode;
+use shared::store::{LogFilter, Table, schema};
+
+use crate::faults::Faults;
+use crate::lives::{Said, lives, setting};
+use crate::rebuilding;
+use crate::world::World;
+
+const TEST: Environment = Environment::Test;
+
+/// How many sets of events are tried; the environment's `STORE_CASES` overrides it.
+const CASES: u64 = 60;
+
+/// What is left in the end.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Outcome {
+    states: BTreeMap<Entity, Known>,
+    balances: BTreeMap<(String, String), Vec<Decimal>>,
+    ledger: BTreeMap<(String, String), Vec<Decimal>>,
+    /// The ends of transactions, and what else stands once it was seen, that were told.
+    told: BTreeSet<(Entity, String)>,
+    /// Of each event: when it was received first.
+    events: BTreeMap<String, Moment>,
+}
+
+impl Outcome {
+    pub(crate) async fn of(table: &Table) -> Self {
+        let mut told = BTreeSet::new();
+        let mut events = BTreeMap::new();
+        let mut entities = BTreeSet::new();
+        let mut cursor = None;
+        loop {
+            let page = table.log(TEST, &LogFilter::default(), 100, cursor.as_ref()).await.unwrap();
+            for listed in page.items {
+                let (event, _) = table.event(TEST, &listed.id).await.unwrap().unwrap();
+                events.insert(event.id.clone(), event.received_at);
+                let Some(entity) = event.entity else { continue };
+                let entity = Entity { entity_type: entity.entity_type, kind: event.kind, uid: entity.uid };
+                let step: Option<lifecycle::Step> = event.status.parse().ok();
+                let is_end = entity.kind.is_some() && step.is_some_and(lifecycle::Step::is_terminal);
+                if event.notification.is_some()
+                    && (is_end || lifecycle::stands(entity.entity_type, &event.status))
+                {
+                    told.insert((entity.clone(), event.status));
+                }
+                entities.insert(entity);
+            }
+            cursor = page.cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        let entities = Vec::from_iter(entities);
+        let states = table.states(TEST, &entities).await.unwrap();
+        let states = states.into_iter().map(|(entity, state)| (entity, state.known())).collect();
+        let (mut balances, mut ledger) = (BTreeMap::new(), BTreeMap::new());
+        for balance in table.balances(TEST, None, None, 100, None).await.unwrap().items {
+            let columns = |amounts: &shared::model::transaction::Amounts| {
+                vec![
+                    amounts.received.clone(),
+                    amounts.sent.clone(),
+                    amounts.fees.clone(),
+                    amounts.pending.clone(),
+                ]
+            };
+            let place = (balance.account.clone(), balance.asset.clone());
+            let mut sum = vec![Decimal::zero(); 4];
+            let mut cursor = None;
+            loop {
+                let page =
+                    table.ledger(TEST, (&place.0, Some(&place.1)), None, 100, cursor.as_ref()).await.unwrap();
+                for line in &page.items {
+                    sum = sum.iter().zip(columns(&line.change)).map(|(sum, change)| sum + &change).collect();
+                }
+                cursor = page.cursor;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            balances.insert(place.clone(), columns(&balance.amounts));
+            ledger.insert(place, sum);
+        }
+        // A balance that came and went may or may not have an entry.
+        let is_something = |columns: &Vec<Decimal>| columns.iter().any(|amount| !amount.is_zero());
+        balances.retain(|_, columns| is_something(columns));
+        ledger.retain(|_, columns| is_something(columns));
+        Self { states, balances, ledger, told, events }
+    }
+
+    /// What the states of the transactions add up to.
+    fn contributions(&self) -> BTreeMap<(String, String), Vec<Decimal>> {
+        let mut sums: BTreeMap<(String, String), Vec<Decimal>> = BTreeMap::new();
+        for posting in self.states.values().filter_map(|known| known.posted.as_ref()) {
+            let amounts = &posting.amounts;
+            let sum = sums
+                .entry((posting.account.clone(), posting.asset.clone()))
+                .or_insert_with(|| vec![Decimal::zero(); 4]);
+            let columns = [&amounts.received, &amounts.sent, &amounts.fees, &amounts.pending];
+            *sum = sum.iter().zip(columns).map(|(sum, amount)| sum + amount).collect();
+        }
+        sums
+    }
+}
+
+pub(crate) fn start() -> Moment {
+    "2026-11-01T00:00:00Z".parse().unwrap()
+}
+
+/// The message of a delivery that was received so many seconds after the start.
+pub(crate) fn message(world: &World, said: &Said, later: u16, delivery_id: &str) -> (EventType, String) {
+    world.clock.set(start());
+    world.clock.advance(SignedDuration::from_secs(i64::from(said.at) + i64::from(later)));
+    (said.event, world.message(said.event.name(), &said.data, delivery_id))
+}
+
+/// One delivery of each event, in the order in which they were received.
+async fn one_after_the_other(world: &World, lives: &[Said]) -> Outcome {
+    for (number, said) in lives.iter().enumerate() {
+        let (event, message) = message(world, said, 0, &format!("first {number}"));
+        world.hand_over(event.name(), &message).await.unwrap();
+    }
+    Outcome::of(world.table()).await
+}
+
+/// All deliveries, some of them again and again, taken by several workers.
+async fn by_workers(world: &World, lives: &[Said], workers: usize, rng: &mut fastrand::Rng) {
+    let mut messages = Vec::new();
+    for (number, said) in lives.iter().enumerate() {
+        let first = message(world, said, 0, &format!("first {number}"));
+        // Its queue delivers it twice, or Bitpowr sends it again.
+        for _ in 0..rng.u8(0..2) {
+            messages.push(first.clone());
+        }
+        for again in 0..rng.u16(0..3) {
+            messages.push(message(world, said, rng.u16(1..5000), &format!("again {number} {again}")));
+        }
+        messages.push(first);
+    }
+    rng.shuffle(&mut messages);
+    let queue = Arc::new(Mutex::new(VecDeque::from(messages)));
+    join_all((0..workers).map(async |_| {
+        loop {
+            let next = queue.lock().unwrap().pop_front();
+            let Some((event, message)) = next else { return };
+            if world.hand_over(event.name(), &message).await.is_err() {
+                queue.lock().unwrap().push_back((event, message));
+            }
+        }
+    }))
+    .await;
+}
+
+/// One set of events, both ways.
+async fn check(engine: &Engine, lives: &[Said], seed: u64) -> BTreeMap<crate::faults::Fault, u64> {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let names = [format!("ordered-{seed}"), format!("workers-{seed}")];
+    let ordered = World::over(schema::create(&engine.client(), &names[0]).await.unwrap());
+    let expected = one_after_the_other(&ordered, lives).await;
+
+    schema::create(&engine.client(), &names[1]).await.unwrap();
+    let faults = Faults::new(seed, 20);
+    let world = World::over(Table::new(faults.client(engine.address()), &names[1]));
+    by_workers(&world, lives, rng.usize(1..6), &mut rng).await;
+    let table = Table::new(engine.client(), &names[1]);
+    let found = Outcome::of(&table).await;
+
+    assert_eq!(found, expected, "seed {seed}: {lives:#?}");
+    assert_eq!(found.balances, found.ledger, "seed {seed}");
+    assert_eq!(found.balances, found.contributions(), "seed {seed}");
+    let report = rebuilding::rebuild(&table, Mode::Check, world.clock.now()).await;
+    assert!(report.is_clean(), "seed {seed}: {report:#?}");
+    for name in names {
+        engine.client().delete_table().table_name(name).send().await.unwrap();
+    }
+    faults.injected()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_redeliveries_and_faults_end_as_one_delivery_after_the_other() {
+    let seed: u64 = setting("SEED").unwrap_or_else(|| fastrand::u64(..u64::MAX / 2));
+    let cases = setting("STORE_CASES").unwrap_or(CASES);
+    println!("{cases} sets of events, SEED={seed}");
+    let engine = Engine::start(None).unwrap();
+    let mut injected: BTreeMap<_, u64> = BTreeMap::new();
+    for seed in seed..seed + cases {
+        let config =
+            Config { rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..Config::default() };
+        let lives = lives(14).new_tree(&mut TestRunner::new(config)).unwrap().current();
+        for (fault, count) in check(&engine, &lives, seed).await {
+            *injected.entry(fault).or_default() += count;
+        }
+    }
+    println!("injected: {injected:?}");
+    assert!(cases < 20 || injected.len() == 6, "{injected:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_parallel_deposits_and_transfers_over_one_balance_are_exact() {
+    let engine = Engine::start(None).unwrap();
+    schema::create(&engine.client(), "hot").await.unwrap();
+    let faults = Faults::new(1, 15);
+    let world = World::over(Table::new(faults.client(engine.address()), "hot"));
+    let deliver = async |number: usize| {
+        let (event, amount) = match number % 2 {
+            0 => ("transaction.deposit.success", "0.3"),
+            _ => ("transaction.transfer.success", "0.1"),
+        };
+        let data =
+            json!({ "uid": format!("u{number}"), "amount": amount, "assetType": "BTC", "accountId": "hot" });
+        let message = world.message(event, &data, &format!("d{number}"));
+        while world.hand_over(event, &message).await.is_err() {}
+    };
+    join_all((0..100).map(deliver)).await;
+    let table = Table::new(engine.client(), "hot");
+    let balances = table.balances(TEST, Some("hot"), None, 10, None).await.unwrap().items;
+    let [balance] = &balances[..] else { panic!("{balances:?}") };
+    assert_eq!(balance.amounts.received.to_string(), "15");
+    assert_eq!(balance.amounts.sent.to_string(), "5");
+    assert_eq!(balance.amounts.balance().to_string(), "10");
+    assert!(faults.injected()[&crate::faults::Fault::TransactionConflict] > 0);
+    let found = Outcome::of(&table).await;
+    assert_eq!(found.balances, found.ledger);
+    assert_eq!(found.events.len(), 100);
+}
