@@ -20,6 +20,7 @@ lint:
 update:
     UPDATE=1 cargo test --package bitpowr-webhooks --test end_to_end documentation
     UPDATE=1 cargo test --package bitpowr-webhooks --test end_to_end invocations
+    UPDATE=1 cargo test --package bitpowr-webhooks --test money document -- --test-threads 1
     python3 shared/vectors/generate.py
 
 # Build the functions, as `sam deploy` takes them.

@@ -78,15 +78,9 @@ impl Engine {
         Ok(Self { database, address, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// A client for it. Its credentials are no secret: the engine looks whether there are any.
+    /// A client for it.
     pub fn client(&self) -> Client {
-        let config = aws_sdk_dynamodb::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("local"))
-            .endpoint_url(format!("http://{}", self.address))
-            .credentials_provider(Credentials::new("local", "local", None, None, "local"))
-            .build();
-        Client::from_conf(config)
+        client(self.address)
     }
 
     /// Where it listens on loopback.
@@ -124,6 +118,18 @@ impl Engine {
         let records = serde_json::to_value(found.records).map_err(failed)?;
         Ok(StreamPage { event: serde_json::json!({ "Records": records }), count, last })
     }
+}
+
+/// A client for the engine that listens at an address. Its credentials are no secret: the engine looks whether
+/// there are any.
+pub fn client(address: SocketAddr) -> Client {
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("local"))
+        .endpoint_url(format!("http://{address}"))
+        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
+        .build();
+    Client::from_conf(config)
 }
 
 impl Drop for Engine {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::Api;
+use aws_sdk_dynamodb::Client;
 use axum::Router;
 use ingest::Ingest;
 use notify::Notify;
@@ -15,7 +16,7 @@ use shared::environment::Environments;
 use shared::model::Family;
 use shared::pipeline::Pipeline;
 use shared::rotating::Rotating;
-use shared::store::schema;
+use shared::store::{Table, schema};
 use shared::verify::{SealingKey, SealingKeys, Secret, Secrets};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify as Signal, watch};
@@ -23,7 +24,7 @@ use tokio::task::JoinSet;
 use url::Url;
 
 use crate::aws::{self, Services};
-use crate::engine::{Engine, TABLE};
+use crate::engine::{self, Engine, TABLE};
 use crate::front::{self, Functions};
 use crate::mapping::{self, Stop};
 use crate::queues::Queues;
@@ -40,6 +41,9 @@ pub const DEVELOPMENT_KEY: &[u8] = b"a sealing key for development only";
 
 /// The id of that key.
 pub const DEVELOPMENT_KEY_ID: &str = "development";
+
+/// The file in the data folder that says where the DynamoDB of a running product listens.
+const ENDPOINT: &str = "dynamodb";
 
 /// How the product shall run.
 #[derive(Clone, Debug)]
@@ -87,6 +91,11 @@ pub enum StartError {
         /// What the system, or the database, says.
         cause: String,
     },
+    /// There is no data yet.
+    #[error(
+        "there is no data in {0}. Start the product first (cargo run), or name another folder with --data"
+    )]
+    NoData(String),
     /// Another process uses it.
     #[error("the data folder {0} is in use by another process. Choose another with --data")]
     Locked(String),
@@ -165,6 +174,10 @@ impl Product {
             Queues::open(file("queues.db").as_deref()).map_err(|error| unusable(error.to_string()))?;
         let engine =
             Engine::start(file("table.db").as_deref()).map_err(|error| unusable(error.to_string()))?;
+        if let Some(data) = data {
+            let address = engine.address().to_string();
+            std::fs::write(data.join(ENDPOINT), address).map_err(|error| unusable(error.to_string()))?;
+        }
         let engine = Arc::new(engine);
         let table = schema::create(&engine.client(), TABLE).await?;
 
@@ -277,6 +290,47 @@ impl Product {
             }
         };
         let _ = tokio::time::timeout(DRAIN, empty).await;
+    }
+}
+
+/// A connection to the data of a folder, whether the product is running on it or not.
+pub struct Attached {
+    client: Client,
+    /// Where the product is not running: what stands in for it, and keeps it from starting meanwhile.
+    _own: Option<(Engine, File)>,
+}
+
+impl Attached {
+    /// Connects to the DynamoDB of the product that is running on the folder, else opens its file.
+    ///
+    /// # Errors
+    /// [`StartError`] where there is nothing, or it cannot be opened.
+    pub fn to(data: &Path) -> Result<Self, StartError> {
+        let folder = data.display().to_string();
+        let unusable = |cause: String| StartError::Data { folder: folder.clone(), cause };
+        if !data.join("table.db").exists() {
+            return Err(StartError::NoData(folder));
+        }
+        match lock(data) {
+            Ok(lock) => {
+                let engine = Engine::start(Some(&data.join("table.db")))
+                    .map_err(|error| unusable(error.to_string()))?;
+                Ok(Self { client: engine.client(), _own: Some((engine, lock)) })
+            }
+            Err(StartError::Locked(_)) => {
+                let address = std::fs::read_to_string(data.join(ENDPOINT))
+                    .map_err(|error| unusable(error.to_string()))?
+                    .parse()
+                    .map_err(|_| unusable("where its DynamoDB listens is unknown".to_owned()))?;
+                Ok(Self { client: engine::client(address), _own: None })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Its table.
+    pub fn table(&self) -> Table {
+        Table::new(self.client.clone(), TABLE)
     }
 }
 

@@ -1,13 +1,216 @@
 //! What is derived is derived again from the bodies: the same; and what was damaged is found and mended.
 
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures::future::join_all;
+use local::engine::{Engine, TABLE};
 use local::families;
-use shared::clock::{ManualClock, Moment};
+use serde_json::json;
+use shared::clock::{Clock as _, ManualClock, Moment};
 use shared::environment::Environment;
-use shared::store::Table;
+use shared::model::{Body, EntityType, EventName};
 use shared::store::rebuild::{Mode, Report};
+use shared::store::{Delivery, Table, schema};
+
+use crate::workers::Outcome;
+use crate::world::World;
+
+const TEST: Environment = Environment::Test;
 
 /// Rebuilds everything.
 pub(crate) async fn rebuild(table: &Table, mode: Mode, now: Moment) -> Report {
     let clock = ManualClock::at(now);
-    table.rebuild(Environment::Test, None, &families::meaning, mode, &clock, |_| {}).await.unwrap()
+    table.rebuild(TEST, None, &families::meaning, mode, &clock, |_| {}).await.unwrap()
+}
+
+/// A table with three deposits and an account, and the means to damage it.
+struct Damaged {
+    world: World,
+    client: Client,
+    _engine: Engine,
+}
+
+impl Damaged {
+    async fn new() -> Self {
+        let engine = Engine::start(None).unwrap();
+        let client = engine.client();
+        let world = World::over(schema::create(&client, TABLE).await.unwrap());
+        for (uid, amount) in [("one", "1"), ("two", "2"), ("three", "4")] {
+            let data = json!({ "uid": uid, "amount": amount, "assetType": "BTC", "accountId": "a" });
+            world.deliver("transaction.deposit.pending", data.clone()).await;
+            world.deliver("transaction.deposit.success", data).await;
+        }
+        world.deliver("accounts.frozen", json!({ "uid": "a", "name": "Treasury" })).await;
+        Self { world, client, _engine: engine }
+    }
+
+    async fn check(&self) -> Report {
+        rebuild(self.world.table(), Mode::Check, self.world.clock.now()).await
+    }
+
+    /// Rebuilds, and finds everything as it was.
+    async fn mend(&self, expected: &Outcome) {
+        let report = rebuild(self.world.table(), Mode::Write, self.world.clock.now()).await;
+        assert!(report.differences.iter().all(|difference| difference.written), "{report:#?}");
+        assert!(report.imbalances.iter().all(|imbalance| imbalance.written), "{report:#?}");
+        let report = self.check().await;
+        assert!(report.is_clean(), "{report:#?}");
+        assert_eq!(Outcome::of(self.world.table()).await, *expected);
+    }
+
+    fn key(pk: &str, sk: &str) -> HashMap<String, AttributeValue> {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        HashMap::from([("pk".to_owned(), text(pk)), ("sk".to_owned(), text(sk))])
+    }
+
+    async fn delete(&self, pk: &str, sk: &str) {
+        let request = self.client.delete_item().table_name(TABLE).set_key(Some(Self::key(pk, sk)));
+        request.send().await.unwrap();
+    }
+
+    async fn set(&self, pk: &str, sk: &str, path: &str, value: &str) {
+        let request = self.client.update_item().table_name(TABLE).set_key(Some(Self::key(pk, sk)));
+        let request = request.update_expression(format!("SET {path} = :value"));
+        let request = request.expression_attribute_values(":value", AttributeValue::S(value.to_owned()));
+        request.send().await.unwrap();
+    }
+
+    /// The partition of the shard that a deposit posted to.
+    async fn shard_of(&self, uid: &str) -> String {
+        let ledger = self.world.table().ledger(TEST, ("a", None), None, 100, None).await.unwrap().items;
+        let line =
+            ledger.iter().find(|line| line.transaction.as_ref().is_some_and(|tx| tx.uid == uid)).unwrap();
+        format!("test#balance#a#BTC#{}", line.shard)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_touched_is_the_same() {
+    let damaged = Damaged::new().await;
+    let report = damaged.check().await;
+    assert!(report.is_clean(), "{report:#?}");
+    assert_eq!((report.events, report.entities, report.busy), (7, 4, 0));
+    let before = Outcome::of(damaged.world.table()).await;
+    damaged.mend(&before).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_is_gone_or_altered_is_found_and_mended() {
+    let damaged = Damaged::new().await;
+    let before = Outcome::of(damaged.world.table()).await;
+    damaged.delete("test#transaction#deposit#one", "state").await;
+    damaged.set("test#account#a", "state", "facts.updated_at", "2020-01-01T00:00:00.000Z").await;
+    let report = damaged.check().await;
+    let found: Vec<_> = report
+        .differences
+        .iter()
+        .map(|found| (found.entity.uid.as_str(), found.before.as_deref(), found.after.as_str()))
+        .collect();
+    assert!(found.contains(&("one", None, "success")), "{report:#?}");
+    assert!(found.contains(&("a", Some("frozen"), "frozen")), "{report:#?}");
+    damaged.mend(&before).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_balance_that_was_altered_is_found_and_mended() {
+    let damaged = Damaged::new().await;
+    let before = Outcome::of(damaged.world.table()).await;
+    damaged.set(&damaged.shard_of("two").await, "balance", "amounts.received", "1000000").await;
+    let report = damaged.check().await;
+    let [imbalance] = &report.imbalances[..] else { panic!("{report:#?}") };
+    assert_eq!(imbalance.balance.received.to_string(), "1000000");
+    assert_eq!(Some(&imbalance.ledger), imbalance.contributions.as_ref());
+    damaged.mend(&before).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_line_that_is_gone_is_found_and_made_up_for() {
+    let damaged = Damaged::new().await;
+    let before = Outcome::of(damaged.world.table()).await;
+    damaged.delete(&damaged.shard_of("three").await, &format!("line#{:020}", 2)).await;
+    let report = damaged.check().await;
+    let [imbalance] = &report.imbalances[..] else { panic!("{report:#?}") };
+    assert_ne!(Some(&imbalance.ledger), imbalance.contributions.as_ref());
+    damaged.mend(&before).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn money_that_an_earlier_version_misread_is_moved_with_a_line_that_says_so() {
+    let damaged = Damaged::new().await;
+    let table = damaged.world.table();
+    let data = json!({ "uid": "misread", "amount": "8", "assetType": "BTC", "accountId": "a" });
+    let raw = json!({ "event": "transaction.deposit.success", "data": data }).to_string();
+    let delivery = Delivery {
+        environment: TEST,
+        body: Body {
+            event: EventName::new("transaction.deposit.success"),
+            data: data.as_object().unwrap().clone(),
+        },
+        raw: raw.into_bytes(),
+        received_at: damaged.world.clock.now(),
+        delivery_id: "d".to_owned(),
+    };
+    // An earlier version took the amount for a tenth of what it is.
+    let misread = |body: &Body, at: Moment| {
+        let mut body = body.clone();
+        body.data.insert("amount".to_owned(), json!("0.8"));
+        families::meaning(&body, at)
+    };
+    table.apply(&delivery, &misread, &*damaged.world.clock, |_| Ok(None)).await.unwrap();
+    let balance = async || {
+        let balances = table.balances(TEST, Some("a"), None, 10, None).await.unwrap().items;
+        balances[0].amounts.received.to_string()
+    };
+    assert_eq!(balance().await, "7.8");
+    let report = damaged.check().await;
+    let [difference] = &report.differences[..] else { panic!("{report:#?}") };
+    assert_eq!(Vec::from_iter(&difference.differs), ["amount", "contribution"]);
+    assert!(report.imbalances.is_empty());
+    rebuild(table, Mode::Write, damaged.world.clock.now()).await;
+    assert_eq!(balance().await, "15");
+    let ledger = table.ledger(TEST, ("a", None), None, 100, None).await.unwrap().items;
+    let line = ledger.iter().find(|line| line.rule == "rebuild").unwrap();
+    assert_eq!(
+        (line.change.received.to_string(), line.transaction.as_ref().unwrap().uid.as_str()),
+        ("7.2".into(), "misread")
+    );
+    assert_eq!(line.transaction.as_ref().unwrap().entity_type, EntityType::Transaction);
+    assert!(damaged.check().await.is_clean());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_may_arrive_meanwhile() {
+    let damaged = Damaged::new().await;
+    let (world, done) = (&damaged.world, AtomicBool::new(false));
+    let deliver = async || {
+        join_all((0..5).map(async |worker| {
+            for number in 0..20 {
+                let data = json!({
+                    "uid": format!("{worker}-{}", number / 2), "amount": "1", "assetType": "BTC", "accountId": "a"
+                });
+                let event = ["transaction.deposit.created", "transaction.deposit.success"][number % 2];
+                world.deliver(event, data).await;
+            }
+        }))
+        .await;
+        done.store(true, Ordering::SeqCst);
+    };
+    let rebuild_meanwhile = async || {
+        let mut rounds = 0;
+        while !done.load(Ordering::SeqCst) {
+            let report = rebuild(world.table(), Mode::Write, world.clock.now()).await;
+            assert!(report.is_clean(), "{report:#?}");
+            rounds += 1;
+        }
+        rounds
+    };
+    let ((), rounds) = futures::join!(deliver(), rebuild_meanwhile());
+    assert!(rounds > 0);
+    let report = damaged.check().await;
+    assert!(report.is_clean() && report.busy == 0, "{report:#?}");
+    let balances = world.table().balances(TEST, Some("a"), None, 10, None).await.unwrap().items;
+    assert_eq!(balances[0].amounts.received.to_string(), "57");
 }

@@ -1,5 +1,8 @@
 //! The command line.
 
+mod ledger;
+mod place;
+mod rebuild;
 mod serve;
 mod trigger;
 
@@ -27,6 +30,12 @@ enum Command {
     /// Sends samples of Bitpowr's events over real HTTP, and reports each answer.
     #[command(after_help = trigger::list_of_events())]
     Trigger(trigger::Trigger),
+    /// Shows the balances of an account, and the ledger lines that made them.
+    Ledger(ledger::Ledger),
+    /// Derives states, balances and ledger again from the webhooks that were kept, and mends what differs.
+    ///
+    /// Events may arrive meanwhile.
+    Rebuild(rebuild::Rebuild),
 }
 
 /// The secret, which sender and receiver share.
@@ -49,6 +58,8 @@ pub fn main() -> ExitCode {
         match command {
             Command::Serve(serve) => serve.run().await,
             Command::Trigger(trigger) => trigger.run().await,
+            Command::Ledger(ledger) => ledger.run().await,
+            Command::Rebuild(rebuild) => rebuild.run().await,
         }
     });
     match outcome {
@@ -66,6 +77,13 @@ fn fail(message: &str) -> ExitCode {
 /// Writes a line. Whoever reads it may have gone.
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// A table for people.
+fn table(columns: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::NOTHING).set_header(columns).add_rows(rows);
+    table.trim_fmt()
 }
 
 #[cfg(test)]

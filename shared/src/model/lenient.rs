@@ -11,7 +11,9 @@ use crate::clock::Moment;
 /// # Errors
 /// None in practice, since every field is lenient; the type system cannot tell.
 pub fn object<T: for<'de> Deserialize<'de>>(data: &Map<String, Value>) -> Result<T, serde_json::Error> {
-    T::deserialize(Value::Object(data.clone()))
+    // By way of its text: read from a `Value`, serde_json takes a number that a float can hold for one, and
+    // 0.0000001 becomes 1e-7.
+    serde_json::from_str(&serde_json::to_string(data)?)
 }
 
 /// A text; a number or a boolean is taken as its text. Empty, null and everything else is none.
@@ -101,6 +103,14 @@ mod tests {
 
     fn read(json: &str) -> Object {
         object(&serde_json::from_str(json).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_small_number_keeps_its_spelling() {
+        for text in ["0.0000001", "0.00000000000000000000000000000000000001", "1.50", "100000000000000000000"]
+        {
+            assert_eq!(read(&format!(r#"{{"amount":{text}}}"#)).amount.as_deref(), Some(text));
+        }
     }
 
     #[test]

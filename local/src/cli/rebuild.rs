@@ -1,0 +1,113 @@
+//! `rebuild`: everything that was derived, derived again from the webhooks that were kept.
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use shared::clock::SystemClock;
+use shared::model::{Entity, EntityType, Kind};
+use shared::store::rebuild::{Difference, Imbalance, Mode, Progress, Report};
+
+use super::place::Place;
+use super::say;
+use crate::families;
+
+#[derive(Debug, Args)]
+pub(super) struct Rebuild {
+    #[command(flatten)]
+    place: Place,
+    /// Only this entity's state: `transaction:UID`, `account:UID` … Balances are left aside.
+    #[arg(long, value_name = "TYPE:UID", value_parser = entities)]
+    entity: Option<Entities>,
+    /// Report differences, write nothing; exit with 1 where there are any.
+    #[arg(long)]
+    check: bool,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The entities that an argument names: a uid may be that of a deposit, a transfer and a contract.
+#[derive(Clone, Debug)]
+struct Entities(Vec<Entity>);
+
+fn entities(text: &str) -> Result<Entities, String> {
+    let usage = "write it as transaction:UID, account:UID, asset:UID, address:UID or customer:UID";
+    let (name, uid) = text.split_once(':').ok_or(usage)?;
+    match name.parse() {
+        Ok(EntityType::Transaction) => {
+            Ok(Entities(Kind::ALL.map(|kind| Entity::transaction(kind, uid)).to_vec()))
+        }
+        Ok(other) => Ok(Entities(vec![Entity::new(other, uid)])),
+        Err(_) => Err(usage.to_owned()),
+    }
+}
+
+impl Rebuild {
+    pub(super) async fn run(self) -> Result<(), String> {
+        let opened = self.place.open().await?;
+        let mode = if self.check { Mode::Check } else { Mode::Write };
+        // On standard error, and only where that is a terminal.
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+            bar.set_style(style);
+        }
+        let progress = |Progress { events, entities, balances }: Progress| {
+            bar.set_message(format!("{events} events, {entities} entities, {balances} balances"));
+            bar.tick();
+        };
+        let only = self.entity.as_ref().map(|entities| entities.0.as_slice());
+        let report = opened
+            .table
+            .rebuild(opened.environment, only, &families::meaning, mode, &SystemClock, progress)
+            .await
+            .map_err(|error| error.to_string())?;
+        bar.finish_and_clear();
+        if self.json {
+            say(&serde_json::to_string(&report).map_err(|error| error.to_string())?);
+        } else {
+            tell(&report);
+        }
+        let left = report.differences.iter().filter(|difference| !difference.written).count()
+            + report.imbalances.iter().filter(|imbalance| !imbalance.written).count();
+        if left == 0 { Ok(()) } else { Err(format!("{left} differences were found and not written")) }
+    }
+}
+
+fn tell(report: &Report) {
+    for Difference { entity, kind, differs, before, after, written } in &report.differences {
+        let what = kind.map_or(entity.entity_type.as_str(), Kind::as_str);
+        let before = before.as_deref().unwrap_or("nothing");
+        let fields = differs.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        say(&format!("{} {what} {}: {before} → {after}; {fields}", verb(*written), entity.uid));
+    }
+    for Imbalance { account, asset, balance, ledger, contributions, written, .. } in &report.imbalances {
+        let transactions = contributions.as_ref().map(|amounts| {
+            format!(", its transactions add up to {} received, {} sent", amounts.received, amounts.sent)
+        });
+        say(&format!(
+            "{} balance {account} {asset}: it says {} received, {} sent, its ledger adds up to {} and {}{}",
+            verb(*written),
+            balance.received,
+            balance.sent,
+            ledger.received,
+            ledger.sent,
+            transactions.unwrap_or_default(),
+        ));
+    }
+    say(&format!(
+        "{} events, {} entities, {} balances (each in shards): {}",
+        report.events,
+        report.entities,
+        report.balances,
+        if report.is_clean() { "everything is as the webhooks say" } else { "see above" },
+    ));
+    if report.busy > 0 {
+        say(&format!(
+            "{} shards changed meanwhile: their ledgers add up; to compare them to their transactions run it again",
+            report.busy
+        ));
+    }
+}
+
+fn verb(written: bool) -> &'static str {
+    if written { "mended" } else { "differs:" }
+}
