@@ -147,6 +147,7 @@ impl<C: Clock> Pipeline<C> {
     /// # Errors
     /// [`DeliveryError`]; nothing is lost, the message stays in its queue.
     pub async fn delivery<F: Family>(&self, message: &str) -> Result<Applied, DeliveryError> {
+        let begun = std::time::Instant::now();
         let opened = self.open(message, F::FAMILY).await?;
         let envelope = opened.envelope();
         let applied = match &envelope.refused {
@@ -162,8 +163,11 @@ impl<C: Clock> Pipeline<C> {
             event = envelope.event,
             delivery_id = envelope.delivery_id,
             id = applied.id,
+            entity_type = applied.entity.as_ref().map(|entity| entity.entity_type.as_str()),
+            entity = applied.entity.as_ref().map(|entity| entity.uid.as_str()),
             effect = %applied.effect,
             new = applied.new,
+            milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             "delivery applied"
         );
         if applied.effect == Effect::Ambiguous {

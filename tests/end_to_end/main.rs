@@ -10,10 +10,12 @@
 //! | [`horizon`] | identity over time, with a clock that is set |
 //! | [`invocations`] | the events in `events/<function>` are current |
 //! | [`process`] | the real binary: killed, restarted, stopped, misused |
+//! | [`command_line`] | what the binary's other commands show of the data, with the product running and stopped |
 //! | [`documentation`] | the README's table is what the code does |
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
+mod command_line;
 mod documentation;
 mod horizon;
 mod invocations;

@@ -11,15 +11,15 @@ use crate::support::{Client, PATIENCE};
 const BINARY: &str = env!("CARGO_BIN_EXE_bitpowr-webhooks");
 
 /// The binary, serving; killed when dropped.
-struct Serving {
+pub(crate) struct Serving {
     child: Child,
     lines: std::sync::mpsc::Receiver<String>,
-    client: Client,
+    pub(crate) client: Client,
     curl: String,
 }
 
 impl Serving {
-    fn start(folder: &Path, arguments: &[&str]) -> Self {
+    pub(crate) fn start(folder: &Path, arguments: &[&str]) -> Self {
         let mut child = Command::new(BINARY)
             .args(["serve", "--port", "0"])
             .args(arguments)
@@ -47,11 +47,11 @@ impl Serving {
         Self { child, lines, client: Client::new(address), curl }
     }
 
-    fn notification(&self) -> Value {
+    pub(crate) fn notification(&self) -> Value {
         serde_json::from_str(&self.lines.recv_timeout(PATIENCE).unwrap()).unwrap()
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
@@ -125,7 +125,7 @@ async fn the_printed_curl_line_works_when_pasted() {
 }
 
 /// Runs the binary to its end: exit code, standard output, standard error.
-fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = Command::new(BINARY).args(arguments).current_dir(folder).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
@@ -181,6 +181,8 @@ fn misuse_gets_one_clear_line_and_exit_1() {
         (&["trigger", "nonsense"], "`nonsense` is neither an event nor a family"),
         (&["trigger", "accounts", "--url", "http://127.0.0.1:1"], "nobody answers"),
         (&["trigger", "accounts.created", "--set", "uid"], "key=value"),
+        (&["ledger", "--account", "a"], "there is no data in .bitpowr"),
+        (&["rebuild", "--check", "--data", "file"], "there is no data in file"),
     ] {
         let (code, _, error) = run(folder.path(), arguments);
         assert_eq!(code, Some(1), "{arguments:?}: {error}");

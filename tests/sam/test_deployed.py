@@ -3,11 +3,12 @@
 import http.server
 import json
 import queue
+import subprocess
 import threading
 import time
 
-from account import FAMILIES
-from tools import eventually
+from account import FAMILIES, STACK
+from tools import ROOT, eventually
 
 
 def test_every_event_type_goes_through_the_deployed_stack(stack, payloads):
@@ -200,3 +201,14 @@ def test_every_family_has_its_bulkhead(stack):
         assert int(attributes["VisibilityTimeout"]) >= 6 * 30 and tried > 6 * 3600
         names.add(redrive["deadLetterTargetArn"])
     assert len(names) == len(FAMILIES)
+
+
+def test_what_is_derived_in_the_deployed_table_can_be_derived_again(stack):
+    def rebuild():
+        done = subprocess.run(
+            [ROOT / "target" / "debug" / "bitpowr-webhooks", "rebuild", "--stack", STACK, "--check", "--json"],
+            env=stack.account.environment, text=True, timeout=120, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        report = json.loads(done.stdout)
+        assert done.returncode == 0 and not report["differences"] and not report["imbalances"], done
+        return report["events"] >= 43 and report["busy"] == 0
+    eventually(rebuild)

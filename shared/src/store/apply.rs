@@ -64,6 +64,8 @@ pub struct Applied {
     pub effect: Effect,
     /// Whether this delivery made it; else it was counted as a further delivery of an event that was there.
     pub new: bool,
+    /// What the event is about; none where that is unknown.
+    pub entity: Option<EntityRef>,
 }
 
 impl Table {
@@ -165,20 +167,20 @@ impl Table {
             let next = StateItem::after(read, folded.known, now);
             writes.replace(to_item(&state_key, &next)?, "version", read.map(version))?;
         }
-        let applied = Applied { id: event.id, effect: event.effect, new: true };
+        let applied = Applied { id: event.id, effect: event.effect, new: true, entity: event.entity };
         Ok(writes.commit().await?.then_some(applied))
     }
 
     /// Counts a further delivery of an event that is there, once per delivery id.
     async fn count_delivery(&self, known: &Recognised<'_>) -> Result<Applied, StoreError> {
-        let Recognised { delivery, meaning, state, pk, identity, seen } = known;
+        let Recognised { delivery, meaning, state, pk, seen, .. } = known;
         let ambiguous = recurs(delivery)
             && state
                 .zip(*meaning)
                 .is_some_and(|(state, meaning)| fold::is_ambiguous(&state.known(), meaning));
         let key = Key { pk: (*pk).to_owned(), sk: seen.event_sk.clone() };
         self.count(&key, &delivery.delivery_id, ambiguous.then_some(Effect::Ambiguous)).await?;
-        Ok(again(identity.id(seen.occurrence), ambiguous))
+        Ok(known.again(ambiguous))
     }
 
     /// Counts a delivery that was received before the one that made the event, and gives the event its moment:
@@ -233,7 +235,7 @@ impl Table {
                 .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
                 .expression_attribute_values(":ids", AttributeValue::Ss(vec![delivery.delivery_id.clone()])),
         )?;
-        Ok(writes.commit().await?.then(|| again(id, ambiguous)))
+        Ok(writes.commit().await?.then(|| known.again(ambiguous)))
     }
 
     /// Adds a delivery id to an item's, and where it is new one to its deliveries.
@@ -294,7 +296,7 @@ impl Table {
             recorded_at: now,
         };
         let key = keys::quarantine(item.environment, &item.id);
-        let applied = |new| Applied { id: item.id.clone(), effect: Effect::None, new };
+        let applied = |new| Applied { id: item.id.clone(), effect: Effect::None, new, entity: None };
         let mut backoff = Backoff::default();
         loop {
             if self.get::<QuarantineItem>(&key).await?.is_some() {
@@ -345,6 +347,17 @@ struct Recognised<'a> {
     seen: &'a SeenItem,
 }
 
+impl Recognised<'_> {
+    fn again(&self, ambiguous: bool) -> Applied {
+        Applied {
+            id: self.identity.id(self.seen.occurrence),
+            effect: if ambiguous { Effect::Ambiguous } else { Effect::Repeat },
+            new: false,
+            entity: self.meaning.map(|meaning| EntityRef::from(&meaning.entity)),
+        }
+    }
+}
+
 /// What guards the entry of a content: it changes with each occurrence and each earlier delivery.
 const SEEN_GUARD: &str = "received_at";
 
@@ -354,10 +367,6 @@ fn seen_guard(seen: &SeenItem) -> AttributeValue {
 
 fn recurs(delivery: &Delivery) -> bool {
     delivery.event().known().is_some_and(|event| event.recurs())
-}
-
-fn again(id: String, ambiguous: bool) -> Applied {
-    Applied { id, effect: if ambiguous { Effect::Ambiguous } else { Effect::Repeat }, new: false }
 }
 
 /// The rule by which an event moves money: `deposit.success` …
