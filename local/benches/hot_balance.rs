@@ -4,7 +4,11 @@
 //! what DynamoDB takes for a transaction: what is measured is how the workers get into each other's way, and the
 //! ratio of the two figures, not the engine. `cargo bench --bench hot_balance`
 
-#![allow(clippy::unwrap_used, reason = "a benchmark may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark may panic, and says what it measured"
+)]
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -43,7 +47,8 @@ impl fmt::Debug for Slow {
 
 impl HttpConnector for Slow {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        if request.headers().get("x-amz-target").is_some_and(|target| target.ends_with("TransactWriteItems")) {
+        if request.headers().get("x-amz-target").is_some_and(|target| target.ends_with("TransactWriteItems"))
+        {
             self.transactions.fetch_add(1, Ordering::SeqCst);
         }
         let answer = self.inner.call(request);

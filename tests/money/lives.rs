@@ -119,3 +119,9 @@ pub(crate) fn lives(most: usize) -> impl Strategy<Value = Vec<Said>> {
 pub(crate) fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
     std::env::var(name).ok()?.parse().ok()
 }
+
+/// Says how much was tried, and with which seed, also where the test runner keeps what is printed.
+pub(crate) fn say(line: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

@@ -12,7 +12,7 @@ use shared::fold::{Known, fold};
 use shared::model::{Body, Decimal, Entity, Meaning, lifecycle};
 use shared::pipeline::meaning;
 
-use crate::lives::{Said, lives, setting};
+use crate::lives::{Said, lives, say, setting};
 
 /// How many sets of events are tried; the environment's `CASES` overrides it.
 const CASES: u32 = 100_000;
@@ -68,7 +68,7 @@ fn every_order_and_repetition_ends_in_the_same_state() {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let cases = setting("CASES").unwrap_or(CASES).div_ceil(u32::try_from(threads).unwrap());
     let seed = setting("SEED").unwrap_or_else(|| fastrand::u64(..));
-    println!("{threads} times {cases} sets of events, SEED={seed}");
+    say(&format!("pure: {threads} times {cases} sets of events, SEED={seed}"));
     let run = |thread: u64| {
         let rng_seed = RngSeed::Fixed(seed.wrapping_add(thread));
         let config = Config { cases, rng_seed, failure_persistence: None, ..Config::default() };

@@ -18,7 +18,7 @@ use shared::store::rebuild::Mode;
 use shared::store::{LogFilter, Table, schema};
 
 use crate::faults::Faults;
-use crate::lives::{Said, lives, setting};
+use crate::lives::{Said, lives, say, setting};
 use crate::rebuilding;
 use crate::world::World;
 
@@ -195,7 +195,7 @@ async fn check(engine: &Engine, lives: &[Said], seed: u64) -> BTreeMap<crate::fa
 async fn workers_redeliveries_and_faults_end_as_one_delivery_after_the_other() {
     let seed: u64 = setting("SEED").unwrap_or_else(|| fastrand::u64(..u64::MAX / 2));
     let cases = setting("STORE_CASES").unwrap_or(CASES);
-    println!("{cases} sets of events, SEED={seed}");
+    say(&format!("workers: {cases} sets of events, SEED={seed}"));
     let engine = Engine::start(None).unwrap();
     let mut injected: BTreeMap<_, u64> = BTreeMap::new();
     for seed in seed..seed + cases {
@@ -206,7 +206,7 @@ async fn workers_redeliveries_and_faults_end_as_one_delivery_after_the_other() {
             *injected.entry(fault).or_default() += count;
         }
     }
-    println!("injected: {injected:?}");
+    say(&format!("workers: injected {injected:?}"));
     assert!(cases < 20 || injected.len() == 6, "{injected:?}");
 }
 
