@@ -46,7 +46,7 @@ impl Ledger {
         say(&table(&columns, balances.iter().map(row)));
         let columns = ["when", "asset", "rule", "change", "transaction", "event"];
         say(&table(&columns, ledger.iter().map(line)));
-        say("The webhook of a line: cargo run -- show EVENT");
+        say(&format!("The webhook of a line: GET /api/{}/events/EVENT", self.place.env));
         Ok(())
     }
 }
