@@ -20,7 +20,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -63,8 +63,10 @@ impl Refusal {
     fn invalid(message: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code: "ValidationException", message: message.into() }
     }
+}
 
-    fn failed(error: &impl ToString) -> Self {
+impl<E: std::error::Error> From<E> for Refusal {
+    fn from(error: E) -> Self {
         Self {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             code: "InternalFailure",
@@ -80,40 +82,26 @@ pub fn router(services: Services) -> Router {
 
 async fn serve(State(services): State<Arc<Services>>, request: Request) -> Response {
     let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
-    let target = target.unwrap_or_default().to_owned();
-    let (parts, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, MAX_REQUEST).await else {
-        return refuse(&Refusal::invalid("the request is larger than 16 MiB"));
-    };
-    let answered = match target.split_once('.') {
-        Some((service, _)) if service.starts_with("DynamoDB") => {
-            return services.dynamodb(parts, body).await.unwrap_or_else(|refusal| refuse(&refusal));
+    let target = target.map(str::to_owned);
+    let answered = services.answer(target.as_deref(), request).await;
+    answered.unwrap_or_else(|refusal| match target {
+        Some(_) => {
+            let body = json!({ "__type": refusal.code, "message": refusal.message });
+            respond(refusal.status, JSON, body.to_string())
         }
-        Some(("secretsmanager", "GetSecretValue")) => object(&body).and_then(|asked| services.secret(&asked)),
-        Some(("AmazonSQS", operation)) => match object(&body) {
-            Ok(asked) => services.sqs(operation, &asked).await,
-            Err(refusal) => Err(refusal),
-        },
-        None => return services.sns(&body).await.unwrap_or_else(|refusal| refuse(&refusal)),
-        Some(_) => Err(Refusal::invalid(format!("{target} is not served here"))),
-    };
-    match answered {
-        Ok(answer) => with_type("application/x-amz-json-1.1", answer.to_string()),
-        Err(refusal) => refuse(&refusal),
-    }
+        None => {
+            let message = refusal.message.replace('&', "&amp;").replace('<', "&lt;");
+            let error = format!("<Code>{}</Code><Message>{message}</Message>", refusal.code);
+            respond(refusal.status, XML, format!("<ErrorResponse><Error>{error}</Error></ErrorResponse>"))
+        }
+    })
 }
 
-fn with_type(media_type: &'static str, body: String) -> Response {
-    let mut response = body.into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    response
-}
+const JSON: &str = "application/x-amz-json-1.1";
+const XML: &str = "text/xml";
 
-fn refuse(refusal: &Refusal) -> Response {
-    let body = json!({ "__type": refusal.code, "message": refusal.message });
-    let mut response = with_type("application/x-amz-json-1.1", body.to_string());
-    *response.status_mut() = refusal.status;
-    response
+fn respond(status: StatusCode, media_type: &'static str, body: String) -> Response {
+    (status, [(header::CONTENT_TYPE, media_type)], body).into_response()
 }
 
 fn object(body: &[u8]) -> Result<Value, Refusal> {
@@ -126,6 +114,20 @@ fn last_part(name: &str) -> &str {
 }
 
 impl Services {
+    /// Answers a request by the operation that its `x-amz-target` names; SNS has none.
+    async fn answer(&self, target: Option<&str>, request: Request) -> Result<Response, Refusal> {
+        let (parts, body) = request.into_parts();
+        let body = to_bytes(body, MAX_REQUEST).await?;
+        let Some(target) = target else { return self.sns(&body).await };
+        let answer = match target.split_once('.') {
+            Some((service, _)) if service.starts_with("DynamoDB") => return self.dynamodb(parts, body).await,
+            Some(("secretsmanager", "GetSecretValue")) => self.secret(&object(&body)?)?,
+            Some(("AmazonSQS", operation)) => self.sqs(operation, &object(&body)?).await?,
+            _ => return Err(Refusal::invalid(format!("{target} is not served here"))),
+        };
+        Ok(respond(StatusCode::OK, JSON, answer.to_string()))
+    }
+
     async fn dynamodb(&self, parts: axum::http::request::Parts, body: Bytes) -> Result<Response, Refusal> {
         let mut request = self.client.post(format!("http://{}/", self.dynamodb)).body(body);
         for (name, value) in &parts.headers {
@@ -133,9 +135,9 @@ impl Services {
                 request = request.header(name, value);
             }
         }
-        let answer = request.send().await.map_err(|error| Refusal::failed(&error))?;
+        let answer = request.send().await?;
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let mut response = answer.bytes().await.map_err(|error| Refusal::failed(&error))?.into_response();
+        let mut response = answer.bytes().await?.into_response();
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         Ok(response)
@@ -179,7 +181,7 @@ impl Services {
         match operation {
             "SendMessage" => {
                 let bodies = vec![text("MessageBody").to_owned()];
-                self.queues.send(queue, bodies).await.map_err(|error| Refusal::failed(&error))?;
+                self.queues.send(queue, bodies).await?;
                 Ok(json!({ "MessageId": uuid::Uuid::new_v4().to_string() }))
             }
             "ReceiveMessage" => {
@@ -187,11 +189,7 @@ impl Services {
                 let visibility = Duration::from_secs(number("VisibilityTimeout").unwrap_or(30));
                 let most = usize::try_from(number("MaxNumberOfMessages").unwrap_or(1)).unwrap_or(1);
                 let redrive = Redrive { visibility, max_receives: u32::MAX };
-                let received = self
-                    .queues
-                    .receive(queue, most, redrive)
-                    .await
-                    .map_err(|error| Refusal::failed(&error))?;
+                let received = self.queues.receive(queue, most, redrive).await?;
                 let message = |message: crate::queues::Received| {
                     json!({
                         "MessageId": message.id.to_string(),
@@ -208,7 +206,7 @@ impl Services {
             "DeleteMessage" => {
                 let receipt = text("ReceiptHandle").parse();
                 let id = receipt.map_err(|_| Refusal::invalid("the receipt handle is none"))?;
-                self.queues.delete(vec![id]).await.map_err(|error| Refusal::failed(&error))?;
+                self.queues.delete(vec![id]).await?;
                 Ok(json!({}))
             }
             "GetQueueAttributes" => {
@@ -230,15 +228,16 @@ impl Services {
             let entry = format!("PublishBatchRequestEntries.member.{number}");
             let Some(id) = field(&format!("{entry}.Id")) else { break };
             let message = message(last_part(field("TopicArn").unwrap_or_default()), &entry, field)?;
-            self.topics.publish(vec![message]).await.map_err(|error| Refusal::failed(&error))?;
+            self.topics.publish(vec![message]).await?;
             let _ = write!(
                 successful,
                 "<member><Id>{id}</Id><MessageId>{}</MessageId></member>",
                 uuid::Uuid::new_v4()
             );
         }
-        Ok(with_type(
-            "text/xml",
+        Ok(respond(
+            StatusCode::OK,
+            XML,
             format!(
                 "<PublishBatchResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><PublishBatchResult>\
                  <Failed/><Successful>{successful}</Successful></PublishBatchResult></PublishBatchResponse>"

@@ -8,47 +8,17 @@ use shared::pipeline;
 #[macro_export]
 macro_rules! with_family {
     ($family:expr, $name:ident => $action:expr) => {
+        $crate::with_family!(@ $family, $name, $action,
+            Accounts accounts, Assets assets, Addresses addresses, Customers customers, Deposits deposits,
+            Transfers transfers, Compliance compliance, Contracts contracts, Legacy legacy,
+            Unrecognised unrecognised)
+    };
+    (@ $family:expr, $name:ident, $action:expr, $($variant:ident $crate_name:ident),*) => {
         match $family {
-            ::shared::model::Family::Accounts => {
-                type $name = ::accounts::Accounts;
+            $(::shared::model::Family::$variant => {
+                type $name = ::$crate_name::$variant;
                 $action
-            }
-            ::shared::model::Family::Assets => {
-                type $name = ::assets::Assets;
-                $action
-            }
-            ::shared::model::Family::Addresses => {
-                type $name = ::addresses::Addresses;
-                $action
-            }
-            ::shared::model::Family::Customers => {
-                type $name = ::customers::Customers;
-                $action
-            }
-            ::shared::model::Family::Deposits => {
-                type $name = ::deposits::Deposits;
-                $action
-            }
-            ::shared::model::Family::Transfers => {
-                type $name = ::transfers::Transfers;
-                $action
-            }
-            ::shared::model::Family::Compliance => {
-                type $name = ::compliance::Compliance;
-                $action
-            }
-            ::shared::model::Family::Contracts => {
-                type $name = ::contracts::Contracts;
-                $action
-            }
-            ::shared::model::Family::Legacy => {
-                type $name = ::legacy::Legacy;
-                $action
-            }
-            ::shared::model::Family::Unrecognised => {
-                type $name = ::unrecognised::Unrecognised;
-                $action
-            }
+            })*
         }
     };
 }

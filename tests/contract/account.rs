@@ -1,12 +1,14 @@
 //! Clients for an AWS account, wherever it is.
 
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use local::product::{Product, Settings};
 use shared::verify::Secret;
 
 /// An AWS account at a URL.
 pub(crate) struct Account {
-    endpoint: String,
+    config: SdkConfig,
     /// The local product that serves it, if it does.
     pub(crate) product: Option<Product>,
 }
@@ -17,7 +19,7 @@ impl Account {
         let endpoint = std::env::var("CONTRACT_ENDPOINT").unwrap_or_else(|_| {
             panic!("CONTRACT_ENDPOINT names no emulated AWS account; tests/sam starts one")
         });
-        Self { endpoint, product: None }
+        Self { config: config(&endpoint), product: None }
     }
 
     /// What the local product serves to functions in containers.
@@ -34,41 +36,30 @@ impl Account {
         change(&mut settings);
         let product = Product::start(settings).await.unwrap();
         let endpoint = format!("http://{}", product.aws_endpoint().unwrap());
-        Self { endpoint, product: Some(product) }
+        Self { config: config(&endpoint), product: Some(product) }
     }
 
     pub(crate) fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        aws_sdk_dynamodb::Client::from_conf(
-            aws_sdk_dynamodb::Config::builder()
-                .behavior_version_latest()
-                .region(aws_sdk_dynamodb::config::Region::new("eu-west-1"))
-                .endpoint_url(&self.endpoint)
-                .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-                .build(),
-        )
+        aws_sdk_dynamodb::Client::new(&self.config)
     }
 
     pub(crate) fn sqs(&self) -> aws_sdk_sqs::Client {
-        aws_sdk_sqs::Client::from_conf(
-            aws_sdk_sqs::Config::builder()
-                .behavior_version_latest()
-                .region(aws_sdk_sqs::config::Region::new("eu-west-1"))
-                .endpoint_url(&self.endpoint)
-                .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-                .build(),
-        )
+        aws_sdk_sqs::Client::new(&self.config)
     }
 
     pub(crate) fn sns(&self) -> aws_sdk_sns::Client {
-        aws_sdk_sns::Client::from_conf(
-            aws_sdk_sns::Config::builder()
-                .behavior_version_latest()
-                .region(aws_sdk_sns::config::Region::new("eu-west-1"))
-                .endpoint_url(&self.endpoint)
-                .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-                .build(),
-        )
+        aws_sdk_sns::Client::new(&self.config)
     }
+}
+
+fn config(endpoint: &str) -> SdkConfig {
+    let credentials = Credentials::new("test", "test", None, None, "test");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-west-1"))
+        .endpoint_url(endpoint)
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build()
 }
 
 /// A name that no other run has.

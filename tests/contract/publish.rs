@@ -93,6 +93,17 @@ async fn the_sns_client_keeps_it_over_the_local_endpoint() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_the_local_endpoint_does_not_have_is_refused_by_name() {
+    let account = Account::local(|_| {}).await;
+    let sns =
+        Sns::new(account.sns(), "arn:aws:sns:local:0:p&q".to_owned(), "arn:aws:sns:local:0:nope".to_owned());
+    let words = Words::new("s", "t", "s");
+    let refused = sns.publish(vec![Message::People { words }]).await.unwrap_err();
+    assert!(refused.cause.contains("there is no topic p&q"), "{refused}");
+    account.product.unwrap().stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs an emulated AWS account"]
 async fn the_sns_client_keeps_it_over_an_emulated_account() {
     let account = Account::emulated();

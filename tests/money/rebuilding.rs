@@ -127,6 +127,20 @@ async fn a_balance_that_was_altered_is_found_and_mended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_balance_that_is_gone_is_found_and_mended() {
+    let damaged = Damaged::new().await;
+    let before = Outcome::of(damaged.world.table()).await;
+    damaged.delete(&damaged.shard_of("two").await, "balance").await;
+    let report = damaged.check().await;
+    let [imbalance] = &report.imbalances[..] else { panic!("{report:#?}") };
+    assert_eq!(Some(&imbalance.ledger), imbalance.contributions.as_ref());
+    damaged.mend(&before).await;
+    let data = json!({ "uid": "two", "amount": "3", "assetType": "BTC", "accountId": "a", "updatedAt": "2026-01-01T00:00:00Z" });
+    damaged.world.deliver("transaction.deposit.success", data).await;
+    assert!(damaged.check().await.is_clean());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_ledger_line_that_is_gone_is_found_and_made_up_for() {
     let damaged = Damaged::new().await;
     let before = Outcome::of(damaged.world.table()).await;

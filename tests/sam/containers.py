@@ -91,11 +91,11 @@ def needed(program):
 class Local:
     """The local product, and `sam local` around it."""
 
-    def __init__(self, environment, url, settings):
+    def __init__(self, environment, url, settings, host):
         self.environment, self.url = environment, url
         # On Linux a container knows the host by no name of itself.
         self.options = ["--skip-pull-image", "--region", "eu-west-1", "--env-vars", settings,
-                        "--add-host", "host.docker.internal:172.17.0.1"]
+                        "--add-host", f"host.docker.internal:{host}"]
 
     def invoke(self, function, event):
         """`sam local invoke`: what the function answered. Its exit status tells nothing: what it prints does."""
@@ -115,9 +115,12 @@ class Local:
 @contextlib.contextmanager
 def product(docker, folder):
     """The local product, serving AWS to containers."""
+    host = subprocess.run(
+        ["docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"],
+        env=docker, check=True, capture_output=True, text=True).stdout.strip()
     with open(folder / "out", "w") as out:
         product = subprocess.Popen(
-            [PRODUCT, "--port", "0", "--data", folder / "data", "--aws-endpoint", "172.17.0.1:0"],
+            [PRODUCT, "--port", "0", "--data", folder / "data", "--aws-endpoint", f"{host}:0"],
             stdout=out, stderr=subprocess.STDOUT)
     try:
         def started():
@@ -126,10 +129,10 @@ def product(docker, folder):
             found = [word for line in lines[:4] for word in line.split() if word.startswith("http://")]
             return found if len(found) >= 4 else None
         found = eventually(started)
-        port = next(word for word in found if "172.17.0.1" in word).rsplit(":", 1)[1]
+        port = next(word for word in found if f"//{host}:" in word).rsplit(":", 1)[1]
         settings = folder / "environment.json"
         settings.write_text((ROOT / "events" / "environment.json").read_text().replace(":8788", f":{port}"))
-        local = Local(docker, found[0].removesuffix("/webhooks/test"), settings)
+        local = Local(docker, found[0].removesuffix("/webhooks/test"), settings, host)
         local.told = lambda: (folder / "out").read_text()
         yield local
     finally:

@@ -9,8 +9,8 @@
 //! | `ledger?account=&asset=&at=` | `{"ledger":[…],"cursor":…}`, newest first |
 //! | `quarantine` | `{"quarantine":[…],"cursor":…}`, newest first |
 //!
-//! `from` is inclusive, `to` is not; both are RFC 3339 and speak of `recorded_at`. `at`: as it was at that moment. `entity` is a uid, or
-//! `type:uid`.
+//! `from` is inclusive, `to` is not; both are RFC 3339 and speak of `recorded_at`. `at`: as it was at that
+//! moment. `entity` is a uid, or `type:uid`.
 
 mod query;
 mod views;

@@ -104,8 +104,9 @@ pub(crate) fn entity(entity: &Entity, state: &StateItem, history: &Page<EventIte
         fields.insert("kind".to_owned(), json!(entity.kind));
         fields.insert("account".to_owned(), Value::from(transaction::account(facts)));
         fields.insert("confirmations".to_owned(), json!(facts.counts.get("confirmations")));
-        fields.insert("conflict".to_owned(), Value::from(state.conflict));
-        fields.insert("contradictions".to_owned(), json!(transaction::contradictions(facts)));
+        let contradictions = transaction::contradictions(facts);
+        fields.insert("conflict".to_owned(), Value::from(!contradictions.is_empty()));
+        fields.insert("contradictions".to_owned(), json!(contradictions));
         fields
             .insert("oddity".to_owned(), json!(transaction::oddity(facts).map(|oddity| oddity.to_string())));
     }

@@ -4,7 +4,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use shared::clock::SystemClock;
 use shared::model::{Entity, EntityType, Kind};
-use shared::store::rebuild::{Difference, Imbalance, Mode, Progress, Report};
+use shared::store::rebuild::{Difference, Imbalance, Mode, Report};
 
 use super::place::Place;
 use super::say;
@@ -50,8 +50,8 @@ impl Rebuild {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
             bar.set_style(style);
         }
-        let progress = |Progress { events, entities, balances }: Progress| {
-            bar.set_message(format!("{events} events, {entities} entities, {balances} balances"));
+        let progress = |Report { events, entities, balances, .. }: &Report| {
+            bar.set_message(format!("{events} events, {entities} entities, {balances} shards of balances"));
             bar.tick();
         };
         let only = self.entity.as_ref().map(|entities| entities.0.as_slice());
@@ -94,7 +94,7 @@ fn tell(report: &Report) {
         ));
     }
     say(&format!(
-        "{} events, {} entities, {} balances (each in shards): {}",
+        "{} events, {} entities, {} shards of balances: {}",
         report.events,
         report.entities,
         report.balances,

@@ -157,7 +157,7 @@ impl Table {
                 environment,
                 entity: &meaning.entity,
                 pk: &pk,
-                event_id: &event.id,
+                event_id: Some(&event.id),
                 rule: rule(meaning),
                 at: now,
             };

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Moment;
 use crate::environment::Environment;
 use crate::fold::{Effect, Known};
-use crate::model::transaction::{self, Amounts, Posting};
+use crate::model::transaction::{Amounts, Posting};
 use crate::model::{Entity, EntityType, Facts, Kind, Notification};
 
 /// How an event names its entity.
@@ -83,8 +83,6 @@ pub struct StateItem {
     /// What it has added to a balance: what a later change takes away again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub posted: Option<Posting>,
-    /// For a transaction whether its events contradict each other.
-    pub conflict: bool,
     /// When it was last written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded_at: Option<Moment>,
@@ -95,7 +93,6 @@ impl StateItem {
     pub(super) fn after(version: Option<u64>, known: Known, now: Moment) -> Self {
         Self {
             version: version.unwrap_or(0) + 1,
-            conflict: !transaction::contradictions(&known.facts).is_empty(),
             facts: known.facts,
             posted: known.posted,
             recorded_at: Some(now),

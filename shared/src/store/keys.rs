@@ -101,6 +101,11 @@ pub fn balance_partition(environment: Environment, account: &str, asset: &str, s
     format!("{environment}#balance#{}#{}#{shard}", component(account), component(asset))
 }
 
+/// The partitions of all shards of a balance, in their order.
+pub fn balance_partitions(environment: Environment, account: &str, asset: &str) -> Vec<String> {
+    (0..SHARDS).map(|shard| balance_partition(environment, account, asset, shard)).collect()
+}
+
 /// A shard of a balance.
 pub fn balance(partition: &str) -> Key {
     Key::new(partition.to_owned(), "balance")

@@ -18,8 +18,8 @@ pub(super) struct Cause<'a> {
     pub(super) entity: &'a Entity,
     /// … and its partition, which decides the shard.
     pub(super) pk: &'a str,
-    /// The event that says so.
-    pub(super) event_id: &'a str,
+    /// The event that says so, if there is one.
+    pub(super) event_id: Option<&'a str>,
     /// By which rule.
     pub(super) rule: String,
     /// When.
@@ -54,7 +54,7 @@ impl Table {
                 asset: asset.clone(),
                 shard,
                 number: before.version + 1,
-                event_id: Some(cause.event_id.to_owned()),
+                event_id: cause.event_id.map(str::to_owned),
                 transaction: Some(EntityRef::from(cause.entity)),
                 kind: cause.entity.kind,
                 rule: cause.rule.clone(),

@@ -301,10 +301,8 @@ impl Table {
         cursor: Option<&Cursor>,
     ) -> Result<Page<Balance>, StoreError> {
         let page = self.balance_entries(environment, account, limit, cursor).await?;
-        let partitions = |entry: &BalanceEntry| -> Vec<String> {
-            let partition = |shard| keys::balance_partition(environment, &entry.account, &entry.asset, shard);
-            (0..SHARDS).map(partition).collect()
-        };
+        let partitions =
+            |entry: &BalanceEntry| keys::balance_partitions(environment, &entry.account, &entry.asset);
         let mut balances = Vec::new();
         if let Some(at) = at {
             for entry in page.items {

@@ -7,12 +7,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 
-use super::items::{BalanceItem, EntityRef, EventItem, LedgerLine, RawItem, StateItem};
-use super::keys::{self, BUCKETS, EVENT_PREFIX, LINE_PREFIX, LOG_INDEX, List, SHARDS};
+use super::items::{BalanceEntry, BalanceItem, EntityRef, EventItem, LedgerLine, RawItem, StateItem};
+use super::keys::{self, BUCKETS, EVENT_PREFIX, LINE_PREFIX, LOG_INDEX, List};
 use super::ledger::Cause;
 use super::read::RangeQuery;
 use super::writes::{Backoff, Found, Writes, version};
@@ -38,17 +37,6 @@ pub enum Mode {
     Write,
 }
 
-/// How far it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Events of the log that were looked at.
-    pub events: u64,
-    /// Entities that were folded anew.
-    pub entities: u64,
-    /// Shards of balances that were added up.
-    pub balances: u64,
-}
-
 /// An entity whose state is not what its events say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
@@ -57,7 +45,7 @@ pub struct Difference {
     /// For a transaction its kind.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<Kind>,
-    /// What differs: names of facts, `contribution`, `conflict`.
+    /// What differs: names of facts, `contribution`.
     pub differs: BTreeSet<String>,
     /// The status before …
     pub before: Option<String>,
@@ -140,20 +128,15 @@ impl Table {
         means: &Means<'_>,
         mode: Mode,
         clock: &impl Clock,
-        progress: impl Fn(Progress),
+        progress: impl Fn(&Report),
     ) -> Result<Report, StoreError> {
         let mut report = Report::default();
-        let done = |report: &Report| Progress {
-            events: report.events,
-            entities: report.entities,
-            balances: report.balances,
-        };
         if let Some(entities) = only {
             for entity in entities {
-                let (_, difference) = self.rebuild_entity(environment, entity, means, mode, clock).await?;
+                let rebuilt = self.rebuild_entity(environment, entity, means, mode, clock).await?;
                 report.entities += 1;
-                report.differences.extend(difference);
-                progress(done(&report));
+                report.differences.extend(rebuilt.difference);
+                progress(&report);
             }
             return Ok(report);
         }
@@ -174,19 +157,19 @@ impl Table {
                         .buffer_unordered(AT_ONCE)
                         .try_collect()
                         .await?;
-                    for (posted, difference) in rebuilt {
+                    for entity in rebuilt {
                         report.entities += 1;
-                        if let Some((shard, posting)) = posted.after {
-                            contribute(&mut shards, environment, shard, posting);
+                        report.differences.extend(entity.difference);
+                        if let Some(posting) = entity.posted {
+                            contribute(&mut shards, environment, entity.shard, posting);
                         }
-                        for (partition, lines) in posted.lines {
+                        for partition in entity.entered {
                             if let Some(shard) = shards.get_mut(&partition) {
-                                shard.version += lines;
+                                shard.version += 1;
                             }
                         }
-                        report.differences.extend(difference);
                     }
-                    progress(done(&report));
+                    progress(&report);
                     start = reached;
                     if start.is_none() {
                         break;
@@ -200,7 +183,7 @@ impl Table {
             report.balances += 1;
             report.busy += u64::from(was_busy);
             report.imbalances.extend(imbalance);
-            progress(done(&report));
+            progress(&report);
         }
         Ok(report)
     }
@@ -250,7 +233,7 @@ impl Table {
         }
     }
 
-    /// Folds one entity anew: what it contributes and what was posted for it, and what differs.
+    /// Folds one entity anew.
     async fn rebuild_entity(
         &self,
         environment: Environment,
@@ -258,7 +241,7 @@ impl Table {
         means: &Means<'_>,
         mode: Mode,
         clock: &impl Clock,
-    ) -> Result<(Posted, Option<Difference>), StoreError> {
+    ) -> Result<Rebuilt, StoreError> {
         let pk = keys::entity(environment, entity);
         let shard = keys::shard(&pk);
         let state_key = keys::state(&pk);
@@ -271,12 +254,8 @@ impl Table {
             let known = Known { facts, posted };
             let is_same =
                 state.as_ref().map_or_else(|| known == Known::default(), |state| state.known() == known);
-            let mut outcome = Posted {
-                after: known.posted.clone().map(|posting| (shard, posting)),
-                lines: BTreeMap::new(),
-            };
             if is_same {
-                return Ok((outcome, None));
+                return Ok(Rebuilt { shard, posted: known.posted, entered: Vec::new(), difference: None });
             }
             let read = state.as_ref().map(|state| state.version);
             // An event may have come between the two reads; then its state has another version.
@@ -287,30 +266,24 @@ impl Table {
             }
             let before = state.as_ref().map(StateItem::known);
             let mut difference = difference(entity, before.as_ref(), &known);
+            let before = before.and_then(|before| before.posted);
             if mode == Mode::Check {
                 // Its money counts as it was posted; that it should be otherwise is reported here.
-                let posted = before.and_then(|before| before.posted);
-                return Ok((
-                    Posted { after: posted.map(|posting| (shard, posting)), ..outcome },
-                    Some(difference),
-                ));
+                let difference = Some(difference);
+                return Ok(Rebuilt { shard, posted: before, entered: Vec::new(), difference });
             }
             let mut writes = Writes::new(self);
-            let event_id = refolded.last_event.unwrap_or_default();
+            let event_id = refolded.last_event.as_deref();
             let now = clock.now();
-            let cause =
-                Cause { environment, entity, pk: &pk, event_id: &event_id, rule: RULE.to_owned(), at: now };
-            let before = before.and_then(|before| before.posted);
-            let lines =
-                self.post(&mut writes, &mut Found::default(), &cause, before, known.posted.clone()).await?;
+            let cause = Cause { environment, entity, pk: &pk, event_id, rule: RULE.to_owned(), at: now };
+            let posted = known.posted.clone();
+            let entered =
+                self.post(&mut writes, &mut Found::default(), &cause, before, posted.clone()).await?;
             let next = StateItem::after(read, known, now);
             writes.replace(super::to_item(&state_key, &next)?, "version", read.map(version))?;
             if writes.commit().await? {
                 difference.written = true;
-                for partition in lines {
-                    *outcome.lines.entry(partition).or_default() += 1;
-                }
-                return Ok((outcome, Some(difference)));
+                return Ok(Rebuilt { shard, posted, entered, difference: Some(difference) });
             }
             backoff.wait().await?;
         }
@@ -341,24 +314,19 @@ impl Table {
             #[serde(default)]
             kind: Option<Kind>,
         }
-        let answer = self
-            .client
-            .query()
-            .table_name(&*self.name)
-            .index_name(LOG_INDEX)
-            .key_condition_expression("log_pk = :pk")
-            .expression_attribute_values(":pk", AttributeValue::S(partition.to_owned()))
-            .projection_expression("entity, kind")
-            .set_exclusive_start_key(start)
-            .send()
-            .await
-            .map_err(StoreError::aws)?;
+        let query = RangeQuery {
+            index: Some(LOG_INDEX),
+            partition: partition.to_owned(),
+            low: " ".to_owned(),
+            high: "~".to_owned(),
+            newest_first: false,
+        };
+        let (events, reached) = self.query_once(&query, &[], 1000, start).await?;
         let about = |item| {
             let About { entity, kind } = serde_dynamo::from_item(item)?;
             Ok(entity.map(|entity| Entity { entity_type: entity.entity_type, kind, uid: entity.uid }))
         };
-        let entities = answer.items.unwrap_or_default().into_iter().map(about);
-        Ok((entities.collect::<Result<_, StoreError>>()?, answer.last_evaluated_key))
+        Ok((events.into_iter().map(about).collect::<Result<_, StoreError>>()?, reached))
     }
 
     /// Every shard of every balance, as it is.
@@ -367,10 +335,13 @@ impl Table {
         let mut cursor = None;
         loop {
             let page = self.balance_entries(environment, None, 100, cursor.as_ref()).await?;
+            let partitions =
+                |entry: &BalanceEntry| keys::balance_partitions(environment, &entry.account, &entry.asset);
+            let keys = page.items.iter().flat_map(partitions).map(|partition| keys::balance(&partition));
+            let found = Found(self.batch_get(&keys.collect::<Vec<_>>()).await?);
             for entry in page.items {
-                for shard in 0..SHARDS {
-                    let partition = keys::balance_partition(environment, &entry.account, &entry.asset, shard);
-                    let balance: Option<BalanceItem> = self.get(&keys::balance(&partition)).await?;
+                for (shard, partition) in (0_u8..).zip(partitions(&entry)) {
+                    let balance: Option<BalanceItem> = found.item(&keys::balance(&partition))?;
                     let (account, asset) = (entry.account.clone(), entry.asset.clone());
                     let version = balance.map_or(0, |balance| balance.version);
                     let contributions = Amounts::default();
@@ -395,9 +366,10 @@ impl Table {
     ) -> Result<(Option<Imbalance>, bool), StoreError> {
         let key = keys::balance(partition);
         let read: Option<BalanceItem> = self.get(&key).await?;
+        let is_busy = read.as_ref().map_or(0, |balance| balance.version) != shard.version;
+        // Of a balance that is gone its ledger is left.
+        let (ledger, last) = self.ledger_sum(partition, read.as_ref().map(|balance| balance.version)).await?;
         let balance = read.clone().unwrap_or_default();
-        let ledger = self.ledger_sum(partition, balance.version).await?;
-        let is_busy = balance.version != shard.version;
         let contributions = (!is_busy).then_some(shard.contributions);
         let expected = contributions.as_ref().unwrap_or(&ledger);
         if balance.amounts == ledger && ledger == *expected {
@@ -417,7 +389,7 @@ impl Table {
                 account: imbalance.account.clone(),
                 asset: imbalance.asset.clone(),
                 shard: imbalance.shard,
-                number: balance.version + 1,
+                number: last + 1,
                 event_id: None,
                 transaction: None,
                 kind: None,
@@ -434,34 +406,43 @@ impl Table {
         Ok((Some(imbalance), is_busy))
     }
 
-    /// What the first lines of a ledger add up to.
-    async fn ledger_sum(&self, partition: &str, lines: u64) -> Result<Amounts, StoreError> {
+    /// What the lines of a ledger up to this one add up to, all of them if none is named; and the number of the
+    /// last.
+    async fn ledger_sum(&self, partition: &str, last: Option<u64>) -> Result<(Amounts, u64), StoreError> {
         let query = RangeQuery {
             index: None,
             partition: partition.to_owned(),
             low: LINE_PREFIX.to_owned(),
-            high: keys::line(partition, lines).sk,
+            high: keys::line(partition, last.unwrap_or(u64::MAX)).sk,
             newest_first: false,
         };
-        let mut sum = Amounts::default();
+        let (mut sum, mut found) = (Amounts::default(), 0);
         let mut start = None;
         loop {
             let (items, reached) = self.query_once(&query, &[], 1000, start).await?;
             for item in items {
-                sum = &sum + &serde_dynamo::from_item::<_, LedgerLine>(item)?.change;
+                let line: LedgerLine = serde_dynamo::from_item(item)?;
+                sum = &sum + &line.change;
+                found = line.number;
             }
             start = reached;
             if start.is_none() {
-                return Ok(sum);
+                // Where the last lines themselves are gone, the balance tells how many there were.
+                return Ok((sum, last.unwrap_or(found)));
             }
         }
     }
 }
 
-/// What an entity has contributed, and how many ledger lines were entered for it here, by partition.
-struct Posted {
-    after: Option<(u8, Posting)>,
-    lines: BTreeMap<String, u64>,
+/// An entity that was folded anew.
+struct Rebuilt {
+    /// The shard that it posts to.
+    shard: u8,
+    /// What is posted for it now.
+    posted: Option<Posting>,
+    /// The partitions of the balances whose ledgers got a line.
+    entered: Vec<String>,
+    difference: Option<Difference>,
 }
 
 /// Adds a transaction's contribution to its shard.
