@@ -303,6 +303,19 @@ mod tests {
     }
 
     #[test]
+    fn both_failures_are_told_in_either_order_though_only_a_status_says_so() {
+        let ended = |step| {
+            let incoming = Transaction { uid: Some("u".to_owned()), ..Transaction::default() };
+            incoming.step_by_status(Kind::Deposit, step).unwrap()
+        };
+        assert_eq!(
+            effects(&[ended(Step::Failed), ended(Step::Rejected)]),
+            [(Effect::Applied, true), (Effect::Stale, true)]
+        );
+        assert_eq!(effects(&[ended(Step::Rejected), ended(Step::Failed)]), [(Effect::Applied, true); 2]);
+    }
+
+    #[test]
     fn a_late_block_is_told_though_its_label_is_older() {
         let stamp = |at| Stamp { rank: 0, at: Some(Moment::from_millis(at)) };
         let address = |step: &str, label: &str, at| Meaning {

@@ -96,6 +96,8 @@ pub(crate) fn said() -> impl Strategy<Value = Said> {
     prop_oneof![
         3 => (select(transactions), transaction(), 0_u16..1000),
         3 => (select(deposits), transaction(), 0_u16..1000),
+        // The event whose object says how far it is.
+        2 => (Just(EventType::LegacyIncoming), transaction(), 0_u16..1000),
         2 => (select(objects), object(), 0_u16..1000),
     ]
     .prop_map(|(event, data, at)| Said { event, data, at })
