@@ -49,6 +49,7 @@ pub(crate) struct Faults {
     /// Of a hundred requests, so many fail in some way.
     percent: u8,
     injected: Mutex<BTreeMap<Fault, u64>>,
+    requests: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Faults {
@@ -57,6 +58,7 @@ impl Faults {
             rng: Mutex::new(fastrand::Rng::with_seed(seed)),
             percent,
             injected: Mutex::default(),
+            requests: Mutex::default(),
         })
     }
 
@@ -65,7 +67,13 @@ impl Faults {
         self.injected.lock().unwrap().clone()
     }
 
+    /// How often which operation was asked for since the last question.
+    pub(crate) fn requests(&self) -> BTreeMap<String, u64> {
+        std::mem::take(&mut self.requests.lock().unwrap())
+    }
+
     fn draw(&self, operation: &str) -> Option<Fault> {
+        *self.requests.lock().unwrap().entry(operation.to_owned()).or_default() += 1;
         let mut rng = self.rng.lock().unwrap();
         let fault = (rng.u8(0..100) < self.percent).then(|| FAULTS[rng.usize(0..FAULTS.len())])?;
         let applies = match fault {

@@ -117,8 +117,8 @@ impl Table {
             let posting = transaction::contribution(meaning.entity.kind?, &meaning.facts)?;
             Some(balance_key(environment, &posting, &pk))
         });
-        let wanted: Vec<Key> = [seen_key.clone(), state_key.clone()].into_iter().chain(guess).collect();
-        let mut found = Found(self.batch_get(&wanted).await?);
+        let mut found = Found::default();
+        found.read(self, [seen_key.clone(), state_key.clone()].into_iter().chain(guess)).await?;
         let seen: Option<SeenItem> = found.item(&seen_key)?;
         let state: Option<StateItem> = found.item(&state_key)?;
 
@@ -195,7 +195,8 @@ impl Table {
         let Recognised { delivery, meaning, state, pk, identity, seen } = known;
         let id = identity.id(seen.occurrence);
         let key = Key { pk: (*pk).to_owned(), sk: seen.event_sk.clone() };
-        let found = Found(self.batch_get(std::slice::from_ref(&key)).await?);
+        let mut found = Found::default();
+        found.read(self, [key.clone()]).await?;
         let Some(event) = found.item::<EventItem>(&key)? else {
             return Ok(None);
         };

@@ -1,7 +1,5 @@
 //! Money: balances, and the ledger line that each of their changes leaves.
 
-use std::collections::HashSet;
-
 use super::items::{BalanceEntry, BalanceItem, EntityRef, LedgerLine};
 use super::keys;
 use super::writes::{Found, Writes, version};
@@ -39,10 +37,7 @@ impl Table {
     ) -> Result<Vec<String>, StoreError> {
         let changes = changes(before, after);
         let keys = changes.iter().map(|posting| balance_key(cause.environment, posting, cause.pk));
-        let missing: HashSet<Key> = keys.filter(|key| !found.0.contains_key(key)).collect();
-        if !missing.is_empty() {
-            found.0.extend(self.batch_get(&Vec::from_iter(missing)).await?);
-        }
+        found.read(self, keys).await?;
         let shard = keys::shard(cause.pk);
         let mut partitions = Vec::new();
         for Posting { account, asset, amounts: change } in changes {

@@ -338,7 +338,8 @@ impl Table {
             let partitions =
                 |entry: &BalanceEntry| keys::balance_partitions(environment, &entry.account, &entry.asset);
             let keys = page.items.iter().flat_map(partitions).map(|partition| keys::balance(&partition));
-            let found = Found(self.batch_get(&keys.collect::<Vec<_>>()).await?);
+            let mut found = Found::default();
+            found.read(self, keys).await?;
             for entry in page.items {
                 for (shard, partition) in (0_u8..).zip(partitions(&entry)) {
                     let balance: Option<BalanceItem> = found.item(&keys::balance(&partition))?;

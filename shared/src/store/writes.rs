@@ -1,6 +1,6 @@
 //! Writing: one transaction, all of it or nothing, and only if what was read still stands.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::error::SdkError;
@@ -32,13 +32,30 @@ impl Backoff {
     }
 }
 
-/// What a batch read found.
+/// What batch reads found, and that there was nothing where they found nothing.
 #[derive(Default)]
-pub(super) struct Found(pub(super) HashMap<Key, Item>);
+pub(super) struct Found(HashMap<Key, Option<Item>>);
 
 impl Found {
+    /// Reads what was not read yet.
+    pub(super) async fn read(
+        &mut self,
+        table: &Table,
+        keys: impl IntoIterator<Item = Key>,
+    ) -> Result<(), StoreError> {
+        let new: HashSet<Key> = keys.into_iter().filter(|key| !self.0.contains_key(key)).collect();
+        let new = Vec::from_iter(new);
+        let mut items = table.batch_get(&new).await?;
+        self.0.extend(new.into_iter().map(|key| {
+            let item = items.remove(&key);
+            (key, item)
+        }));
+        Ok(())
+    }
+
+    /// An item that was read; none where there is none.
     pub(super) fn item<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, StoreError> {
-        Ok(self.0.get(key).cloned().map(serde_dynamo::from_item).transpose()?)
+        Ok(self.0.get(key).cloned().flatten().map(serde_dynamo::from_item).transpose()?)
     }
 }
 
