@@ -31,7 +31,7 @@ use shared::publish::{Message, Publish as _};
 use shared::verify::Secret;
 
 use crate::product::{DEVELOPMENT_KEY, DEVELOPMENT_KEY_ID};
-use crate::queues::{Queues, Redrive};
+use crate::queues::{Queues, RedrivePolicy};
 use crate::topics::Topics;
 
 /// The largest request, in bytes: a DynamoDB transaction's 4 MB, written as JSON.
@@ -188,7 +188,7 @@ impl Services {
                 let number = |field: &str| asked.get(field).and_then(Value::as_u64);
                 let visibility = Duration::from_secs(number("VisibilityTimeout").unwrap_or(30));
                 let most = usize::try_from(number("MaxNumberOfMessages").unwrap_or(1)).unwrap_or(1);
-                let redrive = Redrive { visibility, max_receives: u32::MAX };
+                let redrive = RedrivePolicy { visibility, max_receives: u32::MAX };
                 let received = self.queues.receive(queue, most, redrive).await?;
                 let message = |message: crate::queues::Received| {
                     json!({
@@ -210,7 +210,12 @@ impl Services {
                 Ok(json!({}))
             }
             "GetQueueAttributes" => {
-                Ok(json!({ "Attributes": { "QueueArn": format!("arn:aws:sqs:local::{queue}") } }))
+                let (visible, hidden) = self.queues.messages(queue).await?;
+                Ok(json!({ "Attributes": {
+                    "QueueArn": format!("arn:aws:sqs:local::{queue}"),
+                    "ApproximateNumberOfMessages": visible.to_string(),
+                    "ApproximateNumberOfMessagesNotVisible": hidden.to_string(),
+                } }))
             }
             _ => Err(Refusal::invalid(format!("AmazonSQS.{operation} is not served here"))),
         }

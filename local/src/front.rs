@@ -3,18 +3,22 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use actions::Actions;
 use api::Api;
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, Request, Response, StatusCode, header};
+use axum::http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use ingest::Ingest;
 use lambda_http::Body as LambdaBody;
+use page::Page;
 use serde_json::{Value, json};
 use shared::clock::{Clock, SystemClock};
 use shared::http::{Problem, answer};
+use shared::queue::{DeliveryQueue, Depths, Redrive};
 use tracing::error;
+use url::Url;
 use uuid::Uuid;
 
 use crate::queues::Queues;
@@ -25,63 +29,79 @@ const MAX_REQUEST: usize = 10 * 1024 * 1024;
 
 /// The HTTP functions.
 #[derive(Debug)]
-pub struct Functions {
-    /// `/webhooks/…`
-    pub ingest: Ingest<Queues, SystemClock>,
-    /// `/api/…`
-    pub api: Api,
+pub struct Functions<Q> {
+    /// `/webhooks/…`; nothing where only another place's data is shown.
+    pub ingest: Option<Ingest<Queues, SystemClock>>,
+    /// `GET /api/…`
+    pub api: Api<Q, SystemClock>,
+    /// `POST /api/…`
+    pub actions: Actions<Q, SystemClock>,
+    /// Everything else.
+    pub page: Page,
 }
 
 /// Everything that is served.
-pub fn router(functions: Functions) -> Router {
-    Router::new().fallback(serve).with_state(Arc::new(functions))
+pub fn router<Q: Depths + DeliveryQueue + Redrive>(functions: Functions<Q>) -> Router {
+    Router::new().fallback(serve::<Q>).with_state(Arc::new(functions))
 }
 
-async fn serve(
-    State(functions): State<Arc<Functions>>,
+async fn serve<Q: Depths + DeliveryQueue + Redrive>(
+    State(functions): State<Arc<Functions<Q>>>,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
     request: Request<Body>,
 ) -> Response<Body> {
-    let path = request.uri().path().to_owned();
-    match path.split('/').nth(1).unwrap_or_default() {
-        "" => text(StatusCode::OK, WELCOME),
-        "healthz" => text(StatusCode::OK, "ok\n"),
-        first => {
-            let to_ingest = first == "webhooks";
-            let event = match event(request, client).await {
-                Ok(event) => event,
-                Err(problem) => return respond(problem.into_response()),
-            };
-            let answered = if to_ingest {
-                answer(event, lambda_http::Context::default(), |request| functions.ingest.handle(request))
-                    .await
-            } else {
-                answer(event, lambda_http::Context::default(), |request| functions.api.handle(request)).await
-            };
-            answered.map_err(|error| error.to_string()).and_then(from_lambda).unwrap_or_else(|error| {
-                error!(error, "a handler failed");
-                let detail = "The request could not be handled. Send it again.";
-                respond(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).into_response())
-            })
-        }
+    let first = request.uri().path().split('/').nth(1).unwrap_or_default().to_owned();
+    let is_post = request.method() == Method::POST;
+    // Webhooks are authenticated; they may come through a tunnel, under another name.
+    if first != "webhooks"
+        && let Err(problem) = is_from_here(request.headers())
+    {
+        return respond(problem.into_response());
     }
+    if first == "healthz" {
+        return Response::new(Body::from("ok\n"));
+    }
+    let event = match event(request, client).await {
+        Ok(event) => event,
+        Err(problem) => return respond(problem.into_response()),
+    };
+    let context = lambda_http::Context::default();
+    let answered = match (first.as_str(), &functions.ingest) {
+        ("webhooks", Some(ingest)) => answer(event, context, |request| ingest.handle(request)).await,
+        ("api", _) if is_post => answer(event, context, |request| functions.actions.handle(request)).await,
+        ("api", _) => answer(event, context, |request| functions.api.handle(request)).await,
+        _ => answer(event, context, |request| functions.page.handle(request)).await,
+    };
+    answered.map_err(|error| error.to_string()).and_then(from_lambda).unwrap_or_else(|error| {
+        error!(error, "a handler failed");
+        let detail = "The request could not be handled. Send it again.";
+        respond(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).into_response())
+    })
 }
 
-const WELCOME: &str = "Bitpowr webhooks\n\n\
-    POST /webhooks/test, /webhooks/live      receive\n\
-    GET  /api/{test|live}/events             the log\n\
-    GET  /api/{test|live}/transactions/{uid} a transaction; likewise accounts, assets, addresses, customers\n\
-    GET  /api/{test|live}/balances           balances\n\
-    GET  /api/{test|live}/ledger?account=    what made them\n\
-    GET  /api/{test|live}/quarantine         what could not be read\n\
-    GET  /healthz                            whether this runs\n";
-
-fn text(status: StatusCode, text: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::from(text));
-    *response.status_mut() = status;
-    let plain = header::HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, plain);
-    response
+/// Refuses what a page from elsewhere makes a browser send: to a name that somebody bent to this address (DNS
+/// rebinding), or from another origin.
+fn is_from_here(headers: &HeaderMap) -> Result<(), Problem> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let host = text(header::HOST).unwrap_or_default();
+    let url = Url::parse(&format!("http://{host}/")).ok();
+    let is_loopback = match url.as_ref().and_then(Url::host) {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    if !is_loopback {
+        let detail = "This is served to this machine only, as 127.0.0.1 or localhost.";
+        return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "foreign_host", detail));
+    }
+    match headers.get(header::ORIGIN) {
+        Some(_) if text(header::ORIGIN) != Some(&format!("http://{host}")) => {
+            let detail = "Pages from elsewhere may not ask here.";
+            Err(Problem::new(StatusCode::FORBIDDEN, "foreign_origin", detail))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The event that API Gateway would make of a request.
@@ -169,4 +189,38 @@ fn from_lambda(response: Value) -> Result<Response<Body>, String> {
 
 fn respond(response: Response<LambdaBody>) -> Response<Body> {
     response.map(|body| Body::from(body.as_ref().to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(host: &str, origin: Option<&str>) -> Option<u16> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, host.parse().unwrap());
+        if let Some(origin) = origin {
+            headers.insert(header::ORIGIN, origin.parse().unwrap());
+        }
+        is_from_here(&headers).err().map(|problem| problem.into_response().status().as_u16())
+    }
+
+    #[test]
+    fn only_this_machine_under_its_own_names_is_served() {
+        for host in ["127.0.0.1:8787", "localhost:8787", "LOCALHOST", "[::1]:9", "127.0.0.1"] {
+            assert_eq!(refused(host, None), None, "{host}");
+        }
+        for host in
+            ["evil.example", "evil.example:8787", "localhost.evil.example", "0.0.0.0", "192.168.0.1", ""]
+        {
+            assert_eq!(refused(host, None), Some(421), "{host}");
+        }
+    }
+
+    #[test]
+    fn other_origins_are_refused_even_on_this_machine() {
+        assert_eq!(refused("localhost:8787", Some("http://localhost:8787")), None);
+        for origin in ["http://evil.example", "http://localhost:3000", "https://localhost:8787", "null"] {
+            assert_eq!(refused("localhost:8787", Some(origin)), Some(403), "{origin}");
+        }
+    }
 }

@@ -21,4 +21,5 @@ pub mod mapping;
 pub mod product;
 pub mod queues;
 pub mod samples;
+pub mod stack;
 pub mod topics;

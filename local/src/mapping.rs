@@ -17,13 +17,13 @@ use tokio::sync::{Notify as Signal, watch};
 use tracing::error;
 
 use crate::engine::Engine;
-use crate::queues::{Queues, Redrive};
+use crate::queues::{Queues, RedrivePolicy};
 
 /// As the template has it.
 const BATCH: usize = 10;
 
 /// Six times a function's time-out; so many receipts that a delivery outlasts an outage of some hours.
-const REDRIVE: Redrive = Redrive { visibility: Duration::from_secs(180), max_receives: 120 };
+const REDRIVE: RedrivePolicy = RedrivePolicy { visibility: Duration::from_secs(180), max_receives: 120 };
 
 /// The most records of the stream in one batch.
 const STREAM_BATCH: usize = 100;

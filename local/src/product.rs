@@ -6,17 +6,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use actions::Actions;
 use api::Api;
 use aws_sdk_dynamodb::Client;
 use axum::Router;
 use ingest::Ingest;
 use notify::Notify;
+use page::Page;
+use shared::access::Access;
 use shared::clock::SystemClock;
 use shared::environment::Environments;
 use shared::model::Family;
 use shared::pipeline::Pipeline;
 use shared::rotating::Rotating;
 use shared::store::{Table, schema};
+use shared::verify::seal::WeakKey;
 use shared::verify::{SealingKey, SealingKeys, Secret, Secrets};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify as Signal, watch};
@@ -112,7 +116,7 @@ pub enum StartError {
     Table(#[from] shared::store::StoreError),
     /// The key for sealing is none.
     #[error(transparent)]
-    Key(#[from] shared::verify::seal::WeakKey),
+    Key(#[from] WeakKey),
 }
 
 /// Tasks that work until they are told to stop.
@@ -181,16 +185,32 @@ impl Product {
         let engine = Arc::new(engine);
         let table = schema::create(&engine.client(), TABLE).await?;
 
-        let keys = SealingKeys::new(SealingKey::new(DEVELOPMENT_KEY_ID, DEVELOPMENT_KEY)?, []);
+        let keys = development_keys()?;
+        let own = || Access::Own(user());
         let functions = Functions {
-            ingest: Ingest {
+            ingest: Some(Ingest {
                 secrets: Rotating::fixed(Secrets::new(settings.secret.clone(), [])),
                 keys: Rotating::fixed(keys.clone()),
                 environments: Environments::both(),
                 queue: queues.clone(),
                 clock: SystemClock,
+            }),
+            api: Api {
+                table: table.clone(),
+                queues: queues.clone(),
+                environments: Environments::both(),
+                access: own(),
+                clock: SystemClock,
             },
-            api: Api { table: table.clone(), environments: Environments::both() },
+            actions: Actions {
+                table: table.clone(),
+                queues: queues.clone(),
+                keys: Rotating::fixed(keys.clone()),
+                environments: Environments::both(),
+                access: own(),
+                clock: SystemClock,
+            },
+            page: Page { environments: Environments::both(), stack: None, sign_in: None },
         };
         let pipeline = Arc::new(Pipeline {
             keys: Rotating::fixed(keys),
@@ -296,6 +316,8 @@ impl Product {
 /// A connection to the data of a folder, whether the product is running on it or not.
 pub struct Attached {
     client: Client,
+    /// Its queues.
+    pub queues: Queues,
     /// Where the product is not running: what stands in for it, and keeps it from starting meanwhile.
     _own: Option<(Engine, File)>,
 }
@@ -311,18 +333,21 @@ impl Attached {
         if !data.join("table.db").exists() {
             return Err(StartError::NoData(folder));
         }
+        let file = data.join("queues.db");
         match lock(data) {
             Ok(lock) => {
+                let queues = Queues::open(Some(&file)).map_err(|error| unusable(error.to_string()))?;
                 let engine = Engine::start(Some(&data.join("table.db")))
                     .map_err(|error| unusable(error.to_string()))?;
-                Ok(Self { client: engine.client(), _own: Some((engine, lock)) })
+                Ok(Self { client: engine.client(), queues, _own: Some((engine, lock)) })
             }
             Err(StartError::Locked(_)) => {
+                let queues = Queues::attach(&file).map_err(|error| unusable(error.to_string()))?;
                 let address = std::fs::read_to_string(data.join(ENDPOINT))
                     .map_err(|error| unusable(error.to_string()))?
                     .parse()
                     .map_err(|_| unusable("where its DynamoDB listens is unknown".to_owned()))?;
-                Ok(Self { client: engine::client(address), _own: None })
+                Ok(Self { client: engine::client(address), queues, _own: None })
             }
             Err(error) => Err(error),
         }
@@ -334,8 +359,22 @@ impl Attached {
     }
 }
 
+/// What deliveries are sealed with here.
+///
+/// # Errors
+/// None: the key is long enough.
+pub fn development_keys() -> Result<SealingKeys, WeakKey> {
+    Ok(SealingKeys::new(SealingKey::new(DEVELOPMENT_KEY_ID, DEVELOPMENT_KEY)?, []))
+}
+
+/// Who uses this machine, by name.
+pub fn user() -> String {
+    let name = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|variable| std::env::var(variable).ok());
+    name.unwrap_or_else(|| "this machine's user".to_owned())
+}
+
 /// Serves until it is time to stop.
-async fn serve(listener: TcpListener, router: Router, mut stop: Stop) {
+pub(crate) async fn serve(listener: TcpListener, router: Router, mut stop: Stop) {
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let stopped = async move { stop.or(std::future::pending()).await };
     if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stopped).await {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use shared::clock::{Clock, Moment, SystemClock};
 use shared::model::Family;
-use shared::queue::{DeadLetter, DeadLetters, DeliveryQueue, QueueError};
+use shared::queue::{DeadLetter, DeadLetters, DeliveryQueue, Depth, Depths, QueueError, Redrive};
 use shared::verify::Sealed;
 use tokio::sync::Notify;
 
@@ -28,7 +28,7 @@ pub struct Received {
 
 /// How a queue hands out its messages.
 #[derive(Clone, Copy, Debug)]
-pub struct Redrive {
+pub struct RedrivePolicy {
     /// For how long a received message is not handed out again.
     pub visibility: Duration,
     /// After so many receipts it goes to the dead letters.
@@ -43,8 +43,6 @@ pub struct Queues {
 }
 
 const SCHEMA: &str = "
-    PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = FULL;
     CREATE TABLE IF NOT EXISTS message (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         queue TEXT NOT NULL,
@@ -55,9 +53,18 @@ const SCHEMA: &str = "
     ) STRICT;
     CREATE INDEX IF NOT EXISTS message_due ON message (queue, visible_at);
     CREATE TABLE IF NOT EXISTS checkpoint (name TEXT PRIMARY KEY, position TEXT NOT NULL) STRICT;
+    CREATE TABLE IF NOT EXISTS subscription (
+        id TEXT PRIMARY KEY,
+        protocol TEXT NOT NULL,
+        endpoint TEXT NOT NULL,
+        filter TEXT NOT NULL
+    ) STRICT;
     -- Nobody holds a message from before the start.
     UPDATE message SET visible_at = 0;
 ";
+
+/// How every connection works: a message is on disk before it is said to be.
+const DURABLE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;";
 
 impl Queues {
     /// Opens the file, or queues in memory. A message is on disk before [`Queues::send`] returns.
@@ -69,6 +76,7 @@ impl Queues {
             Some(file) => Connection::open(file)?,
             None => Connection::open_in_memory()?,
         };
+        connection.execute_batch(DURABLE)?;
         connection.execute_batch(SCHEMA)?;
         // Files of earlier versions do not know when a message was sent.
         let is_current = connection
@@ -80,6 +88,16 @@ impl Queues {
                 "ALTER TABLE message ADD COLUMN sent_at INTEGER NOT NULL DEFAULT {now}"
             ))?;
         }
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), arrivals: Arc::default() })
+    }
+
+    /// Opens a file that another process may be working on.
+    ///
+    /// # Errors
+    /// Where the file cannot be opened.
+    pub fn attach(file: &Path) -> rusqlite::Result<Self> {
+        let connection = Connection::open(file)?;
+        connection.execute_batch(DURABLE)?;
         Ok(Self { connection: Arc::new(Mutex::new(connection)), arrivals: Arc::default() })
     }
 
@@ -138,7 +156,7 @@ impl Queues {
         &self,
         queue: &str,
         most: usize,
-        redrive: Redrive,
+        redrive: RedrivePolicy,
     ) -> Result<Vec<Received>, QueueError> {
         let queue = queue.to_owned();
         self.with(move |connection| {
@@ -234,6 +252,16 @@ impl Queues {
         .await
     }
 
+    /// How many messages of a queue are visible, and how many hidden.
+    ///
+    /// # Errors
+    /// [`QueueError`] where the file cannot be read.
+    pub async fn messages(&self, queue: &str) -> Result<(u64, u64), QueueError> {
+        let queue = queue.to_owned();
+        let (visible, hidden, _) = self.with(move |connection| held(connection, &queue)).await?;
+        Ok((visible, hidden))
+    }
+
     /// How far something was read.
     ///
     /// # Errors
@@ -268,7 +296,8 @@ impl Queues {
 impl DeadLetters for Queues {
     async fn receive(&self, family: Family) -> Result<Vec<DeadLetter>, QueueError> {
         /// As the SQS client does.
-        const HIDDEN: Redrive = Redrive { visibility: Duration::from_secs(900), max_receives: u32::MAX };
+        const HIDDEN: RedrivePolicy =
+            RedrivePolicy { visibility: Duration::from_secs(900), max_receives: u32::MAX };
         let received = Self::receive(self, &Self::dead_letters_of(family.as_str()), 10, HIDDEN).await?;
         let letter = |message: Received| DeadLetter {
             body: message.body,
@@ -284,6 +313,51 @@ impl DeadLetters for Queues {
     }
 }
 
+/// What a queue holds: visible, hidden, and when the oldest was sent.
+fn held(connection: &Connection, queue: &str) -> rusqlite::Result<(u64, u64, Option<i64>)> {
+    connection
+        .prepare_cached(
+            "SELECT coalesce(sum(visible_at <= ?2), 0), coalesce(sum(visible_at > ?2), 0), min(sent_at)
+             FROM message WHERE queue = ?1",
+        )?
+        .query_row(params![queue, SystemClock.now().as_millis()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+}
+
+impl Depths for Queues {
+    async fn depths(&self) -> Result<Vec<(Family, Depth)>, QueueError> {
+        let depth = |connection: &Connection, family: &Family| {
+            let (waiting, in_flight, oldest) = held(connection, family.as_str())?;
+            let (visible, hidden, _) = held(connection, &Self::dead_letters_of(family.as_str()))?;
+            let oldest = oldest.map(|sent_at| (SystemClock.now().as_millis() - sent_at) / 1000);
+            let oldest_seconds = oldest.and_then(|seconds| seconds.try_into().ok());
+            Ok((*family, Depth { waiting, in_flight, dead_letters: visible + hidden, oldest_seconds }))
+        };
+        self.with(move |connection| Family::ALL.iter().map(|family| depth(connection, family)).collect())
+            .await
+    }
+}
+
+impl Redrive for Queues {
+    async fn redrive(&self, family: Family, most: usize) -> Result<usize, QueueError> {
+        let moved = self.with(move |connection| {
+            connection.execute(
+                "UPDATE message SET queue = ?1, visible_at = 0, receive_count = 0
+                 WHERE id IN (SELECT id FROM message WHERE queue = ?2 ORDER BY id LIMIT ?3)",
+                params![
+                    family.as_str(),
+                    Self::dead_letters_of(family.as_str()),
+                    i64::try_from(most).unwrap_or(i64::MAX)
+                ],
+            )
+        });
+        let moved = moved.await?;
+        self.arrival(family.as_str()).notify_one();
+        Ok(moved)
+    }
+}
+
 impl DeliveryQueue for Queues {
     async fn send(&self, delivery: &Sealed) -> Result<(), QueueError> {
         Self::send(self, delivery.family().as_str(), vec![delivery.message()]).await
@@ -294,9 +368,9 @@ impl DeliveryQueue for Queues {
 mod tests {
     use super::*;
 
-    const REDRIVE: Redrive = Redrive { visibility: Duration::from_secs(60), max_receives: 2 };
+    const REDRIVE: RedrivePolicy = RedrivePolicy { visibility: Duration::from_secs(60), max_receives: 2 };
 
-    async fn bodies(queues: &Queues, queue: &str, redrive: Redrive) -> Vec<String> {
+    async fn bodies(queues: &Queues, queue: &str, redrive: RedrivePolicy) -> Vec<String> {
         queues.receive(queue, 10, redrive).await.unwrap().into_iter().map(|message| message.body).collect()
     }
 

@@ -13,13 +13,13 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::mapping::Stop;
-use crate::queues::{Queues, Redrive};
+use crate::queues::{Queues, RedrivePolicy};
 
 /// The queue of what the webhook has not been told yet.
 pub const WEBHOOK_QUEUE: &str = "webhook";
 
 /// Like SNS: some tries at once, then with pauses, then the dead letters.
-const REDRIVE: Redrive = Redrive { visibility: Duration::from_secs(60), max_receives: 30 };
+const REDRIVE: RedrivePolicy = RedrivePolicy { visibility: Duration::from_secs(60), max_receives: 30 };
 
 /// The topics «people» and «programs».
 #[derive(Debug)]

@@ -67,6 +67,11 @@ impl Environments {
         name.parse().ok().filter(|environment| self.0.contains(environment))
     }
 
+    /// Those that are served here.
+    pub fn iter(&self) -> impl Iterator<Item = Environment> {
+        self.0.iter().copied()
+    }
+
     /// Whether it is served here.
     pub fn contains(&self, environment: Environment) -> bool {
         self.0.contains(&environment)

@@ -11,9 +11,10 @@
 //! | write event, state, balance and ledger in one transaction | [`store`] |
 //! | tell people and programs | [`publish`] |
 //!
-//! [`http`] stands before the HTTP functions, [`runtime`] starts a deployed function, [`rotating`] holds its
+//! [`http`] stands before the HTTP functions, [`access`] knows who may do what there, [`runtime`] starts a deployed function, [`rotating`] holds its
 //! secrets, [`telemetry`] is what is seen from outside, [`clock`] tells the time.
 
+pub mod access;
 pub mod clock;
 pub mod environment;
 pub mod fold;

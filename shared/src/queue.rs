@@ -1,11 +1,13 @@
-//! From `ingest` to the families: one message per delivery.
+//! From `ingest` to the families: one message per delivery; and where those went that failed.
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 
-use aws_sdk_sqs::error::DisplayErrorContext;
-use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeName};
+use aws_sdk_sqs::error::{DisplayErrorContext, SdkError};
+use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName};
+use futures::future::try_join_all;
+use serde::Serialize;
 
 use crate::clock::Moment;
 use crate::model::{EventName, Family};
@@ -46,23 +48,155 @@ pub trait DeadLetters: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), QueueError>> + Send;
 }
 
+/// How many deliveries of a family wait, and where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Depth {
+    /// To be handled.
+    pub waiting: u64,
+    /// Being handled, or waiting to be tried again.
+    pub in_flight: u64,
+    /// Given up.
+    pub dead_letters: u64,
+    /// For how long the oldest one has been waiting, in seconds; none where none is, or where it is not known.
+    pub oldest_seconds: Option<u64>,
+}
+
+/// Tells how many deliveries wait.
+pub trait Depths: Send + Sync + 'static {
+    /// How many of each family do.
+    fn depths(&self) -> impl Future<Output = Result<Vec<(Family, Depth)>, QueueError>> + Send;
+}
+
+/// Puts dead letters back into their queue.
+pub trait Redrive: Send + Sync + 'static {
+    /// Puts at most `most` of a family's dead letters back: how many it were. One that is put back twice is
+    /// recognised by its content.
+    fn redrive(&self, family: Family, most: usize) -> impl Future<Output = Result<usize, QueueError>> + Send;
+}
+
 impl<Q: DeliveryQueue> DeliveryQueue for Arc<Q> {
     fn send(&self, delivery: &Sealed) -> impl Future<Output = Result<(), QueueError>> + Send {
         (**self).send(delivery)
     }
 }
 
-/// Amazon SQS: a queue per family.
+/// Amazon SQS: for each family a queue and its dead letters, as far as they are needed.
 #[derive(Clone, Debug)]
 pub struct Sqs {
     client: aws_sdk_sqs::Client,
-    urls: HashMap<Family, String>,
+    queues: HashMap<Family, String>,
+    dead_letters: HashMap<Family, String>,
 }
 
 impl Sqs {
     /// The queues of these URLs.
-    pub fn new(client: aws_sdk_sqs::Client, urls: HashMap<Family, String>) -> Self {
-        Self { client, urls }
+    pub fn new(client: aws_sdk_sqs::Client, queues: HashMap<Family, String>) -> Self {
+        Self { client, queues, dead_letters: HashMap::new() }
+    }
+
+    /// The dead letters of these URLs as well.
+    #[must_use]
+    pub fn with_dead_letters(self, dead_letters: HashMap<Family, String>) -> Self {
+        Self { dead_letters, ..self }
+    }
+
+    /// The name of a family's queue.
+    pub fn name(&self, family: Family) -> Option<&str> {
+        self.queues.get(&family)?.rsplit('/').next()
+    }
+
+    fn queue(&self, family: Family) -> Result<&str, QueueError> {
+        let url = self.queues.get(&family).map(String::as_str);
+        url.ok_or_else(|| QueueError(format!("no queue for {family}")))
+    }
+
+    fn dead_letters_of(&self, family: Family) -> Result<&str, QueueError> {
+        let url = self.dead_letters.get(&family).map(String::as_str);
+        url.ok_or_else(|| QueueError(format!("no dead letters for {family}")))
+    }
+
+    /// Opens a connection, so that the first delivery does not wait for TLS. Whether it can be opened shows then.
+    pub async fn warm(&self) {
+        if let Some(url) = self.queues.values().next() {
+            let arn = QueueAttributeName::QueueArn;
+            let _ = self.client.get_queue_attributes().queue_url(url).attribute_names(arn).send().await;
+        }
+    }
+
+    /// How many messages of a queue are visible, and how many hidden; about so many, as SQS says.
+    async fn messages(&self, url: &str) -> Result<(u64, u64), QueueError> {
+        let visible = QueueAttributeName::ApproximateNumberOfMessages;
+        let hidden = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
+        let answer = self
+            .client
+            .get_queue_attributes()
+            .queue_url(url)
+            .attribute_names(visible.clone())
+            .attribute_names(hidden.clone())
+            .send()
+            .await
+            .map_err(failed)?;
+        let attributes = answer.attributes.unwrap_or_default();
+        let number = |name| attributes.get(&name).and_then(|text| text.parse().ok()).unwrap_or(0);
+        Ok((number(visible), number(hidden)))
+    }
+}
+
+fn failed<E, R>(error: SdkError<E, R>) -> QueueError
+where
+    E: std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    QueueError(DisplayErrorContext(error).to_string())
+}
+
+impl Depths for Sqs {
+    async fn depths(&self) -> Result<Vec<(Family, Depth)>, QueueError> {
+        try_join_all(Family::ALL.iter().map(async |family| {
+            let ((waiting, in_flight), (dead, hidden)) = futures::try_join!(
+                self.messages(self.queue(*family)?),
+                self.messages(self.dead_letters_of(*family)?)
+            )?;
+            let depth = Depth { waiting, in_flight, dead_letters: dead + hidden, oldest_seconds: None };
+            Ok((*family, depth))
+        }))
+        .await
+    }
+}
+
+impl Redrive for Sqs {
+    /// `StartMessageMoveTask` would do it without us, but tells nobody how far it is, and does not end before
+    /// the queue is empty.
+    async fn redrive(&self, family: Family, most: usize) -> Result<usize, QueueError> {
+        /// Long enough to send and delete ten.
+        const HIDDEN_SECONDS: i32 = 60;
+        let (from, to) = (self.dead_letters_of(family)?, self.queue(family)?);
+        let mut moved = 0;
+        while moved < most {
+            let wanted = i32::try_from((most - moved).min(10)).unwrap_or(10);
+            let received = self
+                .client
+                .receive_message()
+                .queue_url(from)
+                .max_number_of_messages(wanted)
+                .visibility_timeout(HIDDEN_SECONDS)
+                .message_attribute_names("All")
+                .send()
+                .await
+                .map_err(failed)?;
+            let letters = received.messages.unwrap_or_default();
+            if letters.is_empty() {
+                break;
+            }
+            for letter in letters {
+                let send = self.client.send_message().queue_url(to).set_message_body(letter.body);
+                send.set_message_attributes(letter.message_attributes).send().await.map_err(failed)?;
+                let delete = self.client.delete_message().queue_url(from);
+                delete.set_receipt_handle(letter.receipt_handle).send().await.map_err(failed)?;
+                moved += 1;
+            }
+        }
+        Ok(moved)
     }
 }
 
@@ -73,13 +207,13 @@ impl DeadLetters for Sqs {
         let received = self
             .client
             .receive_message()
-            .queue_url(self.url(family)?)
+            .queue_url(self.dead_letters_of(family)?)
             .max_number_of_messages(10)
             .visibility_timeout(HIDDEN_SECONDS)
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
             .send()
             .await
-            .map_err(|error| QueueError(DisplayErrorContext(error).to_string()))?;
+            .map_err(failed)?;
         let letters = received.messages.unwrap_or_default().into_iter().filter_map(|message| {
             let sent_at =
                 message.attributes.as_ref()?.get(&MessageSystemAttributeName::SentTimestamp)?.parse().ok()?;
@@ -93,38 +227,23 @@ impl DeadLetters for Sqs {
     }
 
     async fn delete(&self, family: Family, letter: &DeadLetter) -> Result<(), QueueError> {
-        let request =
-            self.client.delete_message().queue_url(self.url(family)?).receipt_handle(&letter.receipt);
-        request.send().await.map_err(|error| QueueError(DisplayErrorContext(error).to_string()))?;
+        let url = self.dead_letters_of(family)?;
+        let request = self.client.delete_message().queue_url(url).receipt_handle(&letter.receipt);
+        request.send().await.map_err(failed)?;
         Ok(())
-    }
-}
-
-impl Sqs {
-    fn url(&self, family: Family) -> Result<&str, QueueError> {
-        let url = self.urls.get(&family).map(String::as_str);
-        url.ok_or_else(|| QueueError(format!("no queue for {family}")))
-    }
-
-    /// Opens a connection, so that the first delivery does not wait for TLS. Whether it can be opened shows then.
-    pub async fn warm(&self) {
-        if let Some(url) = self.urls.values().next() {
-            let arn = aws_sdk_sqs::types::QueueAttributeName::QueueArn;
-            let _ = self.client.get_queue_attributes().queue_url(url).attribute_names(arn).send().await;
-        }
     }
 }
 
 impl DeliveryQueue for Sqs {
     async fn send(&self, delivery: &Sealed) -> Result<(), QueueError> {
-        let url = self.url(delivery.family())?;
+        let url = self.queue(delivery.family())?;
         let mut request = self.client.send_message().queue_url(url).message_body(delivery.message());
         if let Some(event) = EventName::new(delivery.event()).plain() {
             let attribute = MessageAttributeValue::builder().data_type("String").string_value(event).build();
             request = request
                 .message_attributes("event", attribute.map_err(|error| QueueError(error.to_string()))?);
         }
-        request.send().await.map_err(|error| QueueError(DisplayErrorContext(error).to_string()))?;
+        request.send().await.map_err(failed)?;
         Ok(())
     }
 }

@@ -12,11 +12,11 @@ use aws_sdk_secretsmanager::error::DisplayErrorContext;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use std::time::Duration;
 
+use crate::access::Access;
 use crate::clock::SystemClock;
 use crate::environment::{Environment, Environments};
 use crate::model;
 use crate::pipeline::{Family, Pipeline};
-use crate::queue::Sqs;
 use crate::rotating::Rotating;
 use crate::store::Table;
 use crate::telemetry;
@@ -104,16 +104,24 @@ pub fn webhook_secrets(
     }))
 }
 
-/// The sealing keys, from the secret that `SEALING_KEY_ID` names: the current one seals, the previous one opens.
-/// A key's id is the version of its value.
+/// The sealing keys, from the secret that `SEALING_KEY_ID` names.
 ///
 /// # Errors
 /// [`StartError::Missing`] where it names none. That the secret cannot be fetched now is no error.
 pub fn sealing_keys(
     config: &SdkConfig,
 ) -> Result<impl Future<Output = Rotating<SealingKeys>> + use<>, StartError> {
-    let (client, id) = (Client::new(config), setting("SEALING_KEY_ID")?);
-    Ok(Rotating::fetched(move || {
+    Ok(sealing_keys_of(config, setting("SEALING_KEY_ID")?))
+}
+
+/// The sealing keys of a secret: the current one seals, the previous one opens. A key's id is the version of its
+/// value.
+pub fn sealing_keys_of(
+    config: &SdkConfig,
+    id: String,
+) -> impl Future<Output = Rotating<SealingKeys>> + use<> {
+    let client = Client::new(config);
+    Rotating::fetched(move || {
         let (client, id) = (client.clone(), id.clone());
         async move {
             let (current, previous) = versions(&client, &id).await?;
@@ -123,19 +131,25 @@ pub fn sealing_keys(
             let previous = previous.map(key).transpose()?;
             Ok(SealingKeys::new(key(current)?, previous))
         }
-    }))
+    })
 }
 
-/// The queues, from `QUEUE_ACCOUNTS`, `QUEUE_ASSETS` …: a URL for each family.
+/// The URLs of the families' queues, from `QUEUE_ACCOUNTS`, `QUEUE_ASSETS` … or, with another prefix, from
+/// `DEAD_LETTERS_ACCOUNTS` …
 ///
 /// # Errors
 /// [`StartError::Missing`] for the first that is not set.
-pub fn queues(config: &SdkConfig) -> Result<Sqs, StartError> {
-    let mut urls = HashMap::new();
-    for family in model::Family::ALL {
-        urls.insert(*family, setting(&format!("QUEUE_{}", family.as_str().to_ascii_uppercase()))?);
-    }
-    Ok(Sqs::new(aws_sdk_sqs::Client::new(config), urls))
+pub fn queue_urls(prefix: &str) -> Result<HashMap<model::Family, String>, StartError> {
+    let url = |family: &model::Family| {
+        let variable = format!("{prefix}_{}", family.as_str().to_ascii_uppercase());
+        Ok((*family, setting(&variable)?))
+    };
+    model::Family::ALL.iter().map(url).collect()
+}
+
+/// Who may do what: by a token's roles where `JWT_ROLES_CLAIM` says which claim has them, else by IAM.
+pub fn access() -> Access {
+    setting("JWT_ROLES_CLAIM").map_or(Access::Iam, |roles| Access::Token { roles })
 }
 
 /// The table that `TABLE_NAME` names.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use local::queues::{Queues, Redrive};
+use local::queues::{Queues, RedrivePolicy};
 use local::topics::{Topics, WEBHOOK_QUEUE};
 use serde_json::json;
 use shared::model::Words;
@@ -42,7 +42,7 @@ async fn contract(
     assert!(matches!(&people[..], [text] if text.contains("Its end.")), "{people:?}");
 }
 
-const ONCE: Redrive = Redrive { visibility: Duration::from_secs(600), max_receives: 5 };
+const ONCE: RedrivePolicy = RedrivePolicy { visibility: Duration::from_secs(600), max_receives: 5 };
 
 fn mails(folder: &std::path::Path) -> Vec<String> {
     let files = std::fs::read_dir(folder).unwrap();

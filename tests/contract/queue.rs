@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use local::queues::{Queues, Redrive};
+use local::queues::{Queues, RedrivePolicy};
 use shared::clock::{Clock as _, SystemClock};
 use shared::environment::{Environment, Environments};
 use shared::model::{Family, MAX_BODY};
@@ -76,7 +76,8 @@ async fn dead_letters(letters: &impl DeadLetters, put: impl AsyncFn(Family, &str
     assert!(letters.receive(Family::Deposits).await.unwrap().is_empty());
 }
 
-const ONCE: Redrive = Redrive { visibility: std::time::Duration::from_secs(600), max_receives: 5 };
+const ONCE: RedrivePolicy =
+    RedrivePolicy { visibility: std::time::Duration::from_secs(600), max_receives: 5 };
 
 #[tokio::test]
 async fn the_local_queues_keep_it() {

@@ -1,38 +1,59 @@
-//! The read side: log, states, balances, ledger, quarantine. It only reads.
+//! The read side: log, states, balances, ledger, quarantine, what waits and what was done. It only reads.
 //!
 //! | path under `/api/{environment}` | answer |
 //! | --- | --- |
-//! | `events?family=&event=&entity=&effect=&from=&to=&limit=&cursor=` | `{"events":[…],"cursor":…}`, newest first |
-//! | `events/{id}` | the event, with its body |
+//! | `events?family=&event=&entity=&effect=&status=&asset=&hash=&reference=&address=&customer=&from=&to=&limit=&cursor=` | `{"events":[…],"cursor":…}`, newest first |
+//! | `events/{id}` | the event, with its body, what was told, and what was done to it |
 //! | `transactions/{uid}?kind=`, `accounts/{uid}`, `assets/{uid}`, `addresses/{uid}`, `customers/{uid}` | state and history |
 //! | `balances?account=&at=` | `{"balances":[…],"cursor":…}` |
 //! | `ledger?account=&asset=&at=` | `{"ledger":[…],"cursor":…}`, newest first |
 //! | `quarantine` | `{"quarantine":[…],"cursor":…}`, newest first |
+//! | `actions` | `{"actions":[…],"cursor":…}`, newest first |
+//! | `stats?from=&to=&step=` | how many events there were, by intervals of `step` seconds, family and effect |
+//! | `health` | what waits, what failed, when the last event came |
 //!
-//! `from` is inclusive, `to` is not; both are RFC 3339 and speak of `recorded_at`. `at`: as it was at that
+//! `/api/openapi.json` describes all of it. `from` is inclusive, `to` is not; both are RFC 3339 and speak of `recorded_at`. `at`: as it was at that
 //! moment. `entity` is a uid, or `type:uid`.
 
 mod query;
 mod views;
+mod watched;
+
+pub use watched::Watched;
 
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
+use shared::access::{Access, Denied, Role};
+use shared::clock::Clock;
 use shared::environment::{Environment, Environments};
 use shared::http::{Problem, json as answer, method_not_allowed, segments};
 use shared::model::{Entity, EntityType, Kind};
-use shared::store::{StoreError, Table};
+use shared::queue::{Depths, QueueError};
+use shared::store::{LogFilter, StoreError, Table};
 use tracing::error;
 
-use query::Query;
+use query::{Interval, Query};
+
+/// The description of the whole surface (OpenAPI 3.1).
+const OPENAPI: &str = include_str!("../../../docs/openapi.json");
+
+/// More bodies in quarantine are not counted.
+const QUARANTINE_COUNTED: usize = 1000;
 
 /// The read side.
 #[derive(Debug)]
-pub struct Api {
+pub struct Api<Q, C> {
     /// Where everything is.
     pub table: Table,
+    /// Tells what waits.
+    pub queues: Q,
     /// Which environments are served.
     pub environments: Environments,
+    /// Who may look.
+    pub access: Access,
+    /// Tells the time.
+    pub clock: C,
 }
 
 /// Why a question was not answered.
@@ -44,8 +65,18 @@ enum Refusal {
     Invalid(String),
     /// The uid has transactions of several kinds.
     KindNeeded(Vec<Kind>),
+    /// Somebody may not look.
+    Denied(Denied),
     /// The table cannot be read.
     Store(StoreError),
+    /// The queues cannot be asked.
+    Queue(QueueError),
+}
+
+impl From<QueueError> for Refusal {
+    fn from(error: QueueError) -> Self {
+        Self::Queue(error)
+    }
 }
 
 impl From<StoreError> for Refusal {
@@ -70,6 +101,12 @@ impl Refusal {
                 );
                 Problem::new(StatusCode::CONFLICT, "kind_needed", detail)
             }
+            Self::Denied(denied) => Problem::new(StatusCode::FORBIDDEN, "denied", denied.to_string()),
+            Self::Queue(error) => {
+                error!(%error, "the queues cannot be asked");
+                let detail = "The queues cannot be asked at the moment. Try again.";
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+            }
             Self::Store(error) => {
                 error!(%error, "the table cannot be read");
                 let detail = "The table cannot be read at the moment. Try again.";
@@ -80,24 +117,34 @@ impl Refusal {
     }
 }
 
-impl Api {
+impl<Q: Depths, C: Clock> Api<Q, C> {
     /// Answers one request.
     pub async fn handle(&self, request: Request) -> Response<Body> {
-        let path = segments(request.uri().path());
-        let path: Vec<_> = path.iter().map(String::as_str).collect();
-        let ["api", environment, ref question @ ..] = path[..] else {
-            return Refusal::NotFound("There is nothing here.").into_response();
-        };
-        let Some(environment) = self.environments.served(environment) else {
-            return Refusal::NotFound("There is no such environment here.").into_response();
-        };
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return method_not_allowed("GET, HEAD");
-        }
-        match self.read(environment, question, request.uri().query().unwrap_or_default()).await {
-            Ok(found) => answer(StatusCode::OK, &found),
+        match self.answer(&request).await {
+            Ok(response) => response,
             Err(refusal) => refusal.into_response(),
         }
+    }
+
+    async fn answer(&self, request: &Request) -> Result<Response<Body>, Refusal> {
+        self.access.caller(request, Role::Read).map_err(Refusal::Denied)?;
+        let path = segments(request.uri().path());
+        let path: Vec<_> = path.iter().map(String::as_str).collect();
+        let nothing = Refusal::NotFound("There is nothing here.");
+        let ["api", first, ref question @ ..] = path[..] else { return Err(nothing) };
+        let environment = match (first, question) {
+            ("openapi.json", []) => None,
+            (name, _) => {
+                let served = self.environments.served(name);
+                Some(served.ok_or(Refusal::NotFound("There is no such environment here."))?)
+            }
+        };
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Ok(method_not_allowed("GET, HEAD"));
+        }
+        let Some(environment) = environment else { return Ok(json_text(OPENAPI)) };
+        let found = self.read(environment, question, request.uri().query().unwrap_or_default()).await?;
+        Ok(answer(StatusCode::OK, &found))
     }
 
     async fn read(&self, environment: Environment, question: &[&str], query: &str) -> Result<Value, Refusal> {
@@ -108,6 +155,9 @@ impl Api {
             ["balances"] => self.balances(environment, &query).await,
             ["ledger"] => self.ledger(environment, &query).await,
             ["quarantine"] => self.quarantine(environment, &query).await,
+            ["actions"] => self.actions(environment, &query).await,
+            ["stats"] => self.stats(environment, &query).await,
+            ["health"] => self.health(environment).await,
             // An identifier may contain a slash.
             [plural, uid @ ..] if !uid.is_empty() => {
                 match EntityType::ALL.into_iter().find(|known| known.plural() == *plural) {
@@ -128,8 +178,7 @@ impl Api {
 
     async fn event(&self, environment: Environment, id: &str) -> Result<Value, Refusal> {
         let found = self.table.event(environment, id).await?;
-        let (event, raw) = found.ok_or(Refusal::NotFound("There is no event of this id."))?;
-        Ok(views::event_with_raw(&event, &raw))
+        Ok(views::event_record(&found.ok_or(Refusal::NotFound("There is no event of this id."))?))
     }
 
     async fn entity(
@@ -191,4 +240,38 @@ impl Api {
         let quarantine: Vec<_> = page.items.iter().map(|(item, raw)| views::quarantined(item, raw)).collect();
         Ok(json!({ "quarantine": quarantine, "cursor": views::cursor(page.cursor.as_ref()) }))
     }
+    async fn actions(&self, environment: Environment, query: &Query) -> Result<Value, Refusal> {
+        let page = self.table.actions(environment, query.limit()?, query.cursor().as_ref()).await?;
+        let actions: Vec<_> = page.items.iter().map(views::action).collect();
+        Ok(json!({ "actions": actions, "cursor": views::cursor(page.cursor.as_ref()) }))
+    }
+
+    async fn stats(&self, environment: Environment, query: &Query) -> Result<Value, Refusal> {
+        let Interval { from, to, step } = query.interval(self.clock.now())?;
+        let found = self.table.counts(environment, (from, to), step * 1000).await?;
+        Ok(views::counts(&found, (from, to), step))
+    }
+
+    async fn health(&self, environment: Environment) -> Result<Value, Refusal> {
+        let newest = LogFilter::default();
+        let (last, quarantine, queues) = tokio::join!(
+            self.table.log(environment, &newest, 1, None),
+            self.table.quarantine_size(environment, QUARANTINE_COUNTED),
+            self.queues.depths(),
+        );
+        let last = last?.items.first().map(|event| event.recorded_at);
+        let (count, more) = quarantine?;
+        Ok(json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "last_event_at": last,
+            "quarantine": { "count": count, "more": more },
+            "queues": queues?.iter().map(|(family, depth)| views::depth(*family, depth)).collect::<Vec<_>>(),
+        }))
+    }
+}
+
+fn json_text(text: &'static str) -> Response<Body> {
+    let mut response = answer(StatusCode::OK, &());
+    *response.body_mut() = Body::Text(text.to_owned());
+    response
 }

@@ -1,17 +1,26 @@
 //! Starts the function.
 
-use api::Api;
+use api::{Api, Watched};
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use shared::clock::SystemClock;
 use shared::environment::Environments;
+use shared::queue::Sqs;
 use shared::{http, runtime, telemetry};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     telemetry::deployed();
     let config = runtime::aws().await;
-    let api =
-        Api { table: runtime::table(&config)?, environments: Environments::only(runtime::environment()?) };
+    let queues = Sqs::new(aws_sdk_sqs::Client::new(&config), runtime::queue_urls("QUEUE")?)
+        .with_dead_letters(runtime::queue_urls("DEAD_LETTERS")?);
+    let api = Api {
+        table: runtime::table(&config)?,
+        queues: Watched::new(queues, aws_sdk_cloudwatch::Client::new(&config)),
+        environments: Environments::only(runtime::environment()?),
+        access: runtime::access(),
+        clock: SystemClock,
+    };
     let api = &api;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<ApiGatewayV2httpRequest>| {
         http::answer(event.payload, event.context, |request| api.handle(request)).await

@@ -1,8 +1,9 @@
 //! The parameters of a question.
 
 use shared::clock::Moment;
+use shared::fold::Effect;
 use shared::model::{EntityType, Kind};
-use shared::store::{Cursor, LogFilter};
+use shared::store::{Cursor, Facet, LogFilter};
 
 use crate::Refusal;
 
@@ -11,6 +12,17 @@ const LIMIT: usize = 50;
 
 /// The most entries of a page.
 const MOST: usize = 100;
+
+/// The most intervals of one answer.
+const INTERVALS: i64 = 1000;
+
+/// What is counted over.
+pub(crate) struct Interval {
+    pub(crate) from: Moment,
+    pub(crate) to: Moment,
+    /// In seconds.
+    pub(crate) step: i64,
+}
 
 /// The parameters, decoded. An empty one counts as absent; of a repeated one the last counts.
 pub(crate) struct Query(Vec<(String, String)>);
@@ -64,15 +76,44 @@ impl Query {
             }
             None => (None, None),
         };
+        let effect: Option<Effect> =
+            self.read("effect", "applied, stale, repeat, conflict, ambiguous or none")?;
+        let text = |name: &str| self.get(name).map(str::to_owned);
+        let facets = [
+            (Facet::Family, text("family")),
+            (Facet::Event, text("event")),
+            (Facet::Effect, effect.map(|effect| effect.to_string())),
+            (Facet::Status, text("status")),
+            (Facet::Asset, text("asset")),
+            (Facet::Hash, text("hash")),
+            (Facet::Reference, text("reference")),
+            (Facet::Address, text("address")),
+            (Facet::Customer, text("customer")),
+        ];
         Ok(LogFilter {
-            family: self.get("family").map(str::to_owned),
-            event: self.get("event").map(str::to_owned),
             entity,
             entity_type,
-            effect: self.read("effect", "applied, stale, repeat, conflict, ambiguous or none")?,
+            facets: facets.into_iter().filter_map(|(facet, value)| Some((facet, value?))).collect(),
             from: self.moment("from")?,
             to: self.moment("to")?,
         })
+    }
+
+    pub(crate) fn interval(&self, now: Moment) -> Result<Interval, Refusal> {
+        let to = self.moment("to")?.unwrap_or(now);
+        let day = Moment::from_millis(to.as_millis() - 24 * 3600 * 1000);
+        let from = self.moment("from")?.unwrap_or(day);
+        let expected = "a number of seconds from 60 to 2678400";
+        let step = self.read("step", expected)?.unwrap_or(3600);
+        if !(60..=2_678_400).contains(&step) {
+            return Err(Refusal::Invalid(format!("`step` is {expected}.")));
+        }
+        let steps = (to.as_millis() - from.as_millis()) / (step * 1000);
+        if !(0..=INTERVALS).contains(&steps) {
+            let detail = format!("From `from` to `to` are 0 to {INTERVALS} times `step`.");
+            return Err(Refusal::Invalid(detail));
+        }
+        Ok(Interval { from, to, step })
     }
 }
 
@@ -101,6 +142,19 @@ mod tests {
         );
         let filter = Query::parse("entity=x:1").filter().unwrap();
         assert_eq!((filter.entity_type, filter.entity.as_deref()), (None, Some("x:1")));
+    }
+
+    #[test]
+    fn intervals_are_bounded() {
+        let now = "2026-11-23T05:29:04Z".parse().unwrap();
+        let day = Query::parse("").interval(now).ok().unwrap();
+        assert_eq!(
+            (day.from.to_string().as_str(), day.to, day.step),
+            ("2026-11-22T05:29:04.000Z", now, 3600)
+        );
+        for query in ["step=59", "step=x", "from=2020-01-01T00:00:00Z&step=60", "from=2027-01-01T00:00:00Z"] {
+            assert!(Query::parse(query).interval(now).is_err(), "{query}");
+        }
     }
 
     #[test]

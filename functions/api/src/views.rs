@@ -3,9 +3,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
-use shared::model::{Entity, EntityType, lifecycle, transaction};
+use shared::clock::Moment;
+use shared::model::{Entity, EntityType, Family, lifecycle, transaction};
+use shared::queue::Depth;
 use shared::store::items::StateItem;
-use shared::store::{Balance, Cursor, EventItem, Page, QuarantineItem};
+use shared::store::{ActionItem, Balance, Counts, Cursor, EventItem, EventRecord, Page, QuarantineItem};
 
 pub(crate) fn cursor(cursor: Option<&Cursor>) -> Value {
     cursor.map_or(Value::Null, |cursor| Value::from(cursor.as_str()))
@@ -24,6 +26,7 @@ pub(crate) fn event(event: &EventItem) -> Value {
         "why": event.why,
         "status": event.status,
         "asset": event.asset,
+        "amount": event.amount,
         "deliveries": event.deliveries,
         "received_at": event.received_at,
         "recorded_at": event.recorded_at,
@@ -31,16 +34,57 @@ pub(crate) fn event(event: &EventItem) -> Value {
     })
 }
 
-/// An event by itself: with its body, byte for byte, and with what was told of it.
-pub(crate) fn event_with_raw(item: &EventItem, body: &[u8]) -> Value {
-    let mut view = event(item);
+/// An event by itself: with its body, byte for byte, what was told of it, and what was done to it.
+pub(crate) fn event_record(record: &EventRecord) -> Value {
+    let mut view = event(&record.event);
     if let Value::Object(fields) = &mut view {
-        let people = item.notification.as_ref().and_then(|told| told.people.as_ref());
-        fields
-            .insert("told".to_owned(), json!({ "programs": item.notification.is_some(), "people": people }));
-        raw(fields, body);
+        let told = record.event.notification.as_ref();
+        let programs = told.and_then(|told| serde_json::from_str::<Value>(&told.programs).ok());
+        let people = told.and_then(|told| told.people.as_ref());
+        fields.insert("told".to_owned(), json!({ "programs": programs, "people": people }));
+        fields.insert("delivery_ids".to_owned(), json!(record.delivery_ids));
+        fields.insert("actions".to_owned(), record.actions.iter().map(action).collect());
+        raw(fields, &record.raw);
     }
     view
+}
+
+/// What somebody did.
+pub(crate) fn action(action: &ActionItem) -> Value {
+    json!({
+        "id": action.id,
+        "environment": action.environment,
+        "action": action.action,
+        "target": action.target,
+        "who": action.who,
+        "why": action.why,
+        "at": action.at,
+        "moved": action.moved,
+    })
+}
+
+/// How many events there were.
+pub(crate) fn counts(found: &Counts, (from, to): (Moment, Moment), step: i64) -> Value {
+    let count = |((at, family, effect), count): (&(Moment, String, String), &u64)| json!({ "at": at, "family": family, "effect": effect, "count": count });
+    json!({
+        "from": from,
+        "to": to,
+        "step": step,
+        "complete": found.complete,
+        "counted_from": found.counted_from,
+        "counts": found.counts.iter().map(count).collect::<Vec<_>>(),
+    })
+}
+
+/// What waits in a family's queue.
+pub(crate) fn depth(family: Family, depth: &Depth) -> Value {
+    json!({
+        "family": family.as_str(),
+        "waiting": depth.waiting,
+        "in_flight": depth.in_flight,
+        "dead_letters": depth.dead_letters,
+        "oldest_seconds": depth.oldest_seconds,
+    })
 }
 
 /// A body that could not be read.

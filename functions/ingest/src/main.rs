@@ -5,13 +5,14 @@ use ingest::Ingest;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use shared::clock::SystemClock;
 use shared::environment::Environments;
+use shared::queue::Sqs;
 use shared::{http, runtime, telemetry};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     telemetry::deployed();
     let config = runtime::aws().await;
-    let queue = runtime::queues(&config)?;
+    let queue = Sqs::new(aws_sdk_sqs::Client::new(&config), runtime::queue_urls("QUEUE")?);
     let (secrets, keys, ()) =
         tokio::join!(runtime::webhook_secrets(&config)?, runtime::sealing_keys(&config)?, queue.warm());
     let ingest = Ingest {

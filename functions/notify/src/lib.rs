@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_dynamo::AttributeValue;
 use shared::model::{Notification, Words};
 use shared::publish::{Message, Publish, PublishError};
-use shared::store::keys::EVENT_PREFIX;
+use shared::store::keys::{ACTION_PREFIX, EVENT_PREFIX};
 use tracing::{error, info, warn};
 
 /// From this many messages to people in one batch on, they get one digest: an e-mail subscription that gets
@@ -51,13 +51,15 @@ impl<P: Publish> Notify<P> {
     }
 }
 
-/// The notification of a record that inserts an event.
+/// The notification of a record that inserts an event, or the action by which it is told again.
 fn notification(record: EventRecord) -> Option<Notification> {
-    let is_event = match record.change.keys.get("sk") {
-        Some(AttributeValue::S(sort_key)) => sort_key.starts_with(EVENT_PREFIX),
+    let tells = match record.change.keys.get("sk") {
+        Some(AttributeValue::S(sort_key)) => {
+            [EVENT_PREFIX, ACTION_PREFIX].iter().any(|prefix| sort_key.starts_with(prefix))
+        }
         _ => false,
     };
-    if record.event_name != "INSERT" || !is_event {
+    if record.event_name != "INSERT" || !tells {
         return None;
     }
     match serde_dynamo::from_item::<_, Inserted>(record.change.new_image) {
@@ -147,8 +149,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_the_insertion_of_an_event_is_told() {
+    async fn only_the_insertion_of_an_event_or_an_action_is_told() {
         assert_eq!(told(&[("INSERT", "event#x")]).await.len(), 2);
+        assert_eq!(told(&[("INSERT", "action#x#y")]).await.len(), 2);
         assert!(told(&[("MODIFY", "event#x"), ("INSERT", "state"), ("REMOVE", "event#x")]).await.is_empty());
     }
 

@@ -1,8 +1,11 @@
 //! Starts the function.
 
+use std::collections::HashMap;
+
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use shared::clock::SystemClock;
 use shared::environment::Environments;
+use shared::queue::Sqs;
 use shared::{runtime, telemetry};
 use sweep::Sweep;
 
@@ -11,7 +14,8 @@ async fn main() -> Result<(), Error> {
     telemetry::deployed();
     let config = runtime::aws().await;
     let sweep = Sweep {
-        letters: runtime::queues(&config)?,
+        letters: Sqs::new(aws_sdk_sqs::Client::new(&config), HashMap::new())
+            .with_dead_letters(runtime::queue_urls("DEAD_LETTERS")?),
         keys: runtime::sealing_keys(&config)?.await,
         environments: Environments::only(runtime::environment()?),
         table: runtime::table(&config)?,

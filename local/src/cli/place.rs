@@ -1,39 +1,47 @@
-//! Where a command finds the data: in a data folder of this machine, or in a deployed stack.
+//! Where a command finds what it works on: in a data folder of this machine, or in a deployed stack.
 
 use std::path::PathBuf;
 
+use actions::Actions;
 use api::Api;
-use aws_sdk_dynamodb::Client;
 use clap::Args;
-use lambda_http::Body;
+use futures::{Stream, TryStreamExt as _};
 use lambda_http::http::Request;
-use serde_json::Value;
+use lambda_http::{Body, Response};
+use serde_json::{Value, json};
+use shared::access::Access;
+use shared::clock::SystemClock;
 use shared::environment::{Environment, Environments};
-use shared::runtime;
+use shared::rotating::Rotating;
 use shared::store::Table;
 use url::form_urlencoded;
 
-use crate::product::Attached;
+use crate::product::{Attached, development_keys, user};
+use crate::stack::{Queues, Stack};
 
 /// Where the data is.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct Place {
-    /// Which of Bitpowr's environments.
+    /// Which of Bitpowr's environments; of a stack its own.
     #[arg(long, value_name = "ENVIRONMENT", default_value = "test")]
     pub(super) env: Environment,
     /// The data folder; the product may be running on it.
     #[arg(long, value_name = "DIR", default_value = ".bitpowr")]
-    data: PathBuf,
+    pub(super) data: PathBuf,
     /// A deployed stack instead, in the AWS account and region of your credentials.
     #[arg(long, value_name = "NAME", conflicts_with = "data")]
-    stack: Option<String>,
+    pub(super) stack: Option<String>,
 }
 
-/// The data, open.
+/// What a command works on, open.
 pub(super) struct Opened {
     pub(super) environment: Environment,
     pub(super) table: Table,
-    api: Api,
+    pub(super) queues: Queues,
+    /// Who works on it.
+    pub(super) who: String,
+    api: Api<Queues, SystemClock>,
+    actions: Actions<Queues, SystemClock>,
     /// What keeps a data folder open.
     _attached: Option<Attached>,
 }
@@ -44,35 +52,57 @@ impl Place {
     /// # Errors
     /// One line that says what is missing.
     pub(super) async fn open(&self) -> Result<Opened, String> {
-        let (table, attached) = match &self.stack {
-            Some(stack) => {
-                let client = Client::new(&runtime::aws().await);
-                let name = table_of(&client, stack).await?;
-                (Table::new(client, &name), None)
+        match &self.stack {
+            Some(name) => {
+                let stack = Stack::find(name).await?;
+                let keys = stack.sealing_keys().await;
+                let who = stack.caller().await?;
+                Ok(Opened::new(stack.environment, stack.table(), stack.queues(), keys, who, None))
             }
             None => {
                 let attached = Attached::to(&self.data).map_err(|error| error.to_string())?;
-                (attached.table(), Some(attached))
+                let keys = development_keys().map_err(|error| error.to_string())?;
+                let queues = Queues::Here(attached.queues.clone());
+                let table = attached.table();
+                Ok(Opened::new(self.env, table, queues, Rotating::fixed(keys), user(), Some(attached)))
             }
-        };
-        let api = Api { table: table.clone(), environments: Environments::only(self.env) };
-        Ok(Opened { environment: self.env, table, api, _attached: attached })
+        }
     }
 }
 
-/// The table of a stack: CloudFormation names it after the stack and its name in the template.
-async fn table_of(client: &Client, stack: &str) -> Result<String, String> {
-    let prefix = format!("{stack}-Table-");
-    // The list starts after this name, and so with the first that begins with it.
-    let listed = client.list_tables().exclusive_start_table_name(&prefix).limit(1).send().await;
-    let listed = listed.map_err(|error| {
-        format!("the tables of the account: {}", aws_sdk_dynamodb::error::DisplayErrorContext(error))
-    })?;
-    let found = listed.table_names.unwrap_or_default().into_iter().find(|name| name.starts_with(&prefix));
-    found.ok_or_else(|| format!("there is no table of a stack {stack} in this account and region"))
-}
-
 impl Opened {
+    fn new(
+        environment: Environment,
+        table: Table,
+        queues: Queues,
+        keys: Rotating<shared::verify::SealingKeys>,
+        who: String,
+        attached: Option<Attached>,
+    ) -> Self {
+        let environments = Environments::only(environment);
+        let api = Api {
+            table: table.clone(),
+            queues: queues.clone(),
+            environments: environments.clone(),
+            access: Access::Own(who.clone()),
+            clock: SystemClock,
+        };
+        let actions = Actions {
+            table: table.clone(),
+            queues: queues.clone(),
+            keys,
+            environments,
+            access: Access::Own(who.clone()),
+            clock: SystemClock,
+        };
+        Self { environment, table, queues, who, api, actions, _attached: attached }
+    }
+
+    /// The handlers, to be served.
+    pub(super) fn into_handlers(self) -> (Api<Queues, SystemClock>, Actions<Queues, SystemClock>) {
+        (self.api, self.actions)
+    }
+
     /// Asks the read side, as over HTTP: `what` is the path behind the environment.
     ///
     /// # Errors
@@ -81,34 +111,70 @@ impl Opened {
         let given = query.iter().filter_map(|(name, value)| Some((name, (*value)?)));
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(given).finish();
         let request = Request::get(format!("/api/{}/{what}?{query}", self.environment)).body(Body::Empty);
-        let response = self.api.handle(request.map_err(|error| error.to_string())?).await;
-        let status = response.status();
-        let answer: Value =
-            serde_json::from_slice(response.body().as_ref()).map_err(|error| error.to_string())?;
-        if status.is_success() {
-            return Ok(answer);
-        }
-        Err(answer.get("detail").and_then(Value::as_str).unwrap_or(status.as_str()).to_owned())
+        answer(&self.api.handle(request.map_err(|error| error.to_string())?).await)
     }
 
-    /// Every entry of a list, page by page.
+    /// Has something done, as over HTTP; the same `key` does it once.
+    ///
+    /// # Errors
+    /// What the answer says is wrong.
+    pub(super) async fn act(&self, what: &str, why: &str, key: &str) -> Result<Value, String> {
+        let request = Request::post(format!("/api/{}/{what}", self.environment))
+            .header("content-type", "application/json")
+            .header("idempotency-key", key)
+            .body(Body::Text(json!({ "why": why }).to_string()));
+        answer(&self.actions.handle(request.map_err(|error| error.to_string())?).await)
+    }
+
+    /// The pages of a list, one after the other.
+    pub(super) fn pages<'a>(
+        &'a self,
+        what: &'a str,
+        query: &'a [(String, String)],
+        from: Option<String>,
+    ) -> impl Stream<Item = Result<ListPage, String>> + use<'a> {
+        futures::stream::try_unfold(Some(from), move |next| async move {
+            let Some(cursor) = next else { return Ok(None) };
+            let mut query: Vec<_> =
+                query.iter().map(|(name, value)| (name.as_str(), Some(value.as_str()))).collect();
+            query.extend([("limit", Some("100")), ("cursor", cursor.as_deref())]);
+            let mut page = self.get(what, &query).await?;
+            let entries = match page.get_mut(what).map(Value::take) {
+                Some(Value::Array(entries)) => entries,
+                _ => Vec::new(),
+            };
+            let cursor = page.get("cursor").and_then(Value::as_str).map(str::to_owned);
+            Ok(Some((ListPage { entries, cursor: cursor.clone() }, cursor.map(Some))))
+        })
+    }
+
+    /// Every entry of a list.
     ///
     /// # Errors
     /// As [`Opened::get`].
     pub(super) async fn all(&self, what: &str, query: &[(&str, Option<&str>)]) -> Result<Vec<Value>, String> {
-        let mut entries = Vec::new();
-        let mut cursor: Option<String> = None;
-        loop {
-            let mut query = query.to_vec();
-            query.extend([("limit", Some("100")), ("cursor", cursor.as_deref())]);
-            let mut page = self.get(what, &query).await?;
-            if let Some(Value::Array(found)) = page.get_mut(what).map(Value::take) {
-                entries.extend(found);
-            }
-            match page.get("cursor").and_then(Value::as_str) {
-                Some(next) => cursor = Some(next.to_owned()),
-                None => return Ok(entries),
-            }
-        }
+        let query: Vec<_> = query
+            .iter()
+            .filter_map(|(name, value)| Some(((*name).to_owned(), (*value)?.to_owned())))
+            .collect();
+        let pages: Vec<ListPage> = self.pages(what, &query, None).try_collect().await?;
+        Ok(pages.into_iter().flat_map(|page| page.entries).collect())
     }
+}
+
+/// A page of a list.
+pub(super) struct ListPage {
+    pub(super) entries: Vec<Value>,
+    /// Where the next one starts; none at the end.
+    pub(super) cursor: Option<String>,
+}
+
+fn answer(response: &Response<Body>) -> Result<Value, String> {
+    let status = response.status();
+    let answer: Value =
+        serde_json::from_slice(response.body().as_ref()).map_err(|error| error.to_string())?;
+    if status.is_success() {
+        return Ok(answer);
+    }
+    Err(answer.get("detail").and_then(Value::as_str).unwrap_or(status.as_str()).to_owned())
 }

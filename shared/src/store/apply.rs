@@ -8,7 +8,7 @@ use super::items::{EntityRef, EventItem, QuarantineItem, RawItem, SeenItem, Stat
 use super::keys::{self, List};
 use super::ledger::{Cause, balance_key};
 use super::writes::{Backoff, Found, Writes, version};
-use super::{Item, Key, StoreError, Table, to_item};
+use super::{Item, Key, StoreError, Table, facets, to_item};
 use crate::clock::{Clock, Moment};
 use crate::environment::Environment;
 use crate::fold::{self, Effect, Folded};
@@ -148,7 +148,9 @@ impl Table {
         let head = SeenItem { occurrence, received_at: delivery.received_at, event_sk: event_key.sk.clone() };
         writes.replace(to_item(&seen_key, &head)?, SEEN_GUARD, seen.as_ref().map(seen_guard))?;
         let mut contents = to_item(&event_key, &event)?;
-        list(&mut contents, environment, List::Log, &event.id, &delivery.delivery_id, now);
+        list(&mut contents, environment, List::Log, &event.id, now);
+        facets::enter(&mut contents, &event, folded.as_ref().map(|folded| &folded.known.facts));
+        contents.insert(DELIVERIES.to_owned(), deliveries(&delivery.delivery_id));
         writes.create(contents)?;
         let raw = RawItem::new(&delivery.raw, Some(event_key));
         writes.create(to_item(&keys::raw(environment, &event.id), &raw)?)?;
@@ -179,8 +181,10 @@ impl Table {
                 .zip(*meaning)
                 .is_some_and(|(state, meaning)| fold::is_ambiguous(&state.known(), meaning));
         let key = Key { pk: (*pk).to_owned(), sk: seen.event_sk.clone() };
-        self.count(&key, &delivery.delivery_id, ambiguous.then_some(Effect::Ambiguous)).await?;
-        Ok(known.again(ambiguous))
+        let again = known.again(ambiguous);
+        let effect = ambiguous.then(|| facets::place(delivery.environment, again.effect.as_str(), &again.id));
+        self.count(&key, &delivery.delivery_id, effect).await?;
+        Ok(again)
     }
 
     /// Counts a delivery that was received before the one that made the event, and gives the event its moment:
@@ -226,25 +230,32 @@ impl Table {
             Update::builder()
                 .set_key(Some(key.to_item()))
                 .update_expression(
-                    "SET received_at = :received, occurred_at = :occurred, effect = :effect \
+                    "SET received_at = :received, occurred_at = :occurred, effect = :effect, by_effect = :place \
                      ADD deliveries :one, delivery_ids :ids",
                 )
                 .condition_expression("attribute_exists(pk)")
                 .expression_attribute_values(":received", text(received_at))
                 .expression_attribute_values(":occurred", text(occurred_at))
                 .expression_attribute_values(":effect", AttributeValue::S(effect.to_string()))
+                .expression_attribute_values(
+                    ":place",
+                    facets::place(delivery.environment, effect.as_str(), &id),
+                )
                 .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
-                .expression_attribute_values(":ids", AttributeValue::Ss(vec![delivery.delivery_id.clone()])),
+                .expression_attribute_values(":ids", deliveries(&delivery.delivery_id)),
         )?;
         Ok(writes.commit().await?.then(|| known.again(ambiguous)))
     }
 
-    /// Adds a delivery id to an item's, and where it is new one to its deliveries.
-    async fn count(&self, key: &Key, delivery_id: &str, effect: Option<Effect>) -> Result<(), StoreError> {
-        let (set, value) = match effect {
-            Some(effect) => (" SET effect = :effect", Some(AttributeValue::S(effect.as_str().to_owned()))),
-            None => ("", None),
-        };
+    /// Adds a delivery id to an item's, and where it is new one to its deliveries; `ambiguous` is the place of an
+    /// event that this delivery makes ambiguous.
+    async fn count(
+        &self,
+        key: &Key,
+        delivery_id: &str,
+        ambiguous: Option<AttributeValue>,
+    ) -> Result<(), StoreError> {
+        let set = if ambiguous.is_some() { " SET effect = :effect, by_effect = :place" } else { "" };
         let mut backoff = Backoff::default();
         loop {
             let mut update = self
@@ -257,11 +268,13 @@ impl Table {
                     "attribute_exists(pk) AND NOT contains(delivery_ids, :id) AND size(delivery_ids) < :most",
                 )
                 .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
-                .expression_attribute_values(":ids", AttributeValue::Ss(vec![delivery_id.to_owned()]))
+                .expression_attribute_values(":ids", deliveries(delivery_id))
                 .expression_attribute_values(":id", AttributeValue::S(delivery_id.to_owned()))
                 .expression_attribute_values(":most", AttributeValue::N(MAX_DELIVERIES.to_string()));
-            if let Some(value) = &value {
-                update = update.expression_attribute_values(":effect", value.clone());
+            if let Some(place) = &ambiguous {
+                update = update
+                    .expression_attribute_values(":effect", AttributeValue::S(Effect::Ambiguous.to_string()))
+                    .expression_attribute_values(":place", place.clone());
             }
             match update.send().await {
                 Ok(_) => return Ok(()),
@@ -295,18 +308,23 @@ impl Table {
             deliveries: 1,
             received_at: envelope.received_at,
             recorded_at: now,
+            retried_at: None,
         };
         let key = keys::quarantine(item.environment, &item.id);
         let applied = |new| Applied { id: item.id.clone(), effect: Effect::None, new, entity: None };
         let mut backoff = Backoff::default();
         loop {
-            if self.get::<QuarantineItem>(&key).await?.is_some() {
+            if let Some(found) = self.get::<QuarantineItem>(&key).await? {
                 self.count(&key, delivery_id, None).await?;
+                if found.retried_at.is_some() {
+                    self.relist(&key, &found).await?;
+                }
                 return Ok(applied(false));
             }
             self.mark_day(item.environment, List::Quarantine, item.recorded_at).await?;
             let mut contents = to_item(&key, &item)?;
-            list(&mut contents, item.environment, List::Quarantine, &item.id, delivery_id, item.recorded_at);
+            list(&mut contents, item.environment, List::Quarantine, &item.id, item.recorded_at);
+            contents.insert(DELIVERIES.to_owned(), deliveries(delivery_id));
             let mut writes = Writes::new(self);
             writes.create(contents)?;
             writes.restate(to_item(&keys::raw(item.environment, &item.id), &RawItem::new(raw, None))?)?;
@@ -317,8 +335,31 @@ impl Table {
         }
     }
 
+    /// Puts a body back into the list of the quarantine: it was retried, and it is back.
+    async fn relist(&self, key: &Key, item: &QuarantineItem) -> Result<(), StoreError> {
+        let (place, position) =
+            keys::log_place(item.environment, List::Quarantine, item.recorded_at, &item.id);
+        self.client
+            .update_item()
+            .table_name(&*self.name)
+            .set_key(Some(key.to_item()))
+            .update_expression("SET #log = :place, log_sk = :position REMOVE retried_at")
+            .expression_attribute_names("#log", keys::LOG_INDEX)
+            .expression_attribute_values(":place", AttributeValue::S(place))
+            .expression_attribute_values(":position", AttributeValue::S(position))
+            .send()
+            .await
+            .map_err(StoreError::aws)?;
+        Ok(())
+    }
+
     /// Marks that a list has entries on this day, before the first of them is written.
-    async fn mark_day(&self, environment: Environment, list: List, now: Moment) -> Result<(), StoreError> {
+    pub(super) async fn mark_day(
+        &self,
+        environment: Environment,
+        list: List,
+        now: Moment,
+    ) -> Result<(), StoreError> {
         let key = keys::day(environment, list, &now.day());
         let is_marked = |key: &Key| self.marked.lock().is_ok_and(|marked| marked.contains(key));
         if is_marked(&key) {
@@ -387,6 +428,7 @@ fn new_event(
     now: Moment,
 ) -> EventItem {
     let event = delivery.event();
+    let fact = |name| folded.and_then(|folded| folded.known.facts.get(name)).map(str::to_owned);
     EventItem {
         id,
         environment: delivery.environment,
@@ -400,7 +442,8 @@ fn new_event(
             |folded| folded.why.clone(),
         ),
         status: meaning.map_or_else(|| shorten(event.last_word()), |meaning| meaning.status.clone()),
-        asset: folded.and_then(|folded| folded.known.facts.get("asset")).map(str::to_owned),
+        asset: fact("asset"),
+        amount: fact("amount"),
         deliveries: 1,
         received_at: delivery.received_at,
         recorded_at: now,
@@ -409,17 +452,16 @@ fn new_event(
     }
 }
 
-/// Gives an item its place in the index, and the delivery that brought it.
-fn list(
-    item: &mut Item,
-    environment: Environment,
-    list: List,
-    id: &str,
-    delivery_id: &str,
-    recorded_at: Moment,
-) {
-    let (log_pk, log_sk) = keys::log_place(environment, list, recorded_at, id);
-    item.insert("log_pk".to_owned(), AttributeValue::S(log_pk));
-    item.insert("log_sk".to_owned(), AttributeValue::S(log_sk));
-    item.insert("delivery_ids".to_owned(), AttributeValue::Ss(vec![delivery_id.to_owned()]));
+/// Gives an item its place in a list.
+pub(super) fn list(item: &mut Item, environment: Environment, list: List, id: &str, recorded_at: Moment) {
+    let (place, position) = keys::log_place(environment, list, recorded_at, id);
+    item.insert(keys::LOG_INDEX.to_owned(), AttributeValue::S(place));
+    item.insert(keys::POSITION.to_owned(), AttributeValue::S(position));
+}
+
+/// The deliveries that brought an item, by their ids.
+const DELIVERIES: &str = "delivery_ids";
+
+fn deliveries(first: &str) -> AttributeValue {
+    AttributeValue::Ss(vec![first.to_owned()])
 }

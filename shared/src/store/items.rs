@@ -24,7 +24,7 @@ impl From<&Entity> for EntityRef {
     }
 }
 
-/// An event. What the index `log` shows of it is listed in [`super::schema::LOG_PROJECTION`].
+/// An event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventItem {
     /// Its public id.
@@ -49,6 +49,9 @@ pub struct EventItem {
     /// The asset it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asset: Option<String>,
+    /// For a transaction how much it is about, as last heard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<String>,
     /// How many HTTP requests brought it.
     pub deliveries: u64,
     /// When the first of them came.
@@ -60,6 +63,27 @@ pub struct EventItem {
     /// What was told; none where nothing was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notification: Option<Notification>,
+}
+
+impl EventItem {
+    /// The attributes that a list shows: all but what was told.
+    pub(super) const LISTED: [&str; 15] = [
+        "id",
+        "environment",
+        "event",
+        "family",
+        "entity",
+        "kind",
+        "effect",
+        "why",
+        "status",
+        "asset",
+        "amount",
+        "deliveries",
+        "received_at",
+        "recorded_at",
+        "occurred_at",
+    ];
 }
 
 /// The latest occurrence of a content.
@@ -191,4 +215,7 @@ pub struct QuarantineItem {
     pub received_at: Moment,
     /// When it was recorded.
     pub recorded_at: Moment,
+    /// When it was handed over once more, so that it is no longer listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retried_at: Option<Moment>,
 }

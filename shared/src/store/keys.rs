@@ -11,14 +11,18 @@ use sha2::{Digest, Sha256};
 use super::Item;
 use crate::clock::Moment;
 use crate::environment::Environment;
-use crate::model::Entity;
 use crate::model::identity::Identity;
+use crate::model::{Entity, Family};
 
-/// The index of events and quarantine by the moment they were recorded.
+/// The index of events, quarantine and actions by the moment they were recorded. An index has the name of the
+/// attribute that is its partition key; what orders it is [`POSITION`].
 pub const LOG_INDEX: &str = "log";
 
-/// Over how many partitions of the index a day is spread: each takes 1,000 writes a second (Amazon DynamoDB,
-/// developer guide, "Partitions"), and every page reads all of them.
+/// The sort key of every index: the moment of recording, then the id.
+pub const POSITION: &str = "log_sk";
+
+/// Over how many partitions of an index a day of the log, or a value of a [`Facet`](super::Facet), is spread: each takes
+/// 1,000 writes a second (Amazon DynamoDB, developer guide, "Partitions"), and every page reads all of them.
 pub const BUCKETS: u8 = 4;
 
 /// Over how many items a balance is spread: each takes about a hundred transactions a second. A transaction
@@ -80,6 +84,29 @@ pub fn seen(pk: &str, identity: &Identity) -> Key {
 
 /// The start of the sort keys of an entity's events.
 pub const EVENT_PREFIX: &str = "event#";
+
+/// The start of the sort keys of actions.
+pub const ACTION_PREFIX: &str = "action#";
+
+/// What somebody did to `target`, which is in this partition.
+pub fn action(pk: &str, target: &str, id: &str) -> Key {
+    Key::new(pk.to_owned(), format!("{}{id}", action_prefix(target)))
+}
+
+/// The start of the sort keys of what was done to a target.
+pub fn action_prefix(target: &str) -> String {
+    format!("{ACTION_PREFIX}{}#", component(target))
+}
+
+/// The partition of what was done to a family's dead letters.
+pub fn dead_letters(environment: Environment, family: Family) -> String {
+    format!("{environment}#dead-letters#{family}")
+}
+
+/// A job: something that is done to many events, one after the other.
+pub fn job(environment: Environment, id: &str) -> Key {
+    Key::new(format!("{environment}#job#{}", component(id)), "job")
+}
 
 /// An event.
 pub fn event(pk: &str, recorded_at: Moment, id: &str) -> Key {
@@ -146,6 +173,8 @@ pub enum List {
     Log,
     /// Bodies that could not be read.
     Quarantine,
+    /// What somebody did.
+    Actions,
 }
 
 impl List {
@@ -153,6 +182,7 @@ impl List {
         match self {
             Self::Log => "log",
             Self::Quarantine => "quarantine",
+            Self::Actions => "actions",
         }
     }
 }
@@ -162,7 +192,7 @@ pub fn log_partition(environment: Environment, list: List, day: &str, bucket: u8
     format!("{environment}#{}#{day}#{bucket}", list.as_str())
 }
 
-/// An item's place in the index: `(log_pk, log_sk)`.
+/// An item's place in the index `log`: partition and position.
 pub fn log_place(environment: Environment, list: List, recorded_at: Moment, id: &str) -> (String, String) {
     let partition = log_partition(environment, list, &recorded_at.day(), spread(id, BUCKETS));
     (partition, log_position(recorded_at, id))
@@ -184,14 +214,14 @@ pub fn day(environment: Environment, list: List, day: &str) -> Key {
 }
 
 /// A number below `parts` that depends evenly on `text`.
-fn spread(text: &str, parts: u8) -> u8 {
+pub(super) fn spread(text: &str, parts: u8) -> u8 {
     let first = Sha256::digest(text.as_bytes()).first().copied().unwrap_or_default();
     first % parts
 }
 
 /// A part of a key: percent-encoded, so that no text can run into the next part; where that is longer than
 /// 256 bytes, its hash.
-fn component(text: &str) -> Cow<'_, str> {
+pub(super) fn component(text: &str) -> Cow<'_, str> {
     const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
     let encoded: Cow<'_, str> = utf8_percent_encode(text, ENCODED).into();
     if encoded.len() <= 256 {

@@ -13,13 +13,20 @@
 //! | `{env}#quarantine#{id}` | `quarantine` | a body that could not be read |
 //! | `{env}#days#{list}` | `{day}` | on which days the log, or the quarantine, has entries |
 //!
-//! The index `log` orders events and quarantine by the moment they were recorded, spread over
-//! [`keys::BUCKETS`] buckets a day. Components of keys are percent-encoded.
+//! | partition of an event, `{env}#quarantine#{id}`, `{env}#dead-letters#{family}` | `action#{target}#{id}` | what somebody did; its insertion tells again |
+//! | `{env}#job#{id}` | `job` | how far a long action is |
+//!
+//! The index `log` orders events, quarantine and actions by the moment they were recorded, spread over
+//! [`keys::BUCKETS`] buckets a day; an index for each [`Facet`] orders the events that share a value.
+//! Components of keys are percent-encoded.
 
+mod actions;
 mod apply;
+mod facets;
 pub mod items;
 pub mod keys;
 mod ledger;
+mod log;
 mod read;
 pub mod rebuild;
 pub mod schema;
@@ -34,10 +41,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::environment::Environment;
+pub use actions::{Action, ActionItem, Job, Mandate, Target, TargetType};
 pub use apply::{Applied, Delivery, Means, Recorded};
+pub use facets::Facet;
 pub use items::{EventItem, LedgerLine, QuarantineItem};
 pub use keys::Key;
-pub use read::{Balance, Cursor, EntityState, LogFilter, Page};
+pub use log::{Counts, LogFilter};
+pub use read::{Balance, Cursor, EventRecord, Page, QuarantineRecord};
 
 /// An item as the SDK has it.
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -102,12 +112,24 @@ impl Table {
 
     /// Reads several items at once, consistently. What does not exist is absent from the answer.
     pub(crate) async fn batch_get(&self, keys: &[Key]) -> Result<HashMap<Key, Item>, StoreError> {
+        self.batch_get_of(keys, None).await
+    }
+
+    /// The same, of each item only some attributes.
+    pub(crate) async fn batch_get_of(
+        &self,
+        keys: &[Key],
+        attributes: Option<&[&str]>,
+    ) -> Result<HashMap<Key, Item>, StoreError> {
         /// How many items one call may ask for (Amazon DynamoDB, API reference, BatchGetItem).
         const AT_ONCE: usize = 100;
+        let (expression, names) = attributes.map(projection).unzip();
         let mut found = HashMap::new();
         for keys in keys.chunks(AT_ONCE) {
             let wanted = KeysAndAttributes::builder()
                 .set_keys(Some(keys.iter().map(Key::to_item).collect()))
+                .set_projection_expression(expression.clone())
+                .set_expression_attribute_names(names.clone())
                 .consistent_read(true)
                 .build()
                 .map_err(|error| StoreError::Aws(error.to_string()))?;
@@ -148,6 +170,14 @@ impl Table {
             .map_err(StoreError::aws)?;
         Ok(answer.item.map(serde_dynamo::from_item).transpose()?)
     }
+}
+
+/// What reads only these attributes, and the keys: many of their names are reserved words.
+fn projection(attributes: &[&str]) -> (String, HashMap<String, String>) {
+    let names = ["pk", "sk"].iter().chain(attributes).enumerate();
+    let names: Vec<_> = names.map(|(number, name)| (format!("#p{number}"), (*name).to_owned())).collect();
+    let expression = names.iter().map(|(place, _)| place.as_str()).collect::<Vec<_>>().join(", ");
+    (expression, names.into_iter().collect())
 }
 
 /// An item with its key.

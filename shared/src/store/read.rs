@@ -1,37 +1,27 @@
-//! Reading the table: the log, states, balances, ledger and quarantine, in pages of bounded cost.
+//! Reading the table: events, states, balances and the ledger, in pages of bounded cost.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::future::try_join_all;
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 
 use super::items::{BalanceEntry, BalanceItem, EventItem, LedgerLine, QuarantineItem, RawItem, StateItem};
-use super::keys::{self, BUCKETS, EVENT_PREFIX, LINE_PREFIX, LOG_INDEX, List, SHARDS};
-use super::{Item, Key, StoreError, Table};
+use super::keys::{self, EVENT_PREFIX, LINE_PREFIX, POSITION, SHARDS};
+use super::{ActionItem, Item, Key, StoreError, Table};
 use crate::clock::Moment;
 use crate::environment::Environment;
-use crate::fold::Effect;
+use crate::model::Entity;
 use crate::model::transaction::Amounts;
-use crate::model::{Entity, EntityType, Kind};
-
-/// How many queries one page may cost. A filter that matches rarely gives a short page and a cursor.
-const QUERIES: usize = 40;
-
-/// How many items a query with a filter looks at.
-const EXAMINED: usize = 200;
-
-/// The most bytes of bodies in one page: written as JSON they fit the 6 MB that a Lambda function may answer.
-const PAGE_BYTES: usize = 1024 * 1024;
 
 /// A position in a list: opaque, URL-safe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor(String);
 
 impl Cursor {
-    fn at(position: &str) -> Self {
+    pub(super) fn at(position: &str) -> Self {
         Self(URL_SAFE_NO_PAD.encode(position))
     }
 
@@ -56,7 +46,7 @@ impl Cursor {
     }
 
     /// The position in a list that is ordered by the moment of recording.
-    fn in_time(&self) -> Result<String, StoreError> {
+    pub(super) fn in_time(&self) -> Result<String, StoreError> {
         let position = self.position()?;
         let time = position.split('#').next().unwrap_or_default();
         time.parse::<Moment>().map_err(|_| StoreError::Cursor)?;
@@ -79,34 +69,30 @@ pub struct Page<T> {
     pub cursor: Option<Cursor>,
 }
 
-/// Which events to list.
-#[derive(Clone, Debug, Default)]
-pub struct LogFilter {
-    /// Only of this family.
-    pub family: Option<String>,
-    /// Only of this type.
-    pub event: Option<String>,
-    /// Only about the entity of this uid …
-    pub entity: Option<String>,
-    /// … and of this type.
-    pub entity_type: Option<EntityType>,
-    /// Only with this effect.
-    pub effect: Option<Effect>,
-    /// Recorded at this moment or later.
-    pub from: Option<Moment>,
-    /// Recorded before this moment.
-    pub to: Option<Moment>,
+/// An event, and all that belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventRecord {
+    /// The event.
+    pub event: EventItem,
+    /// Where it is.
+    pub(super) key: Key,
+    /// Its body, byte for byte.
+    pub raw: Vec<u8>,
+    /// The HTTP requests that brought it.
+    pub delivery_ids: BTreeSet<String>,
+    /// What was done to it, oldest first.
+    pub actions: Vec<ActionItem>,
 }
 
-/// What is known of an entity, and the events that made it.
+/// A body in quarantine, and all that belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EntityState {
-    /// Which entity.
-    pub entity: Entity,
-    /// What is known.
-    pub state: StateItem,
-    /// Its events, oldest first.
-    pub history: Page<EventItem>,
+pub struct QuarantineRecord {
+    /// Why it is there.
+    pub item: QuarantineItem,
+    /// The body, byte for byte.
+    pub raw: Vec<u8>,
+    /// The HTTP requests that brought it.
+    pub delivery_ids: BTreeSet<String>,
 }
 
 /// A balance: the sum of its shards.
@@ -120,121 +106,51 @@ pub struct Balance {
     pub amounts: Amounts,
 }
 
-/// A partition whose items are ordered by the moment of recording.
-struct Timeline {
-    index: Option<&'static str>,
-    partition: String,
-    /// What stands before the position in the sort key.
-    prefix: &'static str,
-}
-
-/// The bounds of a page: positions below `below`, not below `from`.
-struct Bounds {
-    below: String,
-    from: String,
-}
-
-impl Bounds {
-    fn new(filter: &LogFilter, cursor: Option<&Cursor>) -> Result<Self, StoreError> {
-        // '~' sorts after every position.
-        let to = filter.to.map_or_else(|| "~".to_owned(), |to| to.to_string());
-        let cursor = cursor.map(Cursor::in_time).transpose()?;
-        let below = cursor.map_or(to.clone(), |cursor| cursor.min(to));
-        // A space sorts before every position; DynamoDB takes no empty key, not even to compare with.
-        Ok(Self { below, from: filter.from.map_or_else(|| " ".to_owned(), |from| from.to_string()) })
-    }
-}
-
-/// What a scan of a few timelines found: entries newest first, and down to which position it looked.
-struct Stretch<T> {
-    entries: Vec<(String, T)>,
-    /// Nothing is known below it; none: everything was seen.
-    floor: Option<String>,
-}
-
 impl Table {
-    /// Events, newest first.
-    ///
-    /// # Errors
-    /// [`StoreError::Cursor`] for a cursor that is none.
-    pub async fn log(
-        &self,
-        environment: Environment,
-        filter: &LogFilter,
-        limit: usize,
-        cursor: Option<&Cursor>,
-    ) -> Result<Page<EventItem>, StoreError> {
-        let bounds = Bounds::new(filter, cursor)?;
-        let conditions = conditions(filter);
-        let Some(uid) = &filter.entity else {
-            return self.by_day(environment, List::Log, &bounds, &conditions, limit).await;
-        };
-        let of = |entity| Timeline {
-            index: None,
-            partition: keys::entity(environment, &entity),
-            prefix: EVENT_PREFIX,
-        };
-        let types =
-            EntityType::ALL.into_iter().filter(|known| filter.entity_type.is_none_or(|only| only == *known));
-        let timelines: Vec<_> = types
-            .flat_map(|entity_type| match entity_type {
-                EntityType::Transaction => {
-                    Kind::ALL.map(|kind| of(Entity::transaction(kind, uid))).into_iter().collect()
-                }
-                other => vec![of(Entity::new(other, uid))],
-            })
-            .collect();
-        let mut queries = QUERIES;
-        let stretch = self.stretch(&timelines, &bounds, &conditions, limit, &mut queries).await?;
-        Ok(page(stretch, limit))
-    }
-
-    /// Bodies that could not be read, newest first, each with its bytes.
-    ///
-    /// # Errors
-    /// [`StoreError::Cursor`] for a cursor that is none.
-    pub async fn quarantined(
-        &self,
-        environment: Environment,
-        limit: usize,
-        cursor: Option<&Cursor>,
-    ) -> Result<Page<(QuarantineItem, Vec<u8>)>, StoreError> {
-        let bounds = Bounds::new(&LogFilter::default(), cursor)?;
-        let found: Page<QuarantineItem> =
-            self.by_day(environment, List::Quarantine, &bounds, &[], limit).await?;
-        let keys: Vec<_> = found.items.iter().map(|item| keys::raw(environment, &item.id)).collect();
-        let mut bodies = self.batch_get(&keys).await?;
-        let mut items: Vec<(QuarantineItem, Vec<u8>)> = Vec::new();
-        let mut bytes = 0;
-        for (item, key) in found.items.into_iter().zip(keys) {
-            let raw: Option<RawItem> = bodies.remove(&key).map(serde_dynamo::from_item).transpose()?;
-            let raw = raw.map(RawItem::into_bytes).unwrap_or_default();
-            bytes += raw.len();
-            if let Some((last, _)) = items.last().filter(|_| bytes > PAGE_BYTES) {
-                let cursor = Cursor::at(&keys::log_position(last.recorded_at, &last.id));
-                return Ok(Page { items, cursor: Some(cursor) });
-            }
-            items.push((item, raw));
-        }
-        Ok(Page { items, cursor: found.cursor })
-    }
-
-    /// One event and its body.
+    /// One event, with its body and what was done to it.
     ///
     /// # Errors
     /// [`StoreError`] where the table cannot be read.
-    pub async fn event(
-        &self,
-        environment: Environment,
-        id: &str,
-    ) -> Result<Option<(EventItem, Vec<u8>)>, StoreError> {
+    pub async fn event(&self, environment: Environment, id: &str) -> Result<Option<EventRecord>, StoreError> {
+        #[derive(Deserialize)]
+        struct Stored {
+            #[serde(flatten)]
+            event: EventItem,
+            delivery_ids: BTreeSet<String>,
+        }
         let Some(raw) = self.get::<RawItem>(&keys::raw(environment, id)).await? else {
             return Ok(None);
         };
         let Some(key) = raw.event_key.clone() else {
             return Ok(None);
         };
-        Ok(self.get(&key).await?.map(|event| (event, raw.into_bytes())))
+        let (stored, actions) = futures::try_join!(self.get::<Stored>(&key), self.actions_on(&key.pk, id))?;
+        let Some(Stored { event, delivery_ids }) = stored else { return Ok(None) };
+        Ok(Some(EventRecord { event, key, raw: raw.into_bytes(), delivery_ids, actions }))
+    }
+
+    /// A body in quarantine, and the deliveries that brought it.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the table cannot be read.
+    pub async fn quarantined_body(
+        &self,
+        environment: Environment,
+        id: &str,
+    ) -> Result<Option<QuarantineRecord>, StoreError> {
+        #[derive(Deserialize)]
+        struct Stored {
+            #[serde(flatten)]
+            item: QuarantineItem,
+            delivery_ids: BTreeSet<String>,
+        }
+        let (key, body) = (keys::quarantine(environment, id), keys::raw(environment, id));
+        let (stored, raw) = futures::try_join!(self.get::<Stored>(&key), self.get::<RawItem>(&body))?;
+        Ok(stored.zip(raw).map(|(Stored { item, delivery_ids }, raw)| QuarantineRecord {
+            item,
+            raw: raw.into_bytes(),
+            delivery_ids,
+        }))
     }
 
     /// What is known of these entities; those that nothing is known of are absent.
@@ -469,120 +385,6 @@ impl Table {
         }
     }
 
-    /// Walks a list back day by day until the page is full.
-    async fn by_day<T: DeserializeOwned>(
-        &self,
-        environment: Environment,
-        list: List,
-        bounds: &Bounds,
-        conditions: &[Condition],
-        limit: usize,
-    ) -> Result<Page<T>, StoreError> {
-        /// Days are looked up in portions of this size.
-        const DAYS: usize = 50;
-        let mut stretch = Stretch { entries: Vec::new(), floor: None };
-        let mut queries = QUERIES;
-        let mut before = bounds.below.clone();
-        loop {
-            let query = RangeQuery {
-                index: None,
-                partition: keys::days(environment, list),
-                low: bounds.from.get(..10).unwrap_or(&bounds.from).to_owned(),
-                high: before.get(..10).unwrap_or("~").to_owned(),
-                newest_first: true,
-            };
-            let days = self.query(&query, DAYS).await?;
-            let last_portion = days.len() < DAYS;
-            for day in days.iter().filter_map(Key::of).map(|key| key.sk) {
-                let timelines: Vec<_> = (0..BUCKETS)
-                    .map(|bucket| Timeline {
-                        index: Some(LOG_INDEX),
-                        partition: keys::log_partition(environment, list, &day, bucket),
-                        prefix: "",
-                    })
-                    .collect();
-                let wanted = limit - stretch.entries.len().min(limit);
-                let found = self.stretch(&timelines, bounds, conditions, wanted, &mut queries).await?;
-                stretch.entries.extend(found.entries);
-                stretch.floor =
-                    found.floor.or_else(|| (queries == 0).then(|| format!("{day}T00:00:00.000Z#")));
-                if stretch.floor.is_some() || stretch.entries.len() > limit {
-                    return Ok(page(stretch, limit));
-                }
-                before = previous_day(&day);
-            }
-            if last_portion {
-                return Ok(page(stretch, limit));
-            }
-        }
-    }
-
-    /// The newest entries of several timelines together: more than `limit`, unless there are no more, or the
-    /// queries are used up.
-    async fn stretch<T: DeserializeOwned>(
-        &self,
-        timelines: &[Timeline],
-        bounds: &Bounds,
-        conditions: &[Condition],
-        limit: usize,
-        queries: &mut usize,
-    ) -> Result<Stretch<T>, StoreError> {
-        let share = (*queries / timelines.len().max(1)).max(1);
-        let found = try_join_all(
-            timelines
-                .iter()
-                .map(async |timeline| self.newest(timeline, bounds, conditions, limit + 1, share).await),
-        )
-        .await?;
-        *queries = queries.saturating_sub(found.iter().map(|(_, _, used)| used).sum());
-        // Below the highest position at which one of them stopped early, the order is unknown.
-        let floor = found.iter().filter_map(|(_, floor, _)| floor.clone()).max();
-        let mut entries = Vec::new();
-        for (timeline, (items, _, _)) in timelines.iter().zip(found) {
-            for item in items {
-                let position = timeline.position(&item);
-                if floor.as_ref().is_none_or(|floor| position >= *floor) {
-                    entries.push((position, serde_dynamo::from_item(item)?));
-                }
-            }
-        }
-        entries.sort_by(|(a, _), (b, _)| b.cmp(a));
-        Ok(Stretch { entries, floor })
-    }
-
-    /// The newest `wanted` items of one timeline that fit; where it had to stop before the end for having
-    /// used its queries, the position it reached; and how many queries it took.
-    async fn newest(
-        &self,
-        timeline: &Timeline,
-        bounds: &Bounds,
-        conditions: &[Condition],
-        wanted: usize,
-        queries: usize,
-    ) -> Result<(Vec<Item>, Option<String>, usize), StoreError> {
-        let query = RangeQuery {
-            index: timeline.index,
-            partition: timeline.partition.clone(),
-            low: format!("{}{}", timeline.prefix, bounds.from),
-            high: format!("{}{}", timeline.prefix, bounds.below),
-            newest_first: true,
-        };
-        let examined = if conditions.is_empty() { wanted + 1 } else { EXAMINED };
-        let mut items = Vec::new();
-        let mut start: Option<Item> = None;
-        for used in 1..=queries {
-            let (found, reached) = self.query_once(&query, conditions, examined, start).await?;
-            // A range includes its upper end; the page does not.
-            items.extend(found.into_iter().filter(|item| timeline.position(item) < bounds.below));
-            start = reached;
-            if start.is_none() || items.len() >= wanted {
-                return Ok((items, None, used));
-            }
-        }
-        let floor = start.map(|key| timeline.position(&key));
-        Ok((items, floor, queries))
-    }
-
     /// The first `limit` items of a range.
     pub(super) async fn query(&self, query: &RangeQuery, limit: usize) -> Result<Vec<Item>, StoreError> {
         let mut items = Vec::new();
@@ -605,21 +407,27 @@ impl Table {
         limit: usize,
         start: Option<Item>,
     ) -> Result<(Vec<Item>, Option<Item>), StoreError> {
-        let (pk, sk) = if query.index.is_some() { ("log_pk", "log_sk") } else { ("pk", "sk") };
+        let (pk, sk) = query.index.map_or(("pk", "sk"), |index| (index, POSITION));
         if query.low > query.high {
             return Ok((Vec::new(), None));
         }
-        let mut names = HashMap::new();
+        let mut names = HashMap::from([("#pk".to_owned(), pk.to_owned()), ("#sk".to_owned(), sk.to_owned())]);
         let mut values = HashMap::from([
             (":pk".to_owned(), AttributeValue::S(query.partition.clone())),
             (":low".to_owned(), AttributeValue::S(query.low.clone())),
             (":high".to_owned(), AttributeValue::S(query.high.clone())),
         ]);
         let mut filters = Vec::new();
-        for (number, (attribute, value)) in conditions.iter().enumerate() {
+        for (number, condition) in conditions.iter().enumerate() {
+            let (attribute, value, filter) = match condition {
+                Condition::Equals(attribute, value) => (attribute, value, format!("#f{number} = :f{number}")),
+                Condition::Contains(attribute, value) => {
+                    (attribute, value, format!("contains(#f{number}, :f{number})"))
+                }
+            };
             names.insert(format!("#f{number}"), (*attribute).to_owned());
             values.insert(format!(":f{number}"), AttributeValue::S(value.clone()));
-            filters.push(format!("#f{number} = :f{number}"));
+            filters.push(filter);
         }
         let answer = self
             .client
@@ -629,9 +437,9 @@ impl Table {
             .consistent_read(query.index.is_none())
             .scan_index_forward(!query.newest_first)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .key_condition_expression(format!("{pk} = :pk AND {sk} BETWEEN :low AND :high"))
+            .key_condition_expression("#pk = :pk AND #sk BETWEEN :low AND :high")
             .set_filter_expression((!filters.is_empty()).then(|| filters.join(" AND ")))
-            .set_expression_attribute_names((!names.is_empty()).then_some(names))
+            .set_expression_attribute_names(Some(names))
             .set_expression_attribute_values(Some(values))
             .set_exclusive_start_key(start)
             .send()
@@ -650,46 +458,16 @@ pub(super) struct RangeQuery {
     pub(super) newest_first: bool,
 }
 
-/// An attribute and the value it must have.
-pub(super) type Condition = (&'static str, String);
-
-fn conditions(filter: &LogFilter) -> Vec<Condition> {
-    let conditions = [
-        ("family", filter.family.clone()),
-        ("event", filter.event.clone()),
-        ("effect", filter.effect.map(|effect| effect.to_string())),
-    ];
-    conditions.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
-}
-
-impl Timeline {
-    fn position(&self, item: &Item) -> String {
-        let attribute = if self.index.is_some() { "log_sk" } else { "sk" };
-        let sort_key = item.get(attribute).and_then(|value| value.as_s().ok());
-        sort_key.map(|key| key.trim_start_matches(self.prefix).to_owned()).unwrap_or_default()
-    }
-}
-
-/// Cuts a stretch to a page.
-fn page<T>(mut stretch: Stretch<T>, limit: usize) -> Page<T> {
-    let more = stretch.entries.len() > limit;
-    stretch.entries.truncate(limit);
-    let last = stretch.entries.last().map(|(position, _)| position.clone());
-    let next = if more { last } else { stretch.floor };
-    Page {
-        items: stretch.entries.into_iter().map(|(_, item)| item).collect(),
-        cursor: next.as_deref().map(Cursor::at),
-    }
+/// What an item must have.
+pub(super) enum Condition {
+    /// An attribute of this value.
+    Equals(&'static str, String),
+    /// An attribute that is a set with this member.
+    Contains(&'static str, String),
 }
 
 fn place(asset: &str, shard: u8) -> String {
     format!("{asset}#{shard}")
-}
-
-/// The day before, as text.
-fn previous_day(day: &str) -> String {
-    let start = format!("{day}T00:00:00Z").parse::<Moment>();
-    start.map_or_else(|_| String::new(), |start| Moment::from_millis(start.as_millis() - 1).day())
 }
 
 impl RawItem {

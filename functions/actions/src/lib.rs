@@ -1,0 +1,234 @@
+//! What people do: tell an event again, hand a body from quarantine over once more, redrive dead letters.
+//!
+//! | `POST` under `/api/{environment}` | what it does |
+//! | --- | --- |
+//! | `events/{id}/resend` | tells the event again; what is told says so |
+//! | `quarantine/{id}/retry` | reads the body once more, and hands it to its family if it can be read now |
+//! | `dead-letters/{family}/redrive` | puts dead letters back into their queue, at most 100 at a time |
+//!
+//! The body is `{"why": "…"}`. Each action is recorded with who did it, when and why. A header `Idempotency-Key`
+//! names it: the same key for the same target is the same action, done once.
+
+use lambda_http::http::{Method, StatusCode, header};
+use lambda_http::{Body as HttpBody, Request, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use shared::access::{Access, Denied, Role};
+use shared::clock::Clock;
+use shared::environment::{Environment, Environments};
+use shared::http::{Problem, json as answer, method_not_allowed, segments};
+use shared::model::{Body, Family, Reason};
+use shared::queue::{DeliveryQueue, QueueError, Redrive};
+use shared::rotating::Rotating;
+use shared::store::{ActionItem, Mandate, StoreError, Table};
+use shared::verify::{Envelope, SealingKeys};
+use tracing::{error, info};
+use uuid::Uuid;
+
+/// How many dead letters one request puts back.
+const REDRIVEN: usize = 100;
+
+/// The most characters of a reason, and of an idempotency key.
+const MOST_CHARACTERS: usize = 500;
+
+/// Does what people want done.
+#[derive(Debug)]
+pub struct Actions<Q, C> {
+    /// Where everything is.
+    pub table: Table,
+    /// Where deliveries go.
+    pub queues: Q,
+    /// What deliveries are sealed with.
+    pub keys: Rotating<SealingKeys>,
+    /// Which environments are served.
+    pub environments: Environments,
+    /// Who may act.
+    pub access: Access,
+    /// Tells the time.
+    pub clock: C,
+}
+
+/// Why nothing was done.
+#[derive(Debug)]
+enum Refusal {
+    /// There is nothing to do it to.
+    NotFound(&'static str),
+    /// The request is not understood.
+    Invalid(String),
+    /// The body is not JSON by its media type.
+    MediaType,
+    /// Somebody may not act.
+    Denied(Denied),
+    /// It cannot be done, whoever asks: a stable name, and why.
+    Impossible(&'static str, String),
+    /// It cannot be done now.
+    Unavailable(String),
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl From<QueueError> for Refusal {
+    fn from(error: QueueError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl Refusal {
+    fn into_response(self) -> Response<HttpBody> {
+        let (status, code, detail) = match self {
+            Self::NotFound(detail) => (StatusCode::NOT_FOUND, "not_found", detail.to_owned()),
+            Self::Invalid(detail) => (StatusCode::BAD_REQUEST, "invalid_request", detail),
+            Self::MediaType => {
+                let detail = "The body is JSON, and its content-type says so.".to_owned();
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
+            }
+            Self::Denied(denied) => (StatusCode::FORBIDDEN, "denied", denied.to_string()),
+            Self::Impossible(code, detail) => (StatusCode::CONFLICT, code, detail),
+            Self::Unavailable(cause) => {
+                error!(cause, "an action failed");
+                let detail = "It cannot be done at the moment. Try again, with the same Idempotency-Key.";
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail.to_owned())
+            }
+        };
+        Problem::new(status, code, detail).into_response()
+    }
+}
+
+/// What a request carries.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Order {
+    why: String,
+}
+
+impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
+    /// Answers one request.
+    pub async fn handle(&self, request: Request) -> Response<HttpBody> {
+        match self.act(&request).await {
+            Ok(response) => response,
+            Err(refusal) => refusal.into_response(),
+        }
+    }
+
+    async fn act(&self, request: &Request) -> Result<Response<HttpBody>, Refusal> {
+        let who = self.access.caller(request, Role::Act).map_err(Refusal::Denied)?;
+        let path = segments(request.uri().path());
+        let path: Vec<_> = path.iter().map(String::as_str).collect();
+        let ["api", environment, target, id, action] = path[..] else {
+            return Err(Refusal::NotFound("There is nothing here that could be done."));
+        };
+        let environment = self.environments.served(environment);
+        let environment = environment.ok_or(Refusal::NotFound("There is no such environment here."))?;
+        if request.method() != Method::POST {
+            return Ok(method_not_allowed("POST"));
+        }
+        let mandate = self.mandate(request, who)?;
+        let done = match (target, action) {
+            ("events", "resend") => self.resend(environment, id, &mandate).await?,
+            ("quarantine", "retry") => self.retry(environment, id, &mandate).await?,
+            ("dead-letters", "redrive") => self.redrive(environment, id, &mandate).await?,
+            _ => return Err(Refusal::NotFound("There is nothing here that could be done.")),
+        };
+        info!(%environment, target, id, action, who = mandate.who, "done");
+        Ok(answer(StatusCode::OK, &done))
+    }
+
+    /// Who wants what is asked for, and why.
+    fn mandate(&self, request: &Request, who: String) -> Result<Mandate, Refusal> {
+        // A page elsewhere cannot send this type without asking (Fetch Standard, "CORS-safelisted request-header").
+        let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let media_type = media_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+        if !media_type.trim().eq_ignore_ascii_case("application/json") {
+            return Err(Refusal::MediaType);
+        }
+        let order: Order = serde_json::from_slice(request.body().as_ref())
+            .map_err(|_| Refusal::Invalid("The body is an object with the text `why`.".to_owned()))?;
+        let why = order.why.trim();
+        if why.is_empty() || why.chars().count() > MOST_CHARACTERS {
+            return Err(Refusal::Invalid(format!("`why` has 1 to {MOST_CHARACTERS} characters.")));
+        }
+        let id = match request.headers().get("idempotency-key") {
+            Some(key) if key.is_empty() || key.len() > MOST_CHARACTERS => {
+                let detail = format!("`Idempotency-Key` has 1 to {MOST_CHARACTERS} characters.");
+                return Err(Refusal::Invalid(detail));
+            }
+            Some(key) => {
+                let hash = Sha256::digest(key.as_bytes());
+                hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+            }
+            None => Uuid::new_v4().simple().to_string(),
+        };
+        Ok(Mandate { id, who, why: why.to_owned(), at: self.clock.now() })
+    }
+
+    async fn resend(&self, environment: Environment, id: &str, mandate: &Mandate) -> Result<Value, Refusal> {
+        let record = self.table.event(environment, id).await?;
+        let record = record.ok_or(Refusal::NotFound("There is no event of this id."))?;
+        match self.table.resend(&record, mandate).await? {
+            Some(action) => Ok(json!({ "action": view(&action) })),
+            None => {
+                let detail = format!("It was never told: {}.", record.event.why);
+                Err(Refusal::Impossible("never_told", detail))
+            }
+        }
+    }
+
+    async fn retry(&self, environment: Environment, id: &str, mandate: &Mandate) -> Result<Value, Refusal> {
+        let record = self.table.quarantined_body(environment, id).await?;
+        let record = record.ok_or(Refusal::NotFound("There is no body of this id in quarantine."))?;
+        if record.item.reason == Reason::TooLarge.as_str() {
+            let detail = "Only its first 4 KiB were kept.".to_owned();
+            return Err(Refusal::Impossible("not_whole", detail));
+        }
+        let body = Body::parse(&record.raw, environment).map_err(|unreadable| {
+            Refusal::Impossible("still_unreadable", format!("It still cannot be read: {}", unreadable.detail))
+        })?;
+        let envelope = Envelope {
+            environment,
+            family: body.event.family(),
+            event: body.event.plain().unwrap_or_default().to_owned(),
+            received_at: record.item.received_at,
+            // One of the requests that brought it: handed over twice, it is still one delivery.
+            delivery_id: record.delivery_ids.first().cloned().unwrap_or_default(),
+            refused: None,
+            body: record.raw,
+        };
+        let keys = self.keys.current().await;
+        let keys = keys.ok_or_else(|| Refusal::Unavailable("the sealing key cannot be had".to_owned()))?;
+        self.queues.send(&envelope.seal(&keys)).await?;
+        let action = self.table.retried(environment, id, mandate).await?;
+        Ok(json!({ "action": view(&action) }))
+    }
+
+    async fn redrive(
+        &self,
+        environment: Environment,
+        family: &str,
+        mandate: &Mandate,
+    ) -> Result<Value, Refusal> {
+        let family: Family =
+            family.parse().map_err(|_| Refusal::NotFound("There is no family of this name."))?;
+        let moved = self.queues.redrive(family, REDRIVEN).await?;
+        let action = self.table.redriven(environment, family, moved, mandate).await?;
+        Ok(json!({ "action": view(&action), "moved": moved, "more": moved == REDRIVEN }))
+    }
+}
+
+/// An action as it is shown.
+fn view(action: &ActionItem) -> Value {
+    json!({
+        "id": action.id,
+        "environment": action.environment,
+        "action": action.action,
+        "target": action.target,
+        "who": action.who,
+        "why": action.why,
+        "at": action.at,
+        "moved": action.moved,
+    })
+}

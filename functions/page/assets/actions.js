@@ -1,0 +1,57 @@
+// Who did what, when, and why.
+
+import { get } from "./api.js";
+import { fill, h } from "./dom.js";
+import { identifier, moment } from "./format.js";
+import { to, toEvent } from "./route.js";
+import { heading, pages, table } from "./ui.js";
+
+const POLL = 5000;
+
+const HREF = {
+  event: toEvent,
+  quarantine: () => to("quarantine"),
+  dead_letters: () => to("health"),
+};
+
+const WHAT = { event: "event", quarantine: "quarantined body", dead_letters: "dead letters of" };
+
+const target = ({ target: { type, id } }) => [
+  h("span", { class: "muted" }, `${WHAT[type] ?? type} `),
+  h("a", { href: (HREF[type] ?? (() => to("actions")))(id), class: "opens" }, identifier(id)),
+];
+
+export function actionsTable(label, { target: withTarget = true } = {}) {
+  return table(
+    label,
+    [
+      { name: "When", class: "col-time", cell: ({ at }) => moment(at) },
+      { name: "Who", cell: ({ who }) => h("strong", null, who) },
+      { name: "Did", cell: ({ action }) => h("span", { class: "badge" }, action) },
+      withTarget ? { name: "To", cell: target } : null,
+      { name: "Why", class: "col-why", cell: ({ why }) => why },
+    ].filter(Boolean),
+  );
+}
+
+export function show({ main, env, signal, every }) {
+  const list = actionsTable("Actions, newest first");
+  const shown = pages({
+    load: async (cursor) => {
+      const { actions, cursor: next } = await get(env, "actions", { cursor }, signal);
+      return { items: actions, cursor: next };
+    },
+    show: (items) => list.show(items, (action) => action.id),
+    empty: "Nobody has sent anything again.",
+    signal,
+  });
+  fill(
+    main,
+    heading("Actions"),
+    h("p", { class: "lead muted" }, "Everything that somebody did by hand: told again, read again, sent through again."),
+    h("div", { class: "list" }, list.element),
+    shown.foot,
+  );
+  shown.first();
+  every(POLL, shown.refresh);
+}

@@ -1,0 +1,218 @@
+// The frame: environment, navigation, which page is shown, and what happens when nothing answers.
+
+import { show as showActions } from "./actions.js";
+import { config as readConfig, get, network } from "./api.js";
+import * as auth from "./auth.js";
+import { showBalances, showLedger } from "./balances.js";
+import { show as showCharts } from "./chart.js";
+import { byId, fill, h } from "./dom.js";
+import { show as showEntity } from "./entity.js";
+import { show as showEvent } from "./event.js";
+import { show as showHealth, worries } from "./health.js";
+import { listen } from "./keys.js";
+import { show as showLog } from "./log.js";
+import { show as showQuarantine } from "./quarantine.js";
+import * as route from "./route.js";
+import { announce, button, heading, trouble } from "./ui.js";
+import { ENVIRONMENTS } from "./words.js";
+
+const CHECK_HEALTH = 60_000;
+const CHECK_NETWORK = 3000;
+
+const NAVIGATION = { log: "Log", balances: "Balances", charts: "Charts", health: "Health", quarantine: "Quarantine", actions: "Actions" };
+
+/// Pages below another one, and under which they are found.
+const BELOW = { event: "log", entity: "log", ledger: "balances" };
+
+const VIEWS = {
+  log: { name: "Log", show: showLog },
+  event: { name: "Event", show: showEvent },
+  entity: { name: "Entity", show: showEntity },
+  balances: { name: "Balances", show: showBalances },
+  ledger: { name: "Ledger", show: showLedger },
+  charts: { name: "Charts", show: showCharts },
+  health: { name: "Health", show: showHealth },
+  quarantine: { name: "Quarantine", show: showQuarantine },
+  actions: { name: "Actions", show: showActions },
+};
+
+const main = byId("main");
+let settings = null;
+let shown = null;
+
+/// Does `work` again and again, as long as somebody can see it.
+function every(ms, work, signal) {
+  let timer = null;
+  const tick = async () => {
+    clearTimeout(timer);
+    if (!document.hidden) await Promise.resolve(work()).catch(() => {});
+    if (!signal.aborted) timer = setTimeout(tick, ms);
+  };
+  const wake = () => document.hidden || tick();
+  timer = setTimeout(tick, ms);
+  document.addEventListener("visibilitychange", wake);
+  signal.addEventListener("abort", () => {
+    clearTimeout(timer);
+    document.removeEventListener("visibilitychange", wake);
+  });
+}
+
+function render({ isBack } = { isBack: true }) {
+  const at = route.current();
+  const view = VIEWS[at.view];
+  frame(at);
+  if (shown && shown.view === at.view && shown.env === at.env && shown.update) {
+    shown.update(at);
+    return;
+  }
+  const isFirst = shown === null;
+  shown?.leave.abort();
+  const leave = new AbortController();
+  const keys = {};
+  shown = { view: at.view, env: at.env, leave, keys };
+  fill(main);
+  title(view?.name ?? "Not found", at.env);
+  if (view) {
+    const context = {
+      main,
+      route: at,
+      env: at.env,
+      signal: leave.signal,
+      every: (ms, work) => every(ms, work, leave.signal),
+      title: (text) => title(text, at.env),
+      onKey: (key, work) => (keys[key] = work),
+    };
+    shown.update = view.show(context)?.update;
+  } else {
+    fill(main, heading("Not found"), h("p", null, h("a", { href: route.to("log") }, "To the log")));
+  }
+  if (!isBack) scrollTo(0, 0);
+  if (!isFirst) focus(isBack);
+}
+
+/// Who comes back stands where they left; who goes on hears where they are.
+function focus(isBack) {
+  const left = isBack && [...main.querySelectorAll("a[href]")].find((link) => link.getAttribute("href") === route.opened());
+  (left || main.querySelector("h1"))?.focus({ preventScroll: true });
+}
+
+function title(text, env) {
+  document.title = `${env === "live" ? "LIVE" : "test"} · ${text} · Bitpowr webhooks`;
+  announce(text);
+}
+
+function frame({ env, view }) {
+  const root = document.documentElement;
+  root.dataset.env = env;
+  byId("environment-name").replaceChildren(h("strong", null, env.toUpperCase()), h("span", null, ENVIRONMENTS[env].split(": ")[1]));
+  byId("environments").replaceChildren(
+    ...(settings.environments.length > 1 ? settings.environments : []).map((other) =>
+      h("a", { href: route.to(BELOW[view] ?? view, {}, other), "aria-current": other === env ? "true" : null }, other),
+    ),
+  );
+  const here = BELOW[view] ?? view;
+  byId("nav").replaceChildren(
+    ...Object.entries(NAVIGATION).map(([name, label]) =>
+      h("a", { href: route.to(name), "aria-current": name === here ? "page" : null, "data-view": name }, label),
+    ),
+  );
+  markHealth();
+}
+
+let worried = {};
+
+function markHealth() {
+  const link = byId("nav").querySelector("[data-view=health]");
+  const said = worried[route.current().env];
+  link.querySelector(".alarm")?.remove();
+  if (said) link.append(h("span", { class: "alarm", title: said }, h("span", { class: "unseen" }, ` (${said})`)));
+}
+
+async function checkHealth() {
+  const { env } = route.current();
+  const said = worries(await get(env, "health")).join(" ");
+  if (said === (worried[env] ?? "")) return;
+  worried = { ...worried, [env]: said };
+  markHealth();
+}
+
+function watchNetwork() {
+  let lost = false;
+  network.addEventListener("lost", () => {
+    if (lost) return;
+    lost = true;
+    byId("banner").replaceChildren(h("p", null, "The receiver does not answer. What you see is what was known before; this page keeps trying."));
+    tryAgain();
+  });
+  network.addEventListener("back", () => {
+    if (!lost) return;
+    lost = false;
+    byId("banner").replaceChildren();
+    announce("The receiver answers again.");
+    if (settings && main.querySelector(".trouble")) anew();
+  });
+  const tryAgain = () => setTimeout(() => lost && readConfig().catch(tryAgain), CHECK_NETWORK);
+}
+
+function anew() {
+  shown?.leave.abort();
+  shown = null;
+  render();
+}
+
+function search() {
+  if (route.current().view !== "log") route.go(route.to("log"));
+  byId("search")?.focus();
+}
+
+function signedOut(message) {
+  shown?.leave.abort();
+  fill(
+    main,
+    heading("Signed out"),
+    h("p", { class: "lead" }, message),
+    h("p", null, button("Sign in", auth.leave, { class: "primary" })),
+  );
+  main.querySelector("h1").focus();
+}
+
+async function signIn() {
+  byId("sign-out").hidden = false;
+  byId("sign-out").addEventListener("click", async () => {
+    await auth.signOut();
+    signedOut("You have signed out.");
+  });
+  await auth.start(settings.auth);
+}
+
+async function start() {
+  watchNetwork();
+  try {
+    settings = await readConfig();
+  } catch (error) {
+    fill(main, trouble(error, start));
+    return;
+  }
+  route.serve(settings.environments);
+  byId("stack").textContent = settings.stack ?? "";
+  try {
+    if (settings.auth) await signIn();
+  } catch (error) {
+    signedOut(error.message);
+    return;
+  }
+  history.scrollRestoration = "manual";
+  route.followLinks();
+  route.onChange(render);
+  listen({ page: (key) => shown?.keys[key], search });
+  document.querySelector(".skip").addEventListener("click", (event) => {
+    event.preventDefault();
+    main.focus();
+  });
+  render();
+  const forever = new AbortController().signal;
+  every(CHECK_HEALTH, checkHealth, forever);
+  checkHealth().catch(() => {});
+}
+
+start();

@@ -1,0 +1,153 @@
+// A transaction, account, asset, address or customer: how it stands, and how it came there.
+
+import { get, path } from "./api.js";
+import { fill, h, replaceKeepingFocus } from "./dom.js";
+import { amount, capital, identifier, isZero, moment, plain } from "./format.js";
+import { PLURAL, to, toEntity, toEvent } from "./route.js";
+import { button, facts, heading, section, trouble } from "./ui.js";
+import { effectBadge, familyDot, statusBadge } from "./words.js";
+import { timeline } from "./timeline.js";
+
+const POLL = 5000;
+const PAGE = 100;
+
+/// Shown elsewhere on the page, or not by themselves.
+const APART = ["uid", "kind", "status", "history", "cursor", "conflict", "contradictions", "oddity", "amount", "asset", "flags", "updated_at"];
+
+const ODDITIES = { not_a_number: "it is no number", too_long: "it has more than 38 digits", negative: "it is negative" };
+
+export function show({ main, route, env, signal, every, title }) {
+  const { type, uid, kind } = route.params;
+  const name = kind ?? type;
+  const head = heading(capital(name ?? "Entity"), identifier(uid ?? ""));
+  let content = h("div", null, h("p", { class: "muted loading" }, "Reading …"));
+  let older = [];
+  let shown = "";
+  let redraw = () => {};
+  fill(main, head, content);
+
+  const replace = (next) => {
+    replaceKeepingFocus(content, next);
+    content = next;
+  };
+
+  const read = (cursor) => get(env, path(PLURAL[type] ?? "entities", uid ?? ""), { kind, limit: PAGE, cursor }, signal);
+
+  async function load() {
+    try {
+      const entity = await read();
+      const json = JSON.stringify(entity);
+      if (json === shown) return;
+      shown = json;
+      older = [];
+      draw(entity);
+    } catch (error) {
+      if (signal.aborted || shown) return;
+      replace(error.code === "kind_needed" ? kinds(error) : trouble(error, load));
+    }
+  }
+
+  /// The uid has several transactions. Which ones stands in the refusal's own words.
+  function kinds(error) {
+    const known = ["deposit", "transfer", "contract"].filter((one) => error.message.includes(one));
+    return h(
+      "div",
+      { class: "card" },
+      h("p", null, "This uid has several transactions, as an internal transfer has on both sides. Which one?"),
+      h("ul", { class: "buttons start" }, known.map((one) => h("li", null, h("a", { class: "button", href: toEntity({ type, uid }, one) }, capital(one))))),
+    );
+  }
+
+  function draw(entity) {
+    const events = [...entity.history, ...older];
+    const isTransaction = type === "transaction";
+    title(`${capital(entity.kind ?? type)} ${uid.slice(0, 8)} · ${plain(entity.status)}`);
+    head.querySelector("h1").textContent = capital(entity.kind ?? type);
+    const canvas = h("div", { class: "card way-card" });
+    redraw = () => isTransaction && canvas.clientWidth > 0 && canvas.replaceChildren(timeline(entity, events, canvas.clientWidth - 24));
+    replace(
+      h(
+        "div",
+        null,
+        h("p", { class: "standing" }, statusBadge(entity.status), ...(entity.flags ?? []).map(statusBadge), isTransaction && entity.amount ? amount(entity.amount, entity.asset) : null),
+        warnings(entity),
+        isTransaction ? canvas : null,
+        section("What is known", h("div", { class: "card" }, facts(known(entity)))),
+        section("What happened", history(events), more(entity)),
+      ),
+    );
+    redraw();
+  }
+
+  function known(entity) {
+    const says = ([field, value]) => !APART.includes(field) && value !== null && value !== false;
+    // The account is one of these; once is enough.
+    const isAgain = ([field, value]) => /_id$/.test(field) && value === entity.account;
+    const rest = Object.entries(entity).filter((entry) => says(entry) && !isAgain(entry));
+    return [...rest.map(([field, value]) => [plain(field), linked(field, value)]), ["updated", moment(entity.updated_at)]];
+  }
+
+  function more(entity) {
+    const cursor = older.length > 0 ? older.cursor : entity.cursor;
+    if (!cursor) return null;
+    const next = button("Load more", async () => {
+      next.disabled = true;
+      try {
+        const page = await read(cursor);
+        older = [...older, ...page.history];
+        older.cursor = page.cursor;
+        draw(entity);
+      } catch (error) {
+        if (!signal.aborted) next.replaceWith(trouble(error, () => draw(entity)));
+      }
+    });
+    return h("div", { class: "foot" }, next);
+  }
+
+  load();
+  every(POLL, load);
+  const resized = new ResizeObserver(() => redraw());
+  resized.observe(main);
+  signal.addEventListener("abort", () => resized.disconnect());
+}
+
+function warnings({ conflict, contradictions = [], oddity }) {
+  return [
+    conflict
+      ? h("p", { class: "trouble conflict" }, h("strong", null, "Conflict. "), `Its events contradict each other about: ${contradictions.map(plain).join(", ")}. It counts for nothing in the balances until somebody has looked.`)
+      : null,
+    oddity ? h("p", { class: "trouble" }, h("strong", null, "Its amount is not counted. "), `${capital(ODDITIES[oddity] ?? plain(oddity))}.`) : null,
+  ];
+}
+
+/// What a field says, with the way to more of it.
+function linked(field, value) {
+  if (Array.isArray(value)) return value.map((one) => h("div", null, linked(field, one)));
+  const text = String(value);
+  const link = (href) => h("a", { href }, identifier(text));
+  if (field === "account" && text !== "unattributed") {
+    return [link(toEntity({ type: "account", uid: text })), " ", h("a", { href: to("balances", { account: text }), class: "aside" }, "balances")];
+  }
+  if (field === "account_id") return link(toEntity({ type: "account", uid: text }));
+  if (field === "customer") return link(toEntity({ type: "customer", uid: text }));
+  if (field === "hash" || field === "reference") return link(to("log", { [field]: text }));
+  if (field === "address" || field === "from_address" || field === "addresses") return link(to("log", { address: text }));
+  if (field === "fee") return h("span", { class: isZero(text) ? "amount zero" : "amount" }, text);
+  return h("span", { class: "value-text" }, text);
+}
+
+function history(events) {
+  return h(
+    "ol",
+    { class: "history", "aria-label": "Events, oldest first" },
+    events.map((event) =>
+      h(
+        "li",
+        { class: event.effect },
+        moment(event.occurred_at ?? event.recorded_at),
+        h("span", { class: "what" }, familyDot(event.family), h("a", { href: toEvent(event.id), class: "opens" }, event.event)),
+        h("span", { class: "said" }, effectBadge(event.effect), " ", h("span", { class: "why" }, event.why)),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,233 @@
+// The log: newest first, alive, narrowed down by what the address bar says.
+
+import { get } from "./api.js";
+import { fill, h } from "./dom.js";
+import { amount, count, identifier, moment } from "./format.js";
+import { chips, filterForm, filterLabel } from "./filters.js";
+import { filters, go, to, toEntity, toEvent } from "./route.js";
+import { searchBox } from "./search.js";
+import { announce, button, heading, table, trouble } from "./ui.js";
+import { effectBadge, familyDot, statusBadge } from "./words.js";
+
+const PAGE = 50;
+const POLL = 2000;
+/// An event recorded a little earlier may become visible a little later.
+const OVERLAP = 5000;
+/// Every so many polls the newest page is read as a whole: deliveries and effects of older events change.
+const WHOLE_EVERY = 5;
+const NEW_PAGES = 10;
+const SEARCH_PAGES = 5;
+const MOST_ROWS = 1000;
+
+const COLUMNS = [
+  { name: "Recorded", class: "col-time", cell: (event) => moment(event.recorded_at) },
+  { name: "Event", class: "col-event", cell: eventCell },
+  { name: "About", class: "col-about", cell: about },
+  { name: "Status", class: "col-status", cell: (event) => statusBadge(event.status) },
+  { name: "Amount", class: "col-amount", cell: (event) => amount(event.amount, event.asset) ?? event.asset },
+  { name: "Effect", class: "col-effect", cell: (event) => [effectBadge(event.effect), " ", h("span", { class: "why", title: event.why }, event.why)] },
+  { name: "Sent", class: "col-deliveries", cell: deliveries },
+];
+
+function eventCell(event) {
+  return [familyDot(event.family), h("a", { href: toEvent(event.id), class: "opens", title: event.family }, event.event)];
+}
+
+export function about({ entity, kind }) {
+  if (!entity) return null;
+  const name = kind ?? entity.type;
+  return [h("span", { class: "muted" }, `${name} `), h("a", { href: toEntity(entity, kind) }, identifier(entity.uid))];
+}
+
+function deliveries({ deliveries: n }) {
+  const label = count(n, "delivery", "deliveries");
+  return h("span", { class: n > 1 ? "many" : "muted", title: label, "aria-label": label }, `×${n}`);
+}
+
+/// What was on the page when it was left: who comes back finds the same rows at the same place.
+let kept = null;
+
+const newestFirst = (a, b) =>
+  a.recorded_at === b.recorded_at ? (a.id < b.id ? 1 : -1) : a.recorded_at < b.recorded_at ? 1 : -1;
+
+export function show({ main, route, env, signal, every, title }) {
+  let params = filters(route.params);
+  let state = null;
+  let generation = 0;
+  let polls = 0;
+  let live = true;
+  let busy = false;
+
+  const list = table("Events, newest first", COLUMNS, { rowClass: (event) => (event.effect === "conflict" ? "conflict" : null) });
+  const foot = h("div", { class: "foot" });
+  const summary = h("p", { class: "summary muted" });
+  const chipRow = h("div", { class: "chip-row" });
+  const liveButton = button([h("span", { class: "pulse", "aria-hidden": "true" }), h("span", null, "Live")], toggleLive, { class: "live", "aria-pressed": "true", title: "New events appear by themselves" });
+  const form = filterForm(change);
+  const panel = h("details", { class: "panel" }, h("summary", null, "Filters"), form.form);
+  const box = searchBox((name, value) => (name === "id" ? go(toEvent(value)) : change(name, value)));
+
+  fill(
+    main,
+    heading("Log", summary),
+    h("div", { class: "toolbar" }, box, liveButton),
+    panel,
+    chipRow,
+    h("div", { class: "list" }, list.element),
+    foot,
+  );
+  // Clicking anywhere in a row opens it, except on what is itself a link or being selected.
+  list.element.addEventListener("click", (event) => {
+    const row = event.target.closest("tbody tr");
+    if (!row || event.target.closest("a, button") || getSelection()?.toString()) return;
+    row.querySelector("a.opens").click();
+  });
+
+  function change(name, value) {
+    go(to("log", { ...params, [name]: value }));
+  }
+
+  const key = () => to("log", params, env);
+
+  function begin() {
+    generation += 1;
+    form.show(params);
+    fill(chipRow, chips(params, change, () => go(to("log"))));
+    const names = Object.keys(params).map(filterLabel);
+    title(names.length > 0 ? `Log by ${names.join(", ").toLowerCase()}` : "Log");
+    if (kept?.key === key()) {
+      state = kept;
+      draw();
+      offer();
+      scrollTo(0, state.scroll);
+      return;
+    }
+    state = { key: key(), events: new Map(), cursor: null, more: true, scroll: 0 };
+    kept = state;
+    draw();
+    loadOlder();
+  }
+
+  function draw() {
+    const events = [...state.events.values()].sort(newestFirst);
+    const fresh = list.show(events, (event) => event.id);
+    summary.textContent = events.length > 0 ? `${count(events.length, "event")} shown` : "";
+    return fresh;
+  }
+
+  const take = (events) => events.forEach((event) => state.events.set(event.id, event));
+
+  function question(extra) {
+    return get(env, "events", { ...params, limit: PAGE, ...extra }, signal);
+  }
+
+  /// A page may be short or empty and the log still go on: then it is searched further, but not for ever.
+  async function loadOlder() {
+    const mine = generation;
+    fill(foot, h("p", { class: "muted loading" }, "Reading …"));
+    try {
+      let gained = 0;
+      for (let page = 0; page < SEARCH_PAGES && state.more && gained < PAGE / 2; page += 1) {
+        const found = await question({ cursor: state.cursor, ...(state.before ? { to: state.before } : {}) });
+        if (mine !== generation) return;
+        take(found.events);
+        gained += found.events.length;
+        state.cursor = found.cursor;
+        state.more = found.cursor !== null;
+        draw();
+      }
+      offer(gained);
+    } catch (error) {
+      if (!signal.aborted && mine === generation) fill(foot, trouble(error, loadOlder));
+    }
+  }
+
+  function offer(gained = 1) {
+    const isEmpty = state.events.size === 0;
+    const nothing = Object.keys(params).length > 0 ? "Nothing matches these filters." : "No event has come yet. It appears here as soon as one does.";
+    if (!state.more) {
+      fill(foot, h("p", { class: isEmpty ? "empty" : "muted" }, isEmpty ? nothing : "This is where the log begins."));
+    } else {
+      const found = gained > 0 ? null : h("p", { class: "muted" }, "Nothing more in the part that was searched. The log goes further back.");
+      fill(foot, found, button(gained > 0 ? "Load older" : "Search further back", loadOlder));
+    }
+  }
+
+  /// The range that is shown may have ended: then nothing new can come.
+  const isOver = () => params.to && new Date(params.to) < new Date();
+
+  async function poll() {
+    if (!live || busy || isOver()) return;
+    const mine = generation;
+    busy = true;
+    polls += 1;
+    try {
+      const events = await news(polls % WHOLE_EVERY === 0);
+      if (mine !== generation) return;
+      const unknown = events.filter((event) => !state.events.has(event.id));
+      take(events);
+      trim();
+      const fresh = draw();
+      if (unknown.length > 0) {
+        fresh.forEach((row) => row.classList.add("fresh"));
+        announce(`${count(unknown.length, "new event")}.`);
+        if (!state.more) offer();
+      }
+      liveButton.classList.remove("waiting");
+    } catch {
+      // The banner says that nothing answers; the next poll tries again.
+      liveButton.classList.add("waiting");
+    } finally {
+      busy = false;
+    }
+  }
+
+  async function news(whole) {
+    const newest = [...state.events.values()].reduce((latest, { recorded_at: at }) => (at > latest ? at : latest), "");
+    if (whole || !newest) return (await question({})).events;
+    const since = new Date(new Date(newest).getTime() - OVERLAP).toISOString();
+    const from = params.from && new Date(params.from) > new Date(since) ? params.from : since;
+    const events = [];
+    let cursor = null;
+    for (let page = 0; page < NEW_PAGES; page += 1) {
+      const found = await question({ from, cursor });
+      events.push(...found.events);
+      cursor = found.cursor;
+      if (cursor === null) break;
+    }
+    return events;
+  }
+
+  /// A page that stays open for days must not grow for ever. What is dropped can be loaded again.
+  function trim() {
+    if (state.events.size <= MOST_ROWS) return;
+    const events = [...state.events.values()].sort(newestFirst).slice(0, MOST_ROWS / 2);
+    state.events = new Map(events.map((event) => [event.id, event]));
+    state.cursor = null;
+    state.before = new Date(new Date(events.at(-1).recorded_at).getTime() + 1).toISOString();
+    state.more = true;
+    offer();
+  }
+
+  function toggleLive() {
+    live = !live;
+    liveButton.setAttribute("aria-pressed", String(live));
+    liveButton.lastElementChild.textContent = live ? "Live" : "Paused";
+    announce(live ? "New events appear again." : "Paused: new events do not appear.");
+    if (live) poll();
+  }
+
+  signal.addEventListener("abort", () => {
+    state.scroll = scrollY;
+  });
+  begin();
+  every(POLL, poll);
+
+  return {
+    update(next) {
+      state.scroll = scrollY;
+      params = filters(next.params);
+      begin();
+    },
+  };
+}

@@ -1,0 +1,198 @@
+// The parts that several pages are built from.
+
+import { isPassing, Problem } from "./api.js";
+import * as auth from "./auth.js";
+import { byId, fill, freshId, h, reconcile } from "./dom.js";
+import { capital } from "./format.js";
+import { ENVIRONMENTS } from "./words.js";
+
+/// Says something to who listens instead of looking.
+export function announce(text) {
+  byId("announcer").textContent = text;
+}
+
+export function toast(text) {
+  const shown = h("p", { class: "toast" }, text);
+  byId("toasts").append(shown);
+  setTimeout(() => shown.remove(), 6000);
+}
+
+export function heading(text, ...beside) {
+  return h("div", { class: "heading" }, h("h1", { tabindex: "-1" }, text), ...beside);
+}
+
+export const button = (label, onclick, attributes = {}) => h("button", { type: "button", onclick, ...attributes }, label);
+
+/// Copies `text()`; the button itself says that it did.
+export function copyButton(text, label = "Copy") {
+  const self = button(label, async () => {
+    try {
+      await navigator.clipboard.writeText(text());
+      self.textContent = "Copied";
+      announce("Copied.");
+    } catch {
+      self.textContent = "Not allowed";
+    }
+    setTimeout(() => (self.textContent = label), 1500);
+  }, { class: "small" });
+  return self;
+}
+
+/// A refusal in words, and what can be done about it.
+export function trouble(error, retry) {
+  return h(
+    "div",
+    { class: "trouble", role: "alert" },
+    h("p", null, h("strong", null, headline(error)), " ", error.message),
+    retry ? button("Try again", retry) : null,
+  );
+}
+
+function headline(error) {
+  if (error.status === 401) return auth.isOn() ? "Your sign-in has ended." : "The API asks for a sign-in, and this page has none set up.";
+  if (error.status === 403) return "You are not allowed to do this: a role is missing.";
+  if (error.status === 404) return "Not found.";
+  return error instanceof Problem ? "This was refused." : "No answer.";
+}
+
+/// Columns: `{name, class?, cell(item)}`. The roles are spelled out because on a narrow screen the style makes
+/// cards of the rows, and browsers then forget that it is a table.
+export function table(label, columns, { rowClass } = {}) {
+  const body = h("tbody", { role: "rowgroup" });
+  const head = columns.map(({ name, class: of }) => h("th", { role: "columnheader", scope: "col", class: of }, name));
+  const element = h(
+    "table",
+    { role: "table", "aria-label": label },
+    h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head)),
+    body,
+  );
+  const row = (item) =>
+    h(
+      "tr",
+      { role: "row", class: rowClass?.(item) },
+      columns.map(({ name, class: of, cell }) => h("td", { role: "cell", class: of, "data-label": name }, cell(item))),
+    );
+  return { element, show: (items, keyOf) => reconcile(body, items, keyOf, row) };
+}
+
+/// Asks for a reason and then does something: `run(why, key)`. Resolves with the outcome, or null.
+export function askWhy({ env, title, lines, verb, run }) {
+  const id = freshId("why");
+  const why = h("textarea", { id, required: true, rows: "3", maxlength: "500", autocomplete: "off" });
+  const refusal = h("div", { "aria-live": "assertive" });
+  const submit = h("button", { type: "submit", class: "primary" }, verb);
+  const form = h(
+    "form",
+    { novalidate: true },
+    h("p", { class: `stamp stamp-${env}` }, h("strong", null, env.toUpperCase()), ` ${ENVIRONMENTS[env]}`),
+    h("h2", { id: `${id}-title` }, title),
+    lines.map((line) => h("p", null, line)),
+    h("label", { for: id }, "Why? It is kept with your name."),
+    why,
+    refusal,
+    h("div", { class: "buttons" }, button("Cancel", () => dialog.close()), submit),
+  );
+  const dialog = h("dialog", { "aria-labelledby": `${id}-title`, class: "ask" }, form);
+
+  return new Promise((resolve) => {
+    let outcome = null;
+    // An answer that did not arrive may stand for something that was done: the next attempt is the same one.
+    let key = null;
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      if (submit.disabled) return;
+      if (!why.value.trim()) {
+        fill(refusal, h("p", { class: "trouble" }, "Say why: whoever reads the actions later has to understand it."));
+        why.setAttribute("aria-invalid", "true");
+        why.focus();
+        return;
+      }
+      submit.disabled = true;
+      submit.textContent = "…";
+      key ??= crypto.randomUUID();
+      try {
+        outcome = await run(why.value.trim(), key);
+        dialog.close();
+      } catch (error) {
+        if (!isPassing(error)) key = null;
+        fill(refusal, trouble(error));
+        submit.disabled = false;
+        submit.textContent = verb;
+      }
+    });
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(outcome);
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+    why.focus();
+  });
+}
+
+/// A list that comes in pages. `load(cursor)` gives `{items, cursor}`; `show(items)` makes them visible.
+export function pages({ load, show, empty, more = "Load more", signal }) {
+  const foot = h("div", { class: "foot" });
+  let items = [];
+  let cursor = null;
+  let loaded = 0;
+
+  const offer = () => {
+    const nothing = items.length === 0 && !cursor ? h("p", { class: "empty" }, empty) : null;
+    const next = cursor ? button(more, (event) => next && step(event.currentTarget)) : null;
+    fill(foot, nothing, next);
+  };
+
+  async function step(pressed) {
+    if (pressed) pressed.disabled = true;
+    try {
+      const page = await load(cursor);
+      items = items.concat(page.items);
+      cursor = page.cursor;
+      loaded += 1;
+      show(items);
+      offer();
+    } catch (error) {
+      if (!signal.aborted) fill(foot, trouble(error, () => step()));
+    }
+  }
+
+  /// Reads the first page again; who has gone on to further pages is not disturbed.
+  async function refresh() {
+    if (loaded > 1) return;
+    const page = await load(null);
+    items = page.items;
+    cursor = page.cursor;
+    loaded = 1;
+    show(items);
+    offer();
+  }
+
+  return { foot, first: () => step(), refresh };
+}
+
+/// Terms and what they are; a value that is missing is left out.
+export const facts = (pairs) =>
+  h(
+    "dl",
+    { class: "facts" },
+    pairs
+      .filter(([, value]) => value !== null && value !== undefined && value !== "")
+      .map(([term, value]) => h("div", null, h("dt", null, capital(term)), h("dd", null, value))),
+  );
+
+export function section(title, ...children) {
+  const id = freshId("section");
+  return h("section", { "aria-labelledby": id }, h("h2", { id }, title), ...children);
+}
+
+/// Buttons of which one is pressed.
+export function choice(label, options, chosen, onchoose) {
+  const buttons = options.map(([value, text]) =>
+    button(text, () => {
+      buttons.forEach((other) => other.setAttribute("aria-pressed", String(other.dataset.value === value)));
+      onchoose(value);
+    }, { "aria-pressed": String(value === chosen), "data-value": value }),
+  );
+  return h("div", { class: "choice", role: "group", "aria-label": label }, buttons);
+}

@@ -1,0 +1,89 @@
+// The product's vocabulary: what events, effects, steps and reasons are called, and what they mean.
+
+import { h } from "./dom.js";
+import { plain } from "./format.js";
+
+export const FAMILIES = [
+  "accounts", "assets", "addresses", "customers", "deposits", "transfers", "compliance", "contracts", "legacy", "unrecognised",
+];
+
+export const EFFECTS = {
+  applied: "It changed the state.",
+  stale: "Overtaken: it is kept and changes nothing.",
+  repeat: "It says nothing new: it is kept and changes nothing.",
+  conflict: "It contradicts what is known: the transaction counts for nothing until somebody has looked.",
+  ambiguous: "It came again after its entity had changed, and nothing tells whether it happened again.",
+  none: "Kept without a state change: of unknown type, or about nothing that has an identifier.",
+};
+
+const TRANSFER_ENDS = ["success", "failed", "cancelled", "rejected", "rejected_by_counterparty", "dropped"];
+
+export const EVENTS = [
+  ...["created", "updated", "policy.updated", "frozen", "archived"].map((name) => `accounts.${name}`),
+  "assets.created",
+  ...["created", "updated", "flagged", "blocked"].map((name) => `address.${name}`),
+  ...["created", "updated", "attached_to_address", "deleted"].map((name) => `customer.${name}`),
+  ...["created", "pending", "awaiting_confirmation", "success", "aml_flagged"].map((name) => `transaction.deposit.${name}`),
+  ...["created", "approved", "approved_by_counterparty", "awaiting_confirmation", ...TRANSFER_ENDS].map(
+    (name) => `transaction.transfer.${name}`,
+  ),
+  "transaction.compliance.aml_flag",
+  ...["deployment.success", "deployment.failed", "interaction.success", "interaction.failed"].map(
+    (name) => `transaction.contract.${name}`,
+  ),
+  ...["incoming", "new", "pending_approval", "pending", "processing", "queue", "awaiting_confirmation", "success", "failed"].map(
+    (name) => `transaction.${name}`,
+  ),
+];
+
+/// The steps of a transaction, the furthest last; failures outrank success.
+export const STEPS = [
+  "created", "pending_approval", "approved", "approved_by_counterparty", "pending", "processing", "queue",
+  "pre_broadcast", "broadcasted", "stuck", "awaiting_confirmation", "success", "rejected",
+  "rejected_by_counterparty", "cancelled", "dropped", "failed",
+];
+
+export const STATUSES = [
+  ...STEPS, "aml_flag", "aml_flagged", "updated", "frozen", "archived", "flagged", "blocked", "attached_to_address", "deleted",
+];
+
+const BAD = ["failed", "dropped", "cancelled", "rejected", "rejected_by_counterparty", "deleted", "blocked", "archived"];
+const WARNING = ["stuck", "aml_flag", "aml_flagged", "flagged", "frozen"];
+
+/// How a status is to be taken: good, bad, warning, or on its way.
+export function outcome(status) {
+  if (BAD.includes(status)) return "bad";
+  if (WARNING.includes(status)) return "warning";
+  return status === "success" || status === "active" || status === "attached" ? "good" : "open";
+}
+
+export const effectBadge = (effect) =>
+  h("span", { class: `badge effect effect-${effect in EFFECTS ? effect : "none"}`, title: EFFECTS[effect] }, effect);
+
+export const statusBadge = (status) =>
+  status ? h("span", { class: `badge status status-${outcome(status)}` }, plain(status)) : null;
+
+export const familyDot = (family) =>
+  h("span", { class: `dot family-${FAMILIES.includes(family) ? family : "unrecognised"}`, "aria-hidden": "true" });
+
+export const REASONS = {
+  empty: "The body is empty",
+  not_utf8: "The body is not UTF-8",
+  not_json: "The body is not JSON",
+  not_an_object: "The body is JSON, but no object",
+  repeated_field: "A field is given more than once",
+  no_event: "The field “event” is missing",
+  event_not_text: "The field “event” is no text",
+  no_data: "The field “data” is missing",
+  data_not_an_object: "The field “data” is no object",
+  test_on_live: "An object of the test environment came to the live URL",
+  too_large: "The body is larger than 128 KiB",
+  not_applied: "The delivery could not be applied for three days",
+};
+
+export const DEEDS = { resend: "told again", retry: "read again", redrive: "sent through again" };
+
+export const ENVIRONMENTS = {
+  test: "Test environment: no real money",
+  live: "Live environment: this is real money",
+};

@@ -1,0 +1,24 @@
+//! Starts the function.
+
+use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use page::{Page, SignIn};
+use shared::environment::Environments;
+use shared::{http, runtime, telemetry};
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    telemetry::deployed();
+    let sign_in = SignIn {
+        issuer: runtime::setting("OIDC_ISSUER")?,
+        client_id: runtime::setting("OIDC_CLIENT_ID")?,
+        scope: runtime::setting("OIDC_SCOPE")?,
+    };
+    let environments = Environments::only(runtime::environment()?);
+    let page = Page { environments, stack: None, sign_in: Some(sign_in) };
+    let page = &page;
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<ApiGatewayV2httpRequest>| {
+        http::answer(event.payload, event.context, |request| page.handle(request)).await
+    }))
+    .await
+}

@@ -1,0 +1,145 @@
+//! A deployed stack, seen from this machine with its user's own credentials.
+
+use std::collections::HashMap;
+
+use api::Watched;
+use aws_config::SdkConfig;
+use aws_sdk_lambda::error::DisplayErrorContext;
+use shared::environment::Environment;
+use shared::model::Family;
+use shared::queue::{DeliveryQueue, Depth, Depths, QueueError, Redrive, Sqs};
+use shared::rotating::Rotating;
+use shared::runtime;
+use shared::store::Table;
+use shared::verify::{Sealed, SealingKeys};
+
+/// A stack: where its parts are, as its functions know them.
+#[derive(Clone, Debug)]
+pub struct Stack {
+    /// Its name.
+    pub name: String,
+    /// Which of Bitpowr's environments it serves.
+    pub environment: Environment,
+    /// How its account is reached.
+    pub config: SdkConfig,
+    /// The variables of its functions.
+    variables: HashMap<String, String>,
+}
+
+impl Stack {
+    /// Looks a stack up by the functions that it has.
+    ///
+    /// # Errors
+    /// One line that says what is missing.
+    pub async fn find(name: &str) -> Result<Self, String> {
+        let config = runtime::aws().await;
+        let lambda = aws_sdk_lambda::Client::new(&config);
+        let mut variables = HashMap::new();
+        for function in ["actions", "notify", "ingest"] {
+            let function = format!("{name}-{function}");
+            let found = lambda.get_function_configuration().function_name(&function).send().await;
+            let found = found.map_err(|error| match error.as_service_error() {
+                Some(error) if error.is_resource_not_found_exception() => {
+                    format!("there is no function {function} in this account and region: is {name} the stack's name?")
+                }
+                _ => format!("the function {function}: {}", DisplayErrorContext(error)),
+            })?;
+            variables
+                .extend(found.environment.and_then(|environment| environment.variables).unwrap_or_default());
+        }
+        let environment = variables.get("BITPOWR_ENVIRONMENT").and_then(|name| name.parse().ok());
+        let environment =
+            environment.ok_or_else(|| format!("the functions of {name} name no environment"))?;
+        Ok(Self { name: name.to_owned(), environment, config, variables })
+    }
+
+    /// A variable of its functions.
+    ///
+    /// # Errors
+    /// Where none has it.
+    pub fn variable(&self, name: &str) -> Result<&str, String> {
+        let value = self.variables.get(name).map(String::as_str);
+        value.ok_or_else(|| {
+            format!("no function of {} has the variable {name}: deploy this version", self.name)
+        })
+    }
+
+    fn urls(&self, prefix: &str) -> HashMap<Family, String> {
+        let url = |family: &Family| {
+            let variable = format!("{prefix}_{}", family.as_str().to_ascii_uppercase());
+            Some((*family, self.variables.get(&variable)?.clone()))
+        };
+        Family::ALL.iter().filter_map(url).collect()
+    }
+
+    /// Its table.
+    pub fn table(&self) -> Table {
+        let name = self.variables.get("TABLE_NAME").map(String::as_str).unwrap_or_default();
+        Table::new(aws_sdk_dynamodb::Client::new(&self.config), name)
+    }
+
+    /// Its queues.
+    pub fn queues(&self) -> Queues {
+        let queues = Sqs::new(aws_sdk_sqs::Client::new(&self.config), self.urls("QUEUE"))
+            .with_dead_letters(self.urls("DEAD_LETTERS"));
+        let watched = Watched::new(queues.clone(), aws_sdk_cloudwatch::Client::new(&self.config));
+        Queues::Stack { queues, watched }
+    }
+
+    /// What its deliveries are sealed with, if the caller may know it.
+    pub async fn sealing_keys(&self) -> Rotating<SealingKeys> {
+        let id = self.variables.get("SEALING_KEY_ID").cloned().unwrap_or_default();
+        runtime::sealing_keys_of(&self.config, id).await
+    }
+
+    /// Whose credentials these are.
+    ///
+    /// # Errors
+    /// Where they are none.
+    pub async fn caller(&self) -> Result<String, String> {
+        let found = aws_sdk_sts::Client::new(&self.config).get_caller_identity().send().await;
+        let found = found.map_err(|error| format!("your credentials: {}", DisplayErrorContext(error)))?;
+        found.arn.ok_or_else(|| "your credentials have no name".to_owned())
+    }
+}
+
+/// Queues, here or there.
+#[derive(Clone, Debug)]
+pub enum Queues {
+    /// Of this machine.
+    Here(crate::queues::Queues),
+    /// Of a stack.
+    Stack {
+        /// The queues …
+        queues: Sqs,
+        /// … and what is known of them.
+        watched: Watched,
+    },
+}
+
+impl Depths for Queues {
+    async fn depths(&self) -> Result<Vec<(Family, Depth)>, QueueError> {
+        match self {
+            Self::Here(queues) => queues.depths().await,
+            Self::Stack { watched, .. } => watched.depths().await,
+        }
+    }
+}
+
+impl DeliveryQueue for Queues {
+    async fn send(&self, delivery: &Sealed) -> Result<(), QueueError> {
+        match self {
+            Self::Here(queues) => DeliveryQueue::send(queues, delivery).await,
+            Self::Stack { queues, .. } => queues.send(delivery).await,
+        }
+    }
+}
+
+impl Redrive for Queues {
+    async fn redrive(&self, family: Family, most: usize) -> Result<usize, QueueError> {
+        match self {
+            Self::Here(queues) => queues.redrive(family, most).await,
+            Self::Stack { queues, .. } => queues.redrive(family, most).await,
+        }
+    }
+}

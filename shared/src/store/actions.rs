@@ -1,0 +1,268 @@
+//! What people do to what is kept: tell an event again, hand over a body from quarantine once more, redrive dead
+//! letters. Each is recorded with who did it, when and why. The record of a telling is itself what is told: its
+//! insertion is in the table's stream, as an event's is, so that nothing is told that was not recorded and
+//! nothing recorded that is not told.
+
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, Update};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::apply::list;
+use super::keys::{self, List};
+use super::read::RangeQuery;
+use super::writes::{Backoff, Writes};
+use super::{EventRecord, Key, StoreError, Table, to_item};
+use crate::clock::Moment;
+use crate::environment::Environment;
+use crate::model::notification::Attribute;
+use crate::model::{Family, Notification, Words};
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// An event was told again.
+    Resend,
+    /// A body was handed over once more.
+    Retry,
+    /// Dead letters were put back into their queue.
+    Redrive,
+}
+
+/// What kind of thing it was done to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetType {
+    /// An event.
+    Event,
+    /// A body in quarantine.
+    Quarantine,
+    /// The dead letters of a family.
+    DeadLetters,
+}
+
+/// What it was done to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// What kind of thing.
+    #[serde(rename = "type")]
+    pub target_type: TargetType,
+    /// Its id; of dead letters the family.
+    pub id: String,
+}
+
+/// Who wants something done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mandate {
+    /// Names it: the same id for the same target is the same action, done once.
+    pub id: String,
+    /// Who: a subject of the identity provider, an ARN, a user of this machine.
+    pub who: String,
+    /// Why, in their words.
+    pub why: String,
+    /// When.
+    pub at: Moment,
+}
+
+/// What somebody did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionItem {
+    /// Its id, unique among those of its target.
+    pub id: String,
+    /// Whose world it is.
+    pub environment: Environment,
+    /// What was done …
+    pub action: Action,
+    /// … to what …
+    pub target: Target,
+    /// … by whom …
+    pub who: String,
+    /// … why …
+    pub why: String,
+    /// … and when.
+    pub at: Moment,
+    /// How many dead letters were put back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<usize>,
+    /// What is told again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notification: Option<Notification>,
+}
+
+impl ActionItem {
+    fn new(environment: Environment, action: Action, target: Target, mandate: &Mandate) -> Self {
+        let Mandate { id, who, why, at } = mandate.clone();
+        Self { id, environment, action, target, who, why, at, moved: None, notification: None }
+    }
+}
+
+/// Something that is done to many events, one after the other: how far it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its id.
+    pub id: String,
+    /// Whose world it is.
+    pub environment: Environment,
+    /// Which events: a query of the log.
+    pub filter: Vec<(String, String)>,
+    /// Who wants it …
+    pub who: String,
+    /// … and why.
+    pub why: String,
+    /// When it began.
+    pub begun_at: Moment,
+    /// Where its next page starts; none at the start.
+    #[serde(default)]
+    pub cursor: Option<String>,
+    /// How many were told again.
+    pub told: u64,
+    /// How many could not be: they were never told.
+    pub never_told: u64,
+    /// Whether nothing is left to do.
+    pub finished: bool,
+}
+
+impl Table {
+    /// Tells an event again. None where it was never told: what was overtaken or repeated is not.
+    ///
+    /// # Errors
+    /// [`StoreError`]; trying again with the same mandate tells it once.
+    pub async fn resend(
+        &self,
+        record: &EventRecord,
+        mandate: &Mandate,
+    ) -> Result<Option<ActionItem>, StoreError> {
+        let event = &record.event;
+        let Some(notification) = &event.notification else { return Ok(None) };
+        let target = Target { target_type: TargetType::Event, id: event.id.clone() };
+        let action = ActionItem {
+            notification: Some(again(notification, mandate)?),
+            ..ActionItem::new(event.environment, Action::Resend, target, mandate)
+        };
+        self.record(&record.key.pk, action, None).await.map(Some)
+    }
+
+    /// Notes that a body of the quarantine was handed over once more, and lists it no longer.
+    ///
+    /// # Errors
+    /// [`StoreError`]; it stays listed.
+    pub async fn retried(
+        &self,
+        environment: Environment,
+        id: &str,
+        mandate: &Mandate,
+    ) -> Result<ActionItem, StoreError> {
+        let key = keys::quarantine(environment, id);
+        let target = Target { target_type: TargetType::Quarantine, id: id.to_owned() };
+        let action = ActionItem::new(environment, Action::Retry, target, mandate);
+        let unlist = Update::builder()
+            .set_key(Some(key.to_item()))
+            .update_expression("SET retried_at = :at REMOVE #log, #position")
+            .expression_attribute_names("#log", keys::LOG_INDEX)
+            .expression_attribute_names("#position", keys::POSITION)
+            .expression_attribute_values(":at", AttributeValue::S(mandate.at.to_string()));
+        self.record(&key.pk, action, Some(unlist)).await
+    }
+
+    /// Notes that dead letters of a family were put back into their queue.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn redriven(
+        &self,
+        environment: Environment,
+        family: Family,
+        moved: usize,
+        mandate: &Mandate,
+    ) -> Result<ActionItem, StoreError> {
+        let target = Target { target_type: TargetType::DeadLetters, id: family.to_string() };
+        let action = ActionItem::new(environment, Action::Redrive, target, mandate);
+        let action = ActionItem { moved: Some(moved), ..action };
+        self.record(&keys::dead_letters(environment, family), action, None).await
+    }
+
+    /// Writes an action, and what changes with it, unless it is there.
+    async fn record(
+        &self,
+        pk: &str,
+        action: ActionItem,
+        also: Option<UpdateBuilder>,
+    ) -> Result<ActionItem, StoreError> {
+        let key = keys::action(pk, &action.target.id, &action.id);
+        self.mark_day(action.environment, List::Actions, action.at).await?;
+        let mut item = to_item(&key, &action)?;
+        list(&mut item, action.environment, List::Actions, &action.id, action.at);
+        let mut backoff = Backoff::default();
+        loop {
+            let mut writes = Writes::new(self);
+            writes.create(item.clone())?;
+            if let Some(also) = &also {
+                writes.update(also.clone())?;
+            }
+            if writes.commit().await? {
+                return Ok(action);
+            }
+            if let Some(done) = self.get(&key).await? {
+                return Ok(done);
+            }
+            backoff.wait().await?;
+        }
+    }
+
+    /// What was done to a target in this partition, oldest first.
+    pub(super) async fn actions_on(&self, pk: &str, target: &str) -> Result<Vec<ActionItem>, StoreError> {
+        /// More are not shown with their target; the list of actions has all.
+        const SHOWN: usize = 100;
+        let prefix = keys::action_prefix(target);
+        let query = RangeQuery {
+            index: None,
+            partition: pk.to_owned(),
+            high: format!("{prefix}~"),
+            low: prefix,
+            newest_first: false,
+        };
+        let items = self.query(&query, SHOWN).await?;
+        let mut actions: Vec<ActionItem> =
+            items.into_iter().map(serde_dynamo::from_item).collect::<Result<_, _>>()?;
+        actions.sort_by_key(|action| action.at);
+        Ok(actions)
+    }
+
+    /// How far a job is; none where there is no such job.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the table cannot be read.
+    pub async fn job(&self, environment: Environment, id: &str) -> Result<Option<Job>, StoreError> {
+        self.get(&keys::job(environment, id)).await
+    }
+
+    /// Notes how far a job is.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what was done since the last note is found done when it is done again.
+    pub async fn save_job(&self, job: &Job) -> Result<(), StoreError> {
+        let key: Key = keys::job(job.environment, &job.id);
+        self.client
+            .put_item()
+            .table_name(&*self.name)
+            .set_item(Some(to_item(&key, job)?))
+            .send()
+            .await
+            .map_err(StoreError::aws)?;
+        Ok(())
+    }
+}
+
+/// A notification that says that it was sent before.
+fn again(notification: &Notification, mandate: &Mandate) -> Result<Notification, StoreError> {
+    let mut programs: Map<String, Value> = serde_json::from_str(&notification.programs)?;
+    programs.insert("resend".to_owned(), json!({ "id": mandate.id, "at": mandate.at }));
+    let mut attributes = notification.attributes.clone();
+    attributes.insert("resend".to_owned(), Attribute::String("true".to_owned()));
+    let people = notification.people.as_ref().map(|Words { subject, text, sms }| {
+        let text = format!("You were told this before; it was sent again on request.\n\n{text}");
+        Words::new(&format!("Again: {subject}"), &text, &format!("Again: {sms}"))
+    });
+    Ok(Notification { people, programs: serde_json::to_string(&programs)?, attributes })
+}

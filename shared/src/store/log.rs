@@ -1,0 +1,444 @@
+//! The log: events by time and by what they are about, the quarantine and the actions, newest first, in pages of
+//! bounded cost. No page scans the table.
+//!
+//! A search reads the timelines of its most selective part (an entity's partition, a facet's index, else the
+//! days of the log), filters by the rest, and then reads what is shown from the table itself.
+
+use std::collections::{BTreeMap, HashMap};
+
+use futures::future::try_join_all;
+use serde::de::DeserializeOwned;
+
+use super::items::{EventItem, QuarantineItem, RawItem};
+use super::keys::{self, BUCKETS, EVENT_PREFIX, LOG_INDEX, List, POSITION};
+use super::read::{Condition, Cursor, Page, RangeQuery};
+use super::{ActionItem, Facet, Item, Key, StoreError, Table, facets};
+use crate::clock::Moment;
+use crate::environment::Environment;
+use crate::fold::Effect;
+use crate::model::{Entity, EntityType, Kind};
+
+/// How many queries one page may cost. A filter that matches rarely gives a short page and a cursor.
+const QUERIES: usize = 40;
+
+/// How many queries a count may cost, of at most 1 MB each: some 400,000 events.
+const COUNTING_QUERIES: usize = 200;
+
+/// How many items a query with a filter looks at.
+const EXAMINED: usize = 200;
+
+/// The most bytes of bodies in one page: written as JSON they fit the 6 MB that a Lambda function may answer.
+const PAGE_BYTES: usize = 1024 * 1024;
+
+/// Which events to list.
+#[derive(Clone, Debug, Default)]
+pub struct LogFilter {
+    /// Only about the entity of this uid …
+    pub entity: Option<String>,
+    /// … and of this type.
+    pub entity_type: Option<EntityType>,
+    /// Only with these values.
+    pub facets: Vec<(Facet, String)>,
+    /// Recorded at this moment or later.
+    pub from: Option<Moment>,
+    /// Recorded before this moment.
+    pub to: Option<Moment>,
+}
+
+impl LogFilter {
+    /// Takes out the facet that fewest events are expected to share.
+    fn most_selective(&self) -> Option<(Facet, &str)> {
+        let rank = |facet: Facet, value: &str| match facet {
+            Facet::Hash => 0,
+            Facet::Reference => 1,
+            Facet::Address | Facet::FromAddress => 2,
+            Facet::Customer => 3,
+            Facet::Effect if value != Effect::Applied.as_str() => 4,
+            Facet::Event => 5,
+            Facet::Status => 6,
+            Facet::Asset => 7,
+            Facet::Family => 8,
+            Facet::Effect => 9,
+        };
+        let facets = self.facets.iter().map(|(facet, value)| (*facet, value.as_str()));
+        facets.min_by_key(|(facet, value)| rank(*facet, value))
+    }
+
+    /// What is filtered by, the facet `read` apart: its index has nothing else.
+    fn conditions(&self, read: Option<Facet>) -> Vec<Condition> {
+        let rest = self.facets.iter().filter(|(facet, _)| Some(*facet) != read);
+        rest.map(|(facet, value)| match facet {
+            Facet::Effect => Condition::Equals("effect", value.clone()),
+            other => Condition::Contains(facets::TERMS, other.term_of(value)),
+        })
+        .collect()
+    }
+}
+
+/// How many events there were.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// By the start of their interval, their family and their effect.
+    pub counts: BTreeMap<(Moment, String, String), u64>,
+    /// From when on all were counted: later than asked where there are too many for one answer.
+    pub counted_from: Moment,
+    /// Whether all were.
+    pub complete: bool,
+}
+
+/// A partition whose items are ordered by the moment of recording.
+struct Timeline {
+    index: Option<&'static str>,
+    partition: String,
+    /// What stands before the position in the sort key.
+    prefix: &'static str,
+}
+
+impl Timeline {
+    fn position(&self, item: &Item) -> String {
+        let attribute = if self.index.is_some() { POSITION } else { "sk" };
+        let sort_key = item.get(attribute).and_then(|value| value.as_s().ok());
+        sort_key.map(|key| key.trim_start_matches(self.prefix).to_owned()).unwrap_or_default()
+    }
+}
+
+/// The bounds of a page: positions below `below`, not below `from`.
+struct Bounds {
+    below: String,
+    from: String,
+}
+
+impl Bounds {
+    fn new(
+        (from, to): (Option<Moment>, Option<Moment>),
+        cursor: Option<&Cursor>,
+    ) -> Result<Self, StoreError> {
+        // '~' sorts after every position.
+        let to = to.map_or_else(|| "~".to_owned(), |to| to.to_string());
+        let cursor = cursor.map(Cursor::in_time).transpose()?;
+        let below = cursor.map_or(to.clone(), |cursor| cursor.min(to));
+        // A space sorts before every position; DynamoDB takes no empty key, not even to compare with.
+        Ok(Self { below, from: from.map_or_else(|| " ".to_owned(), |from| from.to_string()) })
+    }
+}
+
+/// What a look at a few timelines found: index entries newest first, and down to which position it looked.
+struct Stretch {
+    entries: Vec<(String, Item)>,
+    /// Nothing is known below it; none: everything was seen.
+    floor: Option<String>,
+}
+
+impl Stretch {
+    /// Cuts it to a page of keys.
+    fn page(mut self, limit: usize) -> Page<Key> {
+        let more = self.entries.len() > limit;
+        self.entries.truncate(limit);
+        let last = self.entries.last().map(|(position, _)| position.clone());
+        let next = if more { last } else { self.floor };
+        Page {
+            items: self.entries.iter().filter_map(|(_, item)| Key::of(item)).collect(),
+            cursor: next.as_deref().map(Cursor::at),
+        }
+    }
+}
+
+impl Table {
+    /// Events, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Cursor`] for a cursor that is none.
+    pub async fn log(
+        &self,
+        environment: Environment,
+        filter: &LogFilter,
+        limit: usize,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<EventItem>, StoreError> {
+        let bounds = Bounds::new((filter.from, filter.to), cursor)?;
+        let mut queries = QUERIES;
+        let (timelines, conditions) = match (&filter.entity, filter.most_selective()) {
+            (Some(uid), _) => (of_entity(environment, filter.entity_type, uid), filter.conditions(None)),
+            (None, Some((facet, value))) => {
+                (of_facet(environment, facet, value), filter.conditions(Some(facet)))
+            }
+            (None, None) => {
+                let page = self.by_day(environment, List::Log, &bounds, limit, &mut queries).await?;
+                return self.listed(page.page(limit)).await;
+            }
+        };
+        let found = self.stretch(&timelines, &bounds, &conditions, limit, &mut queries).await?;
+        self.listed(found.page(limit)).await
+    }
+
+    /// The events of a page, as a list shows them.
+    async fn listed(&self, page: Page<Key>) -> Result<Page<EventItem>, StoreError> {
+        let found = self.batch_get_of(&page.items, Some(&EventItem::LISTED)).await?;
+        in_order(found, page)
+    }
+
+    /// Bodies that could not be read, newest first, each with its bytes.
+    ///
+    /// # Errors
+    /// [`StoreError::Cursor`] for a cursor that is none.
+    pub async fn quarantined(
+        &self,
+        environment: Environment,
+        limit: usize,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<(QuarantineItem, Vec<u8>)>, StoreError> {
+        let found: Page<QuarantineItem> = self.list(environment, List::Quarantine, limit, cursor).await?;
+        let keys: Vec<_> = found.items.iter().map(|item| keys::raw(environment, &item.id)).collect();
+        let mut bodies = self.batch_get(&keys).await?;
+        let mut items: Vec<(QuarantineItem, Vec<u8>)> = Vec::new();
+        let mut bytes = 0;
+        for (item, key) in found.items.into_iter().zip(keys) {
+            let raw: Option<RawItem> = bodies.remove(&key).map(serde_dynamo::from_item).transpose()?;
+            let raw = raw.map(RawItem::into_bytes).unwrap_or_default();
+            bytes += raw.len();
+            if let Some((last, _)) = items.last().filter(|_| bytes > PAGE_BYTES) {
+                let cursor = Cursor::at(&keys::log_position(last.recorded_at, &last.id));
+                return Ok(Page { items, cursor: Some(cursor) });
+            }
+            items.push((item, raw));
+        }
+        Ok(Page { items, cursor: found.cursor })
+    }
+
+    /// How many bodies are in quarantine; at most `most`, and whether there are more.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the table cannot be read.
+    pub async fn quarantine_size(
+        &self,
+        environment: Environment,
+        most: usize,
+    ) -> Result<(usize, bool), StoreError> {
+        let bounds = Bounds::new((None, None), None)?;
+        let found = self.by_day(environment, List::Quarantine, &bounds, most, &mut { QUERIES }).await?;
+        Ok((found.entries.len().min(most), found.entries.len() > most || found.floor.is_some()))
+    }
+
+    /// What somebody did, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Cursor`] for a cursor that is none.
+    pub async fn actions(
+        &self,
+        environment: Environment,
+        limit: usize,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<ActionItem>, StoreError> {
+        self.list(environment, List::Actions, limit, cursor).await
+    }
+
+    /// Counts the events of a range by intervals of `step` milliseconds, family and effect; the newest first,
+    /// where there are too many to count them all.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the table cannot be read.
+    pub async fn counts(
+        &self,
+        environment: Environment,
+        (from, to): (Moment, Moment),
+        step: i64,
+    ) -> Result<Counts, StoreError> {
+        let bounds = Bounds::new((Some(from), Some(to)), None)?;
+        let all = usize::MAX;
+        let found = self.by_day(environment, List::Log, &bounds, all, &mut { COUNTING_QUERIES }).await?;
+        let mut counts = BTreeMap::new();
+        for (position, entry) in &found.entries {
+            let Some(moment) = moment_of(position) else { continue };
+            let steps = (moment.as_millis() - from.as_millis()) / step.max(1);
+            let start = Moment::from_millis(from.as_millis() + steps * step.max(1));
+            let effect = entry.get("effect").and_then(|effect| effect.as_s().ok());
+            let family = facets::word(entry, Facet::Family).unwrap_or_default();
+            let key = (start, family.to_owned(), effect.cloned().unwrap_or_default());
+            *counts.entry(key).or_insert(0) += 1;
+        }
+        let counted_from = found.floor.as_deref().and_then(moment_of);
+        Ok(Counts { counts, complete: counted_from.is_none(), counted_from: counted_from.unwrap_or(from) })
+    }
+
+    /// A list, newest first.
+    async fn list<T: DeserializeOwned>(
+        &self,
+        environment: Environment,
+        list: List,
+        limit: usize,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<T>, StoreError> {
+        let bounds = Bounds::new((None, None), cursor)?;
+        let page = self.by_day(environment, list, &bounds, limit, &mut { QUERIES }).await?.page(limit);
+        in_order(self.batch_get(&page.items).await?, page)
+    }
+
+    /// Walks a list back day by day until there is more than a page.
+    async fn by_day(
+        &self,
+        environment: Environment,
+        list: List,
+        bounds: &Bounds,
+        limit: usize,
+        queries: &mut usize,
+    ) -> Result<Stretch, StoreError> {
+        /// Days are looked up in portions of this size.
+        const DAYS: usize = 50;
+        let mut stretch = Stretch { entries: Vec::new(), floor: None };
+        let mut before = bounds.below.clone();
+        loop {
+            let query = RangeQuery {
+                index: None,
+                partition: keys::days(environment, list),
+                low: bounds.from.get(..10).unwrap_or(&bounds.from).to_owned(),
+                high: before.get(..10).unwrap_or("~").to_owned(),
+                newest_first: true,
+            };
+            let days = self.query(&query, DAYS).await?;
+            let last_portion = days.len() < DAYS;
+            for day in days.iter().filter_map(Key::of).map(|key| key.sk) {
+                let timelines: Vec<_> = (0..BUCKETS)
+                    .map(|bucket| Timeline {
+                        index: Some(LOG_INDEX),
+                        partition: keys::log_partition(environment, list, &day, bucket),
+                        prefix: "",
+                    })
+                    .collect();
+                let wanted = limit - stretch.entries.len().min(limit);
+                let found = self.stretch(&timelines, bounds, &[], wanted, queries).await?;
+                stretch.entries.extend(found.entries);
+                stretch.floor =
+                    found.floor.or_else(|| (*queries == 0).then(|| format!("{day}T00:00:00.000Z#")));
+                if stretch.floor.is_some() || stretch.entries.len() > limit {
+                    return Ok(stretch);
+                }
+                before = previous_day(&day);
+            }
+            if last_portion {
+                return Ok(stretch);
+            }
+        }
+    }
+
+    /// The newest entries of several timelines together: more than `limit`, unless there are no more, or the
+    /// queries are used up.
+    async fn stretch(
+        &self,
+        timelines: &[Timeline],
+        bounds: &Bounds,
+        conditions: &[Condition],
+        limit: usize,
+        queries: &mut usize,
+    ) -> Result<Stretch, StoreError> {
+        let share = (*queries / timelines.len().max(1)).max(1);
+        let wanted = limit.saturating_add(1);
+        let found = try_join_all(
+            timelines
+                .iter()
+                .map(async |timeline| self.newest(timeline, bounds, conditions, wanted, share).await),
+        )
+        .await?;
+        *queries = queries.saturating_sub(found.iter().map(|(_, _, used)| used).sum());
+        // Below the highest position at which one of them stopped early, the order is unknown.
+        let floor = found.iter().filter_map(|(_, floor, _)| floor.clone()).max();
+        // An event may be on two of them: with the same address at both ends.
+        let mut entries = BTreeMap::new();
+        for (timeline, (items, _, _)) in timelines.iter().zip(found) {
+            for item in items {
+                let position = timeline.position(&item);
+                if floor.as_ref().is_none_or(|floor| position >= *floor) {
+                    entries.insert(position, item);
+                }
+            }
+        }
+        Ok(Stretch { entries: entries.into_iter().rev().collect(), floor })
+    }
+
+    /// The newest `wanted` items of one timeline that fit; where it had to stop before the end for having
+    /// used its queries, the position it reached; and how many queries it took.
+    async fn newest(
+        &self,
+        timeline: &Timeline,
+        bounds: &Bounds,
+        conditions: &[Condition],
+        wanted: usize,
+        queries: usize,
+    ) -> Result<(Vec<Item>, Option<String>, usize), StoreError> {
+        let query = RangeQuery {
+            index: timeline.index,
+            partition: timeline.partition.clone(),
+            low: format!("{}{}", timeline.prefix, bounds.from),
+            high: format!("{}{}", timeline.prefix, bounds.below),
+            newest_first: true,
+        };
+        let examined = if conditions.is_empty() { wanted.saturating_add(1) } else { EXAMINED };
+        let mut items = Vec::new();
+        let mut start: Option<Item> = None;
+        for used in 1..=queries {
+            let (found, reached) = self.query_once(&query, conditions, examined, start).await?;
+            // A range includes its upper end; the page does not.
+            items.extend(found.into_iter().filter(|item| timeline.position(item) < bounds.below));
+            start = reached;
+            if start.is_none() || items.len() >= wanted {
+                return Ok((items, None, used));
+            }
+        }
+        let floor = start.map(|key| timeline.position(&key));
+        Ok((items, floor, queries))
+    }
+}
+
+/// The partitions of the entities of this uid.
+fn of_entity(environment: Environment, only: Option<EntityType>, uid: &str) -> Vec<Timeline> {
+    let of = |entity| Timeline {
+        index: None,
+        partition: keys::entity(environment, &entity),
+        prefix: EVENT_PREFIX,
+    };
+    let types = EntityType::ALL.into_iter().filter(|known| only.is_none_or(|only| only == *known));
+    types
+        .flat_map(|entity_type| match entity_type {
+            EntityType::Transaction => {
+                Kind::ALL.map(|kind| of(Entity::transaction(kind, uid))).into_iter().collect()
+            }
+            other => vec![of(Entity::new(other, uid))],
+        })
+        .collect()
+}
+
+/// The partitions of the index of a facet; an address may be at either end.
+fn of_facet(environment: Environment, facet: Facet, value: &str) -> Vec<Timeline> {
+    let ends = match facet {
+        Facet::Address | Facet::FromAddress => vec![Facet::Address, Facet::FromAddress],
+        other => vec![other],
+    };
+    let of = |facet: Facet| {
+        facet.partitions(environment, value).map(move |partition| Timeline {
+            index: Some(facet.index()),
+            partition,
+            prefix: "",
+        })
+    };
+    ends.into_iter().flat_map(of).collect()
+}
+
+/// What was found, in the order of its keys.
+fn in_order<T: DeserializeOwned>(
+    mut found: HashMap<Key, Item>,
+    page: Page<Key>,
+) -> Result<Page<T>, StoreError> {
+    let items = page.items.iter().filter_map(|key| found.remove(key));
+    let items = items.map(serde_dynamo::from_item).collect::<Result<_, _>>()?;
+    Ok(Page { items, cursor: page.cursor })
+}
+
+/// The moment of a position.
+fn moment_of(position: &str) -> Option<Moment> {
+    position.split('#').next()?.parse().ok()
+}
+
+/// The day before, as text.
+fn previous_day(day: &str) -> String {
+    let start = format!("{day}T00:00:00Z").parse::<Moment>();
+    start.map_or_else(|_| String::new(), |start| Moment::from_millis(start.as_millis() - 1).day())
+}
