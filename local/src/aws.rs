@@ -258,27 +258,32 @@ fn message<'a>(
     field: impl Fn(&str) -> Option<&'a str>,
 ) -> Result<Message, Refusal> {
     let text = field(&format!("{entry}.Message")).unwrap_or_default();
+    let attributes = attributes(entry, &field);
     match topic {
         "people" => {
             let texts = object(text.as_bytes())?;
             let of = |protocol: &str| texts.get(protocol).and_then(Value::as_str).unwrap_or_default();
             let subject = field(&format!("{entry}.Subject")).unwrap_or_default();
-            Ok(Message::People { words: Words::new(subject, of("email"), of("sms")) })
+            Ok(Message::People { words: Words::new(subject, of("email"), of("sms")), attributes })
         }
-        "programs" => {
-            let mut attributes = BTreeMap::new();
-            for number in 1.. {
-                let attribute = format!("{entry}.MessageAttributes.entry.{number}");
-                let Some(name) = field(&format!("{attribute}.Name")) else { break };
-                let value = field(&format!("{attribute}.Value.StringValue")).unwrap_or_default().to_owned();
-                let value = match field(&format!("{attribute}.Value.DataType")) {
-                    Some("Number") => Attribute::Number(value),
-                    _ => Attribute::String(value),
-                };
-                attributes.insert(name.to_owned(), value);
-            }
-            Ok(Message::Programs { json: text.to_owned(), attributes })
-        }
+        "programs" => Ok(Message::Programs { json: text.to_owned(), attributes }),
         other => Err(Refusal::invalid(format!("there is no topic {other}: people and programs are"))),
     }
+}
+
+/// The attributes of a message.
+fn attributes<'a>(entry: &str, field: impl Fn(&str) -> Option<&'a str>) -> BTreeMap<String, Attribute> {
+    let mut attributes = BTreeMap::new();
+    for number in 1.. {
+        let attribute = format!("{entry}.MessageAttributes.entry.{number}");
+        let Some(name) = field(&format!("{attribute}.Name")) else { break };
+        let value = field(&format!("{attribute}.Value.StringValue")).unwrap_or_default().to_owned();
+        let value = match field(&format!("{attribute}.Value.DataType")) {
+            Some("Number") => Attribute::Number(value),
+            Some("String.Array") => Attribute::Strings(serde_json::from_str(&value).unwrap_or_default()),
+            _ => Attribute::String(value),
+        };
+        attributes.insert(name.to_owned(), value);
+    }
+    attributes
 }

@@ -7,10 +7,11 @@
 //! | SQS | [`queues`]: a file of messages with visibility time-outs, receive counts and dead letters |
 //! | event source mappings | [`mapping`]: batches from queues and stream to the handlers |
 //! | DynamoDB and its stream | [`engine`]: dynoxide, reached through the real SDK over loopback |
-//! | SNS | [`topics`]: standard output, a webhook, a folder of e-mails |
+//! | SNS | [`topics`], [`subscriptions`]: standard output, POSTs, a folder of e-mails |
 //! | AWS itself, for functions in containers | [`aws`]: all of these at one address |
 //!
-//! [`families`] names the code of each family; [`product`] puts the parts together; [`cli`] is the command line.
+//! [`families`] names the code of each family; [`product`] puts the parts together; [`stack`] is a deployed one,
+//! seen from here; [`cli`] is the command line.
 
 pub mod aws;
 pub mod cli;
@@ -22,4 +23,5 @@ pub mod product;
 pub mod queues;
 pub mod samples;
 pub mod stack;
+pub mod subscriptions;
 pub mod topics;

@@ -219,8 +219,10 @@ impl Product {
             clock: Arc::new(SystemClock),
         });
         let topics = Arc::new(Topics {
-            webhook: settings.webhook.as_ref().map(|_| queues.clone()),
+            queues: queues.clone(),
+            webhook: settings.webhook,
             mail: settings.mail,
+            people: file("told"),
             print: settings.print,
         });
         let services = Services {
@@ -250,9 +252,7 @@ impl Product {
             stop,
         ));
         let (mut webhook, stop) = Workers::new();
-        if let Some(url) = settings.webhook {
-            webhook.tasks.spawn(topics::deliver(queues.clone(), url, stop));
-        }
+        webhook.tasks.spawn(topics::deliver(queues.clone(), stop));
 
         let (mut front, stop) = Workers::new();
         front.tasks.spawn(serve(listener, front::router(functions), stop.clone()));
@@ -296,9 +296,7 @@ impl Product {
         }
         self.families.stop().await;
         self.notify.stop().await;
-        if !self.webhook.tasks.is_empty() {
-            self.drained(WEBHOOK_QUEUE).await;
-        }
+        self.drained(WEBHOOK_QUEUE).await;
         self.webhook.stop().await;
     }
 

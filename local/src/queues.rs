@@ -13,6 +13,8 @@ use shared::queue::{DeadLetter, DeadLetters, DeliveryQueue, Depth, Depths, Queue
 use shared::verify::Sealed;
 use tokio::sync::Notify;
 
+use crate::subscriptions::{FilterPolicy, Protocol, Subscription};
+
 /// A message that was received and not yet deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
@@ -260,6 +262,58 @@ impl Queues {
         let queue = queue.to_owned();
         let (visible, hidden, _) = self.with(move |connection| held(connection, &queue)).await?;
         Ok((visible, hidden))
+    }
+
+    /// Adds somebody who is told.
+    ///
+    /// # Errors
+    /// [`QueueError`] where the file cannot be written.
+    pub async fn subscribe(&self, subscription: Subscription) -> Result<(), QueueError> {
+        self.with(move |connection| {
+            let Subscription { id, protocol, endpoint, filter } = subscription;
+            let filter = filter.to_json().to_string();
+            connection
+                .execute(
+                    "INSERT INTO subscription (id, protocol, endpoint, filter) VALUES (?, ?, ?, ?)",
+                    params![id, protocol.as_str(), endpoint, filter],
+                )
+                .map(|_| ())
+        })
+        .await
+    }
+
+    /// Tells somebody no longer: whether there was such a one.
+    ///
+    /// # Errors
+    /// [`QueueError`] where the file cannot be written.
+    pub async fn unsubscribe(&self, id: String) -> Result<bool, QueueError> {
+        self.with(move |connection| connection.execute("DELETE FROM subscription WHERE id = ?", params![id]))
+            .await
+            .map(|gone| gone > 0)
+    }
+
+    /// Who is told.
+    ///
+    /// # Errors
+    /// [`QueueError`] where the file cannot be read.
+    pub async fn subscriptions(&self) -> Result<Vec<Subscription>, QueueError> {
+        let read = |row: &rusqlite::Row<'_>| {
+            let (protocol, filter): (String, String) = (row.get(1)?, row.get(3)?);
+            let filter = serde_json::from_str(&filter).unwrap_or_default();
+            Ok(Protocol::named(&protocol)
+                .map(|protocol| (protocol, FilterPolicy::from_json(&filter)))
+                .and_then(|(protocol, filter)| {
+                    Some(Subscription { id: row.get(0).ok()?, protocol, endpoint: row.get(2).ok()?, filter })
+                }))
+        };
+        self.with(move |connection| {
+            let found = connection
+                .prepare_cached("SELECT id, protocol, endpoint, filter FROM subscription ORDER BY rowid")?
+                .query_map([], read)?
+                .collect::<rusqlite::Result<Vec<Option<Subscription>>>>()?;
+            Ok(found.into_iter().flatten().collect())
+        })
+        .await
     }
 
     /// How far something was read.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use api::Watched;
 use aws_config::SdkConfig;
 use aws_sdk_lambda::error::DisplayErrorContext;
+use serde_json::{Value, json};
 use shared::environment::Environment;
 use shared::model::Family;
 use shared::queue::{DeliveryQueue, Depth, Depths, QueueError, Redrive, Sqs};
@@ -92,6 +93,36 @@ impl Stack {
         runtime::sealing_keys_of(&self.config, id).await
     }
 
+    /// Who is told: `id`, `protocol`, `endpoint`, `filter`, `confirmed`.
+    ///
+    /// # Errors
+    /// Where SNS does not say.
+    pub async fn subscriptions(&self) -> Result<Vec<Value>, String> {
+        let client = aws_sdk_sns::Client::new(&self.config);
+        let mut all = Vec::new();
+        for topic in ["TOPIC_PEOPLE", "TOPIC_PROGRAMS"] {
+            let topic = self.variable(topic)?;
+            let mut pages = client.list_subscriptions_by_topic().topic_arn(topic).into_paginator().send();
+            while let Some(page) = pages.next().await {
+                let page = page.map_err(|error| DisplayErrorContext(error).to_string())?;
+                for one in page.subscriptions.unwrap_or_default() {
+                    let id = one.subscription_arn.unwrap_or_default();
+                    // What is not confirmed has no ARN: `PendingConfirmation`.
+                    let confirmed = id.starts_with("arn:");
+                    let policy = if confirmed { filter_policy(&client, &id).await } else { None };
+                    all.push(json!({
+                        "id": id,
+                        "protocol": one.protocol,
+                        "endpoint": one.endpoint,
+                        "filter": policy,
+                        "confirmed": confirmed,
+                    }));
+                }
+            }
+        }
+        Ok(all)
+    }
+
     /// Whose credentials these are.
     ///
     /// # Errors
@@ -101,6 +132,12 @@ impl Stack {
         let found = found.map_err(|error| format!("your credentials: {}", DisplayErrorContext(error)))?;
         found.arn.ok_or_else(|| "your credentials have no name".to_owned())
     }
+}
+
+/// What a subscription filters by; none where it filters nothing, or SNS does not say.
+async fn filter_policy(client: &aws_sdk_sns::Client, id: &str) -> Option<Value> {
+    let found = client.get_subscription_attributes().subscription_arn(id).send().await.ok()?;
+    serde_json::from_str(found.attributes?.get("FilterPolicy")?).ok()
 }
 
 /// Queues, here or there.

@@ -1,11 +1,12 @@
-//! The local stand-in for SNS: programs are told on standard output and at a webhook, people by e-mails in a
-//! folder.
+//! The local stand-in for SNS: programs are told on standard output and by POSTs, people by e-mails and short
+//! messages in a folder.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mail_builder::MessageBuilder;
+use serde::{Deserialize, Serialize};
 use shared::model::Words;
 use shared::publish::{Message, Publish, PublishError};
 use tracing::warn;
@@ -14,6 +15,7 @@ use uuid::Uuid;
 
 use crate::mapping::Stop;
 use crate::queues::{Queues, RedrivePolicy};
+use crate::subscriptions::{Protocol, Subscription};
 
 /// The queue of what the webhook has not been told yet.
 pub const WEBHOOK_QUEUE: &str = "webhook";
@@ -24,33 +26,58 @@ const REDRIVE: RedrivePolicy = RedrivePolicy { visibility: Duration::from_secs(6
 /// The topics «people» and «programs».
 #[derive(Debug)]
 pub struct Topics {
-    /// Carries what the webhook shall be told, if there is one.
-    pub webhook: Option<Queues>,
-    /// Where e-mails are put, if anywhere.
+    /// Knows who subscribed, and carries what programs shall be told.
+    pub queues: Queues,
+    /// Is told everything.
+    pub webhook: Option<Url>,
+    /// Where e-mails to everybody are put, if anywhere.
     pub mail: Option<PathBuf>,
+    /// Where what people subscribed to is put.
+    pub people: Option<PathBuf>,
     /// Whether programs are told on standard output.
     pub print: bool,
+}
+
+/// What a program shall be told, and where.
+#[derive(Serialize, Deserialize)]
+struct Post {
+    url: Url,
+    body: String,
 }
 
 impl Topics {
     /// Hands a message to its subscribers. Like SNS it fails only where the message is not kept for them; what
     /// a subscriber makes of it is the subscriber's.
-    async fn tell(&self, message: Message) -> Result<(), String> {
+    async fn tell(&self, message: Message, subscriptions: &[Subscription]) -> Result<(), String> {
         match message {
-            Message::Programs { json, .. } => {
+            Message::Programs { json, attributes } => {
                 if self.print {
                     // Whoever reads our output may have gone; that must not stop the others from being told.
                     let _ = writeln!(std::io::stdout(), "{json}");
                 }
-                if let Some(queues) = &self.webhook {
-                    queues.send(WEBHOOK_QUEUE, vec![json]).await.map_err(|error| error.to_string())?;
+                let wanted = subscriptions.iter().filter(|one| one.filter.accepts(&attributes));
+                let endpoints = wanted.filter(|one| one.protocol == Protocol::Https);
+                let endpoints = endpoints.filter_map(|one| one.endpoint.parse().ok());
+                let posts = self.webhook.iter().cloned().chain(endpoints).map(|url| {
+                    serde_json::to_string(&Post { url, body: json.clone() })
+                        .map_err(|error| error.to_string())
+                });
+                let posts = posts.collect::<Result<Vec<_>, _>>()?;
+                if !posts.is_empty() {
+                    self.queues.send(WEBHOOK_QUEUE, posts).await.map_err(|error| error.to_string())?;
                 }
             }
-            Message::People { words } => {
-                if let Some(folder) = &self.mail
-                    && let Err(error) = write_mail(folder, words).await
-                {
-                    warn!(%error, "an e-mail was not written");
+            Message::People { words, attributes } => {
+                if let Some(folder) = &self.mail {
+                    noted(write_mail(folder, EVERYBODY, &words).await);
+                }
+                let wanted = subscriptions.iter().filter(|one| one.filter.accepts(&attributes));
+                for (one, folder) in wanted.zip(self.people.iter().cycle()) {
+                    match one.protocol {
+                        Protocol::Email => noted(write_mail(folder, &one.endpoint, &words).await),
+                        Protocol::Sms => noted(write_sms(folder, &one.endpoint, &words).await),
+                        Protocol::Https => {}
+                    }
                 }
             }
         }
@@ -58,24 +85,51 @@ impl Topics {
     }
 }
 
+fn noted(written: std::io::Result<()>) {
+    if let Err(error) = written {
+        warn!(%error, "a message to people was not written");
+    }
+}
+
+/// Whom e-mails are for that nobody subscribed to.
+const EVERYBODY: &str = "people@localhost";
+
 /// Writes an e-mail into the folder.
-async fn write_mail(folder: &Path, words: Words) -> std::io::Result<()> {
+async fn write_mail(folder: &Path, to: &str, words: &Words) -> std::io::Result<()> {
     let mail = MessageBuilder::new()
         .from(("Bitpowr webhooks", "webhooks@localhost"))
-        .to("people@localhost")
+        .to(to)
         .message_id(format!("{}@localhost", Uuid::new_v4()))
-        .subject(words.subject)
-        .text_body(words.text)
+        .subject(words.subject.as_str())
+        .text_body(words.text.as_str())
         .write_to_vec()?;
-    let file = folder.join(format!("{}.eml", Uuid::now_v7()));
-    tokio::task::spawn_blocking(move || std::fs::write(file, mail)).await.map_err(std::io::Error::other)?
+    write(folder, "eml", mail).await
+}
+
+/// Writes a short message into the folder.
+async fn write_sms(folder: &Path, to: &str, words: &Words) -> std::io::Result<()> {
+    write(folder, "txt", format!("To: {to}\n{}\n", words.sms).into_bytes()).await
+}
+
+async fn write(folder: &Path, extension: &str, contents: Vec<u8>) -> std::io::Result<()> {
+    let file = folder.join(format!("{}.{extension}", Uuid::now_v7()));
+    let write = move || {
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::write(file, contents)
+    };
+    tokio::task::spawn_blocking(write).await.map_err(std::io::Error::other)?
 }
 
 impl Publish for Topics {
     async fn publish(&self, messages: Vec<Message>) -> Result<(), PublishError> {
         let mut failed: Option<PublishError> = None;
+        let subscriptions = self.queues.subscriptions().await;
+        let subscriptions = subscriptions
+            .map_err(|error| PublishError { count: messages.len(), cause: error.to_string() })?;
         for message in messages {
-            if let Err(cause) = self.tell(message).await {
+            if let Err(cause) = self.tell(message, &subscriptions).await {
                 failed = Some(PublishError { count: failed.map_or(1, |failed| failed.count + 1), cause });
             }
         }
@@ -83,8 +137,8 @@ impl Publish for Topics {
     }
 }
 
-/// POSTs to the webhook what it has not been told yet, until the product stops.
-pub async fn deliver(queues: Queues, webhook: Url, mut stop: Stop) {
+/// POSTs to programs what they have not been told yet, until the product stops.
+pub async fn deliver(queues: Queues, mut stop: Stop) {
     let client = reqwest::Client::builder()
         .timeout(Duration::from_secs(15))
         // A POST that is redirected arrives as a GET without its body.
@@ -107,13 +161,10 @@ pub async fn deliver(queues: Queues, webhook: Url, mut stop: Stop) {
             if stop.is_set() {
                 return;
             }
-            let request =
-                client.post(webhook.clone()).header("content-type", "application/json").body(message.body);
-            let taken = match request.send().await {
-                Ok(response) if response.status().is_success() => Ok(()),
-                Ok(response) => Err(response.status().to_string()),
-                // The URL may hold a token.
-                Err(error) => Err(error.without_url().to_string()),
+            let taken = match serde_json::from_str(&message.body) {
+                Ok(post) => self::post(&client, post).await,
+                // Nobody can be told.
+                Err(_) => Ok(()),
             };
             let noted = match taken {
                 Ok(()) => queues.delete(vec![message.id]).await,
@@ -127,5 +178,15 @@ pub async fn deliver(queues: Queues, webhook: Url, mut stop: Stop) {
                 warn!(%error, "the queue of the webhook");
             }
         }
+    }
+}
+
+/// Whether a program took what it was told.
+async fn post(client: &reqwest::Client, Post { url, body }: Post) -> Result<(), String> {
+    match client.post(url).header("content-type", "application/json").body(body).send().await {
+        Ok(response) if response.status().is_success() => Ok(()),
+        Ok(response) => Err(response.status().to_string()),
+        // The URL may hold a token.
+        Err(error) => Err(error.without_url().to_string()),
     }
 }

@@ -31,6 +31,12 @@ impl Moment {
         self.0.strftime("%Y-%m-%d").to_string()
     }
 
+    /// The moment that is so much earlier.
+    #[must_use]
+    pub fn before(self, by: SignedDuration) -> Self {
+        Self::from_millis(self.as_millis().saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
+    }
+
     /// How long after `earlier` this is; negative where it is before.
     pub fn since(self, earlier: Self) -> SignedDuration {
         self.0.duration_since(earlier.0)

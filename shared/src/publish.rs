@@ -40,10 +40,13 @@ impl fmt::Display for Topic {
 /// What is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// A text per protocol, for people.
+    /// A text per protocol, for people. Its attributes reach no subscriber, since the message is
+    /// `MessageStructure=json`; they are for filter policies.
     People {
         /// The texts.
         words: Words,
+        /// What filter policies see.
+        attributes: BTreeMap<String, Attribute>,
     },
     /// JSON with attributes, for programs. Attributes reach a subscriber only because the message is no
     /// `MessageStructure=json`.
@@ -66,26 +69,31 @@ impl Message {
 
     /// The messages of a notification.
     pub fn of(notification: Notification) -> impl Iterator<Item = Self> {
-        let people = notification.people.map(|words| Self::People { words });
+        let attributes = notification.attributes.clone();
+        let people = notification.people.map(|words| Self::People { words, attributes });
         let programs = Self::Programs { json: notification.programs, attributes: notification.attributes };
         people.into_iter().chain([programs])
     }
 
     /// How many bytes it counts for, at most.
     fn size(&self) -> usize {
-        match self {
-            Self::People { words } => 2 * (words.subject.len() + words.text.len() + words.sms.len()) + 256,
-            Self::Programs { json, attributes } => {
-                let value = |attribute: &Attribute| match attribute {
-                    Attribute::String(text) | Attribute::Number(text) => text.len(),
-                };
-                json.len()
-                    + attributes
-                        .iter()
-                        .map(|(name, attribute)| name.len() + value(attribute) + 6)
-                        .sum::<usize>()
+        let (text, attributes) = match self {
+            Self::People { words, attributes } => {
+                (2 * (words.subject.len() + words.text.len() + words.sms.len()) + 256, attributes)
             }
-        }
+            Self::Programs { json, attributes } => (json.len(), attributes),
+        };
+        let one = |(name, attribute): (&String, &Attribute)| name.len() + typed(attribute).1.len() + 12;
+        text + attributes.iter().map(one).sum::<usize>()
+    }
+}
+
+/// The data type and the value of an attribute.
+fn typed(attribute: &Attribute) -> (&'static str, String) {
+    match attribute {
+        Attribute::String(value) => ("String", value.clone()),
+        Attribute::Number(value) => ("Number", value.clone()),
+        Attribute::Strings(values) => ("String.Array", json!(values).to_string()),
     }
 }
 
@@ -169,25 +177,19 @@ impl Sns {
 
 fn entry(number: usize, message: Message) -> Result<PublishBatchRequestEntry, String> {
     let entry = PublishBatchRequestEntry::builder().id(number.to_string());
-    let entry = match message {
-        Message::People { words } => {
+    let (mut entry, attributes) = match message {
+        Message::People { words, attributes } => {
             let texts = json!({ "default": words.text, "email": words.text, "sms": words.sms });
-            entry.subject(words.subject).message(texts.to_string()).message_structure("json")
+            let entry = entry.subject(words.subject).message(texts.to_string()).message_structure("json");
+            (entry, attributes)
         }
-        Message::Programs { json, attributes } => {
-            let mut entry = entry.message(json);
-            for (name, attribute) in attributes {
-                let (data_type, value) = match attribute {
-                    Attribute::String(value) => ("String", value),
-                    Attribute::Number(value) => ("Number", value),
-                };
-                let attribute =
-                    MessageAttributeValue::builder().data_type(data_type).string_value(value).build();
-                entry = entry.message_attributes(name, attribute.map_err(|error| error.to_string())?);
-            }
-            entry
-        }
+        Message::Programs { json, attributes } => (entry.message(json), attributes),
     };
+    for (name, attribute) in attributes {
+        let (data_type, value) = typed(&attribute);
+        let attribute = MessageAttributeValue::builder().data_type(data_type).string_value(value).build();
+        entry = entry.message_attributes(name, attribute.map_err(|error| error.to_string())?);
+    }
     entry.build().map_err(|error| error.to_string())
 }
 

@@ -30,7 +30,13 @@ async fn contract(
     let mut messages: Vec<_> = (0..23)
         .map(|number| Message::Programs { json: json(number), attributes: attributes.clone() })
         .collect();
-    messages.insert(5, Message::People { words: Words::new("Subject", "A text: ä.\nIts end.", "sms") });
+    messages.insert(
+        5,
+        Message::People {
+            words: Words::new("Subject", "A text: ä.\nIts end.", "sms"),
+            attributes: BTreeMap::from([("event".to_owned(), Attribute::Strings(vec!["a.b".to_owned()]))]),
+        },
+    );
     publish.publish(messages).await.unwrap();
     publish.publish(Vec::new()).await.unwrap();
     let mut found = programs().await;
@@ -52,10 +58,17 @@ fn mails(folder: &std::path::Path) -> Vec<String> {
 #[tokio::test]
 async fn the_local_topics_keep_it() {
     let (queues, mail) = (Queues::open(None).unwrap(), tempfile::tempdir().unwrap());
-    let topics = Topics { webhook: Some(queues.clone()), mail: Some(mail.path().to_owned()), print: false };
+    let topics = Topics {
+        queues: queues.clone(),
+        webhook: Some("http://127.0.0.1:9/".parse().unwrap()),
+        mail: Some(mail.path().to_owned()),
+        people: None,
+        print: false,
+    };
     let programs = async || {
         let received = queues.receive(WEBHOOK_QUEUE, 100, ONCE).await.unwrap();
-        received.into_iter().map(|message| message.body).collect()
+        let post = |body: &str| serde_json::from_str::<serde_json::Value>(body).unwrap();
+        received.iter().map(|message| post(&message.body)["body"].as_str().unwrap().to_owned()).collect()
     };
     contract(&Arc::new(topics), programs, async || mails(mail.path())).await;
 }
@@ -98,7 +111,8 @@ async fn a_topic_that_the_local_endpoint_does_not_have_is_refused_by_name() {
     let sns =
         Sns::new(account.sns(), "arn:aws:sns:local:0:p&q".to_owned(), "arn:aws:sns:local:0:nope".to_owned());
     let words = Words::new("s", "t", "s");
-    let refused = sns.publish(vec![Message::People { words }]).await.unwrap_err();
+    let refused =
+        sns.publish(vec![Message::People { words, attributes: BTreeMap::new() }]).await.unwrap_err();
     assert!(refused.cause.contains("there is no topic p&q"), "{refused}");
     account.product.unwrap().stop().await;
 }

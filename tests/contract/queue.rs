@@ -6,7 +6,7 @@ use local::queues::{Queues, RedrivePolicy};
 use shared::clock::{Clock as _, SystemClock};
 use shared::environment::{Environment, Environments};
 use shared::model::{Family, MAX_BODY};
-use shared::queue::{DeadLetters, DeliveryQueue, Sqs};
+use shared::queue::{DeadLetters, DeliveryQueue, Depths, Redrive, Sqs};
 use shared::verify::{Envelope, Opened, SealingKey, SealingKeys};
 
 use crate::account::{Account, unique};
@@ -76,6 +76,31 @@ async fn dead_letters(letters: &impl DeadLetters, put: impl AsyncFn(Family, &str
     assert!(letters.receive(Family::Deposits).await.unwrap().is_empty());
 }
 
+/// Dead letters go back into their queue, so many at a time, and are counted where they are.
+async fn redriven(
+    queues: &(impl Depths + Redrive),
+    put: impl AsyncFn(Family, &str),
+    received: impl AsyncFn(Family) -> Vec<String>,
+) {
+    const FAMILY: Family = Family::Contracts;
+    let depth = async || {
+        let all = queues.depths().await.unwrap();
+        assert_eq!(all.len(), Family::ALL.len());
+        let depth = all.into_iter().find(|(family, _)| *family == FAMILY).unwrap().1;
+        (depth.waiting, depth.dead_letters)
+    };
+    assert_eq!((queues.redrive(FAMILY, 10).await.unwrap(), depth().await), (0, (0, 0)));
+    for body in ["first", "second", "third"] {
+        put(FAMILY, body).await;
+    }
+    assert_eq!(depth().await, (0, 3));
+    assert_eq!((queues.redrive(FAMILY, 2).await.unwrap(), depth().await), (2, (2, 1)));
+    assert_eq!((queues.redrive(FAMILY, 2).await.unwrap(), depth().await), (1, (3, 0)));
+    let mut bodies = received(FAMILY).await;
+    bodies.sort_unstable();
+    assert_eq!(bodies, ["first", "second", "third"]);
+}
+
 const ONCE: RedrivePolicy =
     RedrivePolicy { visibility: std::time::Duration::from_secs(600), max_receives: 5 };
 
@@ -87,15 +112,15 @@ async fn the_local_queues_keep_it() {
         received.into_iter().map(|message| message.body).collect()
     })
     .await;
-    dead_letters(&queues, async |family, body| {
+    let put = async |family: Family, body: &str| {
         queues.send(&Queues::dead_letters_of(family.as_str()), vec![body.to_owned()]).await.unwrap();
+    };
+    dead_letters(&queues, put).await;
+    redriven(&queues, put, async |family| {
+        let received = queues.receive(family.as_str(), 10, ONCE).await.unwrap();
+        received.into_iter().map(|message| message.body).collect()
     })
     .await;
-}
-
-/// The SQS client, with a queue for each family, and another one with the dead letters' queues.
-fn sqs(account: &Account, urls: &HashMap<Family, String>) -> Sqs {
-    Sqs::new(account.sqs(), urls.clone())
 }
 
 async fn receive(account: &Account, url: &str) -> Vec<String> {
@@ -115,11 +140,14 @@ async fn client_contract(
     queues: &HashMap<Family, String>,
     letters: &HashMap<Family, String>,
 ) {
-    deliveries(&sqs(account, queues), async |family| receive(account, &queues[&family]).await).await;
-    dead_letters(&sqs(account, letters), async |family, body| {
+    let sqs = Sqs::new(account.sqs(), queues.clone()).with_dead_letters(letters.clone());
+    let received = async |family: Family| receive(account, &queues[&family]).await;
+    let put = async |family: Family, body: &str| {
         account.sqs().send_message().queue_url(&letters[&family]).message_body(body).send().await.unwrap();
-    })
-    .await;
+    };
+    deliveries(&sqs, received).await;
+    dead_letters(&sqs, put).await;
+    redriven(&sqs, put, received).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,10 +4,11 @@ use aws_sdk_dynamodb::Client;
 use futures::future::join_all;
 use jiff::SignedDuration;
 use serde_json::json;
+use shared::clock::Clock as _;
 use shared::environment::Environment;
 use shared::fold::Effect;
 use shared::model::{Decimal, Entity, EntityType, Family, Kind, Reason};
-use shared::store::{LogFilter, Table, schema};
+use shared::store::{ActionItem, Facet, LogFilter, Mandate, Table, schema};
 use shared::verify::Envelope;
 
 use crate::account::{Account, unique};
@@ -32,6 +33,11 @@ async fn contract(world: World) {
     the_log_is_read_in_pages(&world).await;
     what_cannot_be_read_is_kept_once(&world).await;
     the_largest_body_with_the_longest_names_is_kept(&world).await;
+    an_event_is_found_by_everything_it_says(&world).await;
+    an_event_that_became_ambiguous_is_found_as_such(&world).await;
+    events_are_counted_by_interval_family_and_effect(&world).await;
+    an_action_is_done_once_and_recorded(&world).await;
+    what_was_retried_is_listed_no_longer_until_it_is_back(&world).await;
 }
 
 async fn received(table: &Table, account: &str) -> (Decimal, Decimal) {
@@ -57,10 +63,11 @@ async fn an_event_is_applied_once_and_its_deliveries_are_counted(world: &World) 
     for _ in 0..3 {
         world.hand_over("transaction.deposit.success", &message).await.unwrap();
     }
-    let (event, raw) = world.table().event(TEST, &first.id).await.unwrap().unwrap();
-    assert_eq!((event.deliveries, event.effect), (3, Effect::Applied));
+    let record = world.table().event(TEST, &first.id).await.unwrap().unwrap();
+    assert_eq!((record.event.deliveries, record.event.effect), (3, Effect::Applied));
+    assert_eq!(record.delivery_ids.len(), 3);
     assert_eq!(
-        raw,
+        record.raw,
         json!({ "event": "transaction.deposit.success", "data": deposit }).to_string().as_bytes()
     );
     assert_eq!(received(world.table(), "once").await, ("0.1".parse().unwrap(), "0.1".parse().unwrap()));
@@ -81,8 +88,8 @@ async fn one_event_delivered_by_many_at_once_counts_once(world: &World) {
     let applied =
         join_all((0..8).map(|_| world.deliver("transaction.deposit.success", deposit.clone()))).await;
     assert_eq!(applied.iter().filter(|applied| applied.new).count(), 1);
-    let (event, _) = world.table().event(TEST, &applied[0].id).await.unwrap().unwrap();
-    assert_eq!(event.deliveries, 8);
+    let record = world.table().event(TEST, &applied[0].id).await.unwrap().unwrap();
+    assert_eq!(record.event.deliveries, 8);
     assert_eq!(received(world.table(), "many").await, ("7".parse().unwrap(), "7".parse().unwrap()));
 }
 
@@ -106,7 +113,7 @@ async fn the_log_is_read_in_pages(world: &World) {
         world.clock.advance(SignedDuration::from_hours(7));
         world.deliver("customer.created", json!({ "uid": format!("page-{number:02}") })).await;
     }
-    let filter = LogFilter { family: Some("customers".to_owned()), ..LogFilter::default() };
+    let filter = by(&[(Facet::Family, "customers")]);
     let (mut found, mut cursor) = (Vec::new(), None);
     loop {
         let page = world.table().log(TEST, &filter, 10, cursor.as_ref()).await.unwrap();
@@ -117,6 +124,158 @@ async fn the_log_is_read_in_pages(world: &World) {
         }
     }
     assert_eq!(found, (0..25).rev().map(|number| format!("page-{number:02}")).collect::<Vec<_>>());
+}
+
+fn by(facets: &[(Facet, &str)]) -> LogFilter {
+    let facets = facets.iter().map(|(facet, value)| (*facet, (*value).to_owned())).collect();
+    LogFilter { facets, ..LogFilter::default() }
+}
+
+async fn an_event_is_found_by_everything_it_says(world: &World) {
+    let uid = |number: usize| format!("found-{number}");
+    for number in 0..6 {
+        world.clock.advance(SignedDuration::from_hours(30));
+        let data = json!({
+            "uid": uid(number), "amount": "1", "assetType": if number < 3 { "F1" } else { "F2" },
+            "hash": format!("0xfound{number}"), "transactionRef": "f#1$", "customerId": "f-customer",
+            // The last one is sent to where it comes from.
+            "address": "f-to", "fromAddress": if number == 5 { "f-to" } else { "f-from" },
+        });
+        let event =
+            if number % 2 == 0 { "transaction.deposit.pending" } else { "transaction.transfer.failed" };
+        world.deliver(event, data).await;
+    }
+    let searches: [(&[(Facet, &str)], &[usize]); 12] = [
+        (&[(Facet::Hash, "0xfound3")], &[3]),
+        (&[(Facet::Reference, "f#1$")], &[5, 4, 3, 2, 1, 0]),
+        (&[(Facet::Address, "f-to")], &[5, 4, 3, 2, 1, 0]),
+        (&[(Facet::Address, "f-from")], &[4, 3, 2, 1, 0]),
+        (&[(Facet::Customer, "f-customer"), (Facet::Family, "deposits")], &[4, 2, 0]),
+        (&[(Facet::Asset, "F1")], &[2, 1, 0]),
+        (&[(Facet::Asset, "F1"), (Facet::Status, "failed")], &[1]),
+        (&[(Facet::Asset, "F2"), (Facet::Event, "transaction.deposit.pending")], &[4]),
+        (&[(Facet::Effect, "applied"), (Facet::Asset, "F2")], &[5, 4, 3]),
+        (&[(Facet::Effect, "conflict"), (Facet::Asset, "F2")], &[]),
+        (&[(Facet::Hash, "0xfound3"), (Facet::Asset, "F1")], &[]),
+        (&[(Facet::Address, "f-from"), (Facet::Asset, "F2"), (Facet::Status, "failed")], &[3]),
+    ];
+    for (facets, expected) in searches {
+        // An index may be behind for a moment.
+        let expected: Vec<_> = expected.iter().map(|number| uid(*number)).collect();
+        let mut found = Vec::new();
+        for limit in [2, 10] {
+            found.clear();
+            let mut cursor = None;
+            loop {
+                let page = world.table().log(TEST, &by(facets), limit, cursor.as_ref()).await.unwrap();
+                assert!(page.items.len() <= limit);
+                found.extend(page.items.into_iter().map(|event| event.entity.unwrap().uid));
+                cursor = page.cursor;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(found, expected, "{facets:?}, {limit} at a time");
+        }
+    }
+    let entity = LogFilter { entity: Some(uid(3)), ..by(&[(Facet::Status, "failed")]) };
+    assert_eq!(world.table().log(TEST, &entity, 10, None).await.unwrap().items.len(), 1);
+    let entity = LogFilter { entity: Some(uid(3)), ..by(&[(Facet::Status, "pending")]) };
+    assert_eq!(world.table().log(TEST, &entity, 10, None).await.unwrap().items.len(), 0);
+}
+
+/// A name, another one, and the first again: whether it was given again nobody knows.
+async fn an_event_that_became_ambiguous_is_found_as_such(world: &World) {
+    let named = |name: &str| json!({ "uid": "ambiguous", "name": name });
+    for name in ["First", "Second"] {
+        world.deliver("accounts.updated", named(name)).await;
+        world.clock.advance(SignedDuration::from_hours(1));
+    }
+    let effects = async |effect: &str| {
+        let of_entity = LogFilter { entity: Some("ambiguous".to_owned()), ..LogFilter::default() };
+        let of_entity = world.table().log(TEST, &of_entity, 10, None).await.unwrap().items;
+        let found = world.table().log(TEST, &by(&[(Facet::Effect, effect)]), 100, None).await.unwrap().items;
+        found.into_iter().filter(|event| of_entity.iter().any(|other| other.id == event.id)).count()
+    };
+    assert_eq!((effects("applied").await, effects("ambiguous").await), (2, 0));
+    let again = world.deliver("accounts.updated", named("First")).await;
+    assert_eq!(again.effect, Effect::Ambiguous);
+    assert_eq!((effects("applied").await, effects("ambiguous").await), (1, 1));
+}
+
+async fn events_are_counted_by_interval_family_and_effect(world: &World) {
+    let from = world.clock.now();
+    for number in 0..7 {
+        world.deliver("assets.created", json!({ "uid": format!("counted-{number}") })).await;
+        world.clock.advance(SignedDuration::from_hours(10));
+    }
+    let found = world.table().counts(TEST, (from, world.clock.now()), 24 * 3600 * 1000).await.unwrap();
+    assert!(found.complete);
+    let counts: Vec<_> =
+        found.counts.into_iter().map(|((_, family, effect), count)| (family, effect, count)).collect();
+    let expected = |count| ("assets".to_owned(), "applied".to_owned(), count);
+    assert_eq!(counts, [expected(3), expected(2), expected(2)]);
+}
+
+fn mandate(world: &World, id: &str) -> Mandate {
+    Mandate {
+        id: id.to_owned(),
+        who: "somebody".to_owned(),
+        why: "because".to_owned(),
+        at: world.clock.now(),
+    }
+}
+
+async fn an_action_is_done_once_and_recorded(world: &World) {
+    let applied =
+        world.deliver("transaction.deposit.success", json!({ "uid": "again", "amount": "1" })).await;
+    let record = world.table().event(TEST, &applied.id).await.unwrap().unwrap();
+    for (id, minutes) in [("one", 1), ("two", 2), ("one", 3)] {
+        world.clock.advance(SignedDuration::from_mins(minutes));
+        let action = world.table().resend(&record, &mandate(world, id)).await.unwrap().unwrap();
+        assert_eq!((action.id.as_str(), action.who.as_str()), (id, "somebody"));
+    }
+    let told = |action: &ActionItem| {
+        let programs = &action.notification.as_ref().unwrap().programs;
+        serde_json::from_str::<serde_json::Value>(programs).unwrap()["resend"]["id"].clone()
+    };
+    let actions = world.table().event(TEST, &applied.id).await.unwrap().unwrap().actions;
+    assert_eq!(actions.iter().map(told).collect::<Vec<_>>(), ["one", "two"]);
+    let listed = world.table().actions(TEST, 10, None).await.unwrap().items;
+    let ids: Vec<_> = listed.iter().map(|action| action.id.as_str()).collect();
+    assert_eq!(ids, ["two", "one"]);
+
+    let stale = world.deliver("transaction.deposit.created", json!({ "uid": "again", "amount": "1" })).await;
+    let record = world.table().event(TEST, &stale.id).await.unwrap().unwrap();
+    assert_eq!(record.event.effect, Effect::Stale);
+    assert_eq!(world.table().resend(&record, &mandate(world, "one")).await.unwrap(), None);
+}
+
+async fn what_was_retried_is_listed_no_longer_until_it_is_back(world: &World) {
+    let envelope = |delivery_id: &str| Envelope {
+        environment: TEST,
+        family: Family::Unrecognised,
+        event: String::new(),
+        received_at: "2026-01-01T00:00:00Z".parse().unwrap(),
+        delivery_id: delivery_id.to_owned(),
+        refused: None,
+        body: b"retried".to_vec(),
+    };
+    let now = world.clock.now();
+    let kept = world.table().quarantine(&envelope("one"), (Reason::NotApplied, "why"), now).await.unwrap();
+    let listed = async || {
+        let page = world.table().quarantined(TEST, 100, None).await.unwrap();
+        page.items.into_iter().filter(|(item, _)| item.id == kept.id).count()
+    };
+    assert_eq!(listed().await, 1);
+    for _ in 0..2 {
+        world.table().retried(TEST, &kept.id, &mandate(world, "one")).await.unwrap();
+    }
+    assert_eq!(listed().await, 0);
+    let record = world.table().quarantined_body(TEST, &kept.id).await.unwrap().unwrap();
+    assert_eq!((record.raw.as_slice(), record.delivery_ids.len()), (&b"retried"[..], 1));
+    world.table().quarantine(&envelope("one"), (Reason::NotApplied, "why"), now).await.unwrap();
+    assert_eq!(listed().await, 1);
 }
 
 async fn what_cannot_be_read_is_kept_once(world: &World) {
@@ -142,8 +301,8 @@ async fn the_largest_body_with_the_longest_names_is_kept(world: &World) {
     let uid = "u".repeat(500);
     let data = json!({ "uid": uid, "name": "ü".repeat(60_000) });
     let applied = world.deliver("accounts.updated", data.clone()).await;
-    let (_, raw) = world.table().event(TEST, &applied.id).await.unwrap().unwrap();
-    assert_eq!(raw, json!({ "event": "accounts.updated", "data": data }).to_string().as_bytes());
+    let record = world.table().event(TEST, &applied.id).await.unwrap().unwrap();
+    assert_eq!(record.raw, json!({ "event": "accounts.updated", "data": data }).to_string().as_bytes());
     let entity = Entity::new(EntityType::Account, uid);
     assert_eq!(world.table().states(TEST, &[entity]).await.unwrap().len(), 1);
 }

@@ -47,7 +47,7 @@ async fn a_balance_can_be_asked_for_as_it_was_and_drilled_down_to_its_webhooks()
         assert!(lines.iter().all(|line| line.recorded_at <= moment));
         // Down to the webhook.
         for line in lines {
-            let (_, raw) = world.table().event(TEST, &line.event_id.unwrap()).await.unwrap().unwrap();
+            let raw = world.table().event(TEST, &line.event_id.unwrap()).await.unwrap().unwrap().raw;
             assert!(String::from_utf8(raw).unwrap().contains(&line.transaction.unwrap().uid));
         }
     }

@@ -48,7 +48,7 @@ impl Outcome {
         loop {
             let page = table.log(TEST, &LogFilter::default(), 100, cursor.as_ref()).await.unwrap();
             for listed in page.items {
-                let (event, _) = table.event(TEST, &listed.id).await.unwrap().unwrap();
+                let event = table.event(TEST, &listed.id).await.unwrap().unwrap().event;
                 events.insert(event.id.clone(), event.received_at);
                 let Some(entity) = event.entity else { continue };
                 let entity = Entity { entity_type: entity.entity_type, kind: event.kind, uid: entity.uid };

@@ -4,6 +4,7 @@
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use serde::Deserialize;
 use serde_dynamo::AttributeValue;
+use shared::model::notification::united;
 use shared::model::{Notification, Words};
 use shared::publish::{Message, Publish, PublishError};
 use shared::store::keys::{ACTION_PREFIX, EVENT_PREFIX};
@@ -80,13 +81,14 @@ fn digest(messages: Vec<Message>) -> Vec<Message> {
         rest.extend(people);
         return rest;
     }
-    let subjects: Vec<_> = people
-        .iter()
-        .filter_map(|message| match message {
-            Message::People { words } => Some(words.subject.as_str()),
-            Message::Programs { .. } => None,
-        })
-        .collect();
+    let (mut subjects, mut attributes) = (Vec::new(), Vec::new());
+    for message in &people {
+        if let Message::People { words, attributes: of_it } = message {
+            subjects.push(words.subject.as_str());
+            attributes.push(of_it);
+        }
+    }
+    let attributes = united(attributes);
     let headline = format!("{} events at Bitpowr", subjects.len());
     let mut text = format!("{headline}:\n\n");
     for subject in subjects.iter().take(DIGEST_LINES) {
@@ -96,7 +98,7 @@ fn digest(messages: Vec<Message>) -> Vec<Message> {
     if let Some(more) = subjects.len().checked_sub(DIGEST_LINES).filter(|more| *more > 0) {
         text.push_str(&format!("… and {more} more. The log has them all.\n"));
     }
-    rest.push(Message::People { words: Words::new(&headline, &text, &headline) });
+    rest.push(Message::People { words: Words::new(&headline, &text, &headline), attributes });
     rest
 }
 
@@ -163,7 +165,7 @@ mod tests {
         let people: Vec<_> = many
             .iter()
             .filter_map(|message| match message {
-                Message::People { words } => Some(words),
+                Message::People { words, .. } => Some(words),
                 _ => None,
             })
             .collect();

@@ -6,7 +6,7 @@ import { parse } from "./json.js";
 const TIMEOUT = 20_000;
 const ATTEMPTS = 3;
 
-/// Tells `lost` and `back`: whether the receiver can be reached.
+/// Tells `lost` and `back`: whether the receiver can be reached; and `refused`: that it knows nobody any more.
 export const network = new EventTarget();
 
 /// An answer that is a refusal (RFC 9457).
@@ -58,6 +58,7 @@ function read(text) {
 async function answer(path, options) {
   let { response, body } = await ask(path, options);
   if (response.status === 401 && (await auth.renew())) ({ response, body } = await ask(path, options));
+  if (response.status === 401 && auth.isOn()) network.dispatchEvent(new Event("refused"));
   if (!response.ok) throw new Problem(response.status, body ?? {});
   if (body === null) throw new Problem(response.status, { detail: "The receiver's answer could not be read." });
   return body;

@@ -43,9 +43,13 @@ let shown = null;
 /// Does `work` again and again, as long as somebody can see it.
 function every(ms, work, signal) {
   let timer = null;
+  let isRunning = false;
   const tick = async () => {
+    if (isRunning) return;
     clearTimeout(timer);
+    isRunning = true;
     if (!document.hidden) await Promise.resolve(work()).catch(() => {});
+    isRunning = false;
     if (!signal.aborted) timer = setTimeout(tick, ms);
   };
   const wake = () => document.hidden || tick();
@@ -104,7 +108,7 @@ function title(text, env) {
 function frame({ env, view }) {
   const root = document.documentElement;
   root.dataset.env = env;
-  byId("environment-name").replaceChildren(h("strong", null, env.toUpperCase()), h("span", null, ENVIRONMENTS[env].split(": ")[1]));
+  byId("environment-name").replaceChildren(h("strong", null, env.toUpperCase()), h("span", null, ENVIRONMENTS[env]));
   byId("environments").replaceChildren(
     ...(settings.environments.length > 1 ? settings.environments : []).map((other) =>
       h("a", { href: route.to(BELOW[view] ?? view, {}, other), "aria-current": other === env ? "true" : null }, other),
@@ -116,6 +120,8 @@ function frame({ env, view }) {
       h("a", { href: route.to(name), "aria-current": name === here ? "page" : null, "data-view": name }, label),
     ),
   );
+  // On a phone there is not room for all pages: the one that is shown is in sight.
+  byId("nav").scrollLeft = byId("nav").querySelector("[aria-current]").offsetLeft - 48;
   markHealth();
 }
 
@@ -150,6 +156,10 @@ function watchNetwork() {
     byId("banner").replaceChildren();
     announce("The receiver answers again.");
     if (settings && main.querySelector(".trouble")) anew();
+  });
+  network.addEventListener("refused", () => {
+    if (byId("banner").hasChildNodes()) return;
+    byId("banner").replaceChildren(h("p", null, "Your sign-in has ended. ", button("Sign in", auth.leave, { class: "small" })));
   });
   const tryAgain = () => setTimeout(() => lost && readConfig().catch(tryAgain), CHECK_NETWORK);
 }

@@ -39,7 +39,7 @@ export function showBalances({ main, route, env, signal, every, title }) {
   const ledger = (balance) => to("ledger", { account: balance.account, asset: balance.asset, at });
   const column = (name) => ({ name, class: "number", cell: (balance) => quantity(balance[name.toLowerCase()]) });
   const list = table("Balances", [
-    { name: "Account", cell: (balance) => accountLink(balance.account) },
+    { name: "Account", class: "whole", cell: (balance) => accountLink(balance.account) },
     { name: "Asset", cell: (balance) => h("a", { href: ledger(balance), class: "opens", "aria-label": `Ledger of ${balance.asset} in ${balance.account}` }, balance.asset) },
     { name: "Balance", class: "number strong", cell: (balance) => quantity(balance.balance) },
     ...["Received", "Sent", "Fees", "Pending"].map(column),

@@ -105,10 +105,10 @@ function chart(name, stats, by, order, width) {
   );
 }
 
-/// A round number not below `most`: 1, 2 or 5, and zeros.
+/// A round number not below `most`, whose half is round as well.
 function ceiling(most) {
   const power = 10 ** Math.floor(Math.log10(Math.max(1, most)));
-  return [1, 2, 5, 10].map((n) => n * power).find((n) => n >= most);
+  return [1, 2, 4, 6, 8, 10].map((n) => n * power).find((n) => n >= most);
 }
 
 function picture(all, by, series, label, width) {

@@ -69,7 +69,7 @@ export function show({ main, route, env, signal, every, title }) {
       h(
         "div",
         null,
-        h("p", { class: "standing" }, statusBadge(entity.status), ...(entity.flags ?? []).map(statusBadge), isTransaction && entity.amount ? amount(entity.amount, entity.asset) : null),
+        h("p", { class: "standing" }, statusBadge(entity.status), ...(entity.flags ?? []).map(statusBadge), isTransaction && entity.amount ? amount(entity.amount, entity.asset) : null, type === "account" ? h("a", { href: to("balances", { account: uid }) }, "Balances") : null),
         warnings(entity),
         isTransaction ? canvas : null,
         section("What is known", h("div", { class: "card" }, facts(known(entity)))),

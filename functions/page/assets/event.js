@@ -3,7 +3,7 @@
 import { actionsTable } from "./actions.js";
 import { act, get, path } from "./api.js";
 import { fill, h, replaceKeepingFocus } from "./dom.js";
-import { amount, capital, count, hexDump, identifier, moment } from "./format.js";
+import { amount, capital, count, hexDump, identifier, moment, plain } from "./format.js";
 import { block, keepsDigits, pretty } from "./json.js";
 import { about } from "./log.js";
 import { button, choice, askWhy, copyButton, facts, heading, section, toast, trouble } from "./ui.js";
@@ -17,6 +17,7 @@ export function show({ main, route, env, signal, every, title, onKey }) {
   const head = heading("Event", resend);
   let content = h("div", null, h("p", { class: "muted loading" }, "Reading …"));
   let shown = "";
+  const reading = { form: "pretty" };
   fill(main, head, content);
   onKey("r", () => resend.hidden || resend.click());
 
@@ -27,7 +28,7 @@ export function show({ main, route, env, signal, every, title, onKey }) {
       const json = JSON.stringify(event);
       if (json === shown) return;
       shown = json;
-      const next = h("div", null, view(event));
+      const next = h("div", null, view(event, reading));
       replaceKeepingFocus(content, next);
       content = next;
       head.querySelector("h1").replaceChildren(familyDot(event.family), event.event);
@@ -60,15 +61,15 @@ export function show({ main, route, env, signal, every, title, onKey }) {
   every(POLL, load);
 }
 
-function view(event) {
-  return [summary(event), h("div", { class: "columns" }, body(event), h("div", null, told(event), deliveries(event), actions(event)))];
+function view(event, reading) {
+  return [summary(event), h("div", { class: "columns" }, body(event, reading), h("div", null, told(event), deliveries(event), actions(event)))];
 }
 
 function summary(event) {
   return h(
     "div",
     { class: "card" },
-    h("p", { class: "effect-line" }, effectBadge(event.effect), h("strong", null, ` ${capital(event.why ?? "")}. `), h("span", { class: "muted" }, EFFECTS[event.effect])),
+    h("p", { class: "effect-line" }, effectBadge(event.effect), h("strong", null, ` ${capital(plain(event.why))}. `), h("span", { class: "muted" }, EFFECTS[event.effect])),
     facts([
       ["about", about(event)],
       ["status", statusBadge(event.status)],
@@ -81,16 +82,21 @@ function summary(event) {
   );
 }
 
-function body(event) {
+/// `reading.form` stays as it was chosen when the page is brought up to date.
+function body(event, reading) {
   if (event.raw === undefined) {
     return section("Body", h("p", { class: "muted" }, "It is no text: its bytes."), block(hexDump(event.raw_base64), "Body, as bytes"));
   }
   const indented = pretty(event.raw);
   const raw = block(event.raw, "Body, byte for byte");
   const forms = { pretty: indented ? block(indented, "Body, indented") : raw, raw };
-  const holder = h("div", null, forms.pretty);
+  const holder = h("div", null, forms[reading.form]);
+  const choose = (form) => {
+    reading.form = form;
+    fill(holder, forms[form]);
+  };
   const which = indented
-    ? choice("Form of the body", [["pretty", "Pretty"], ["raw", "Raw"]], "pretty", (form) => fill(holder, forms[form]))
+    ? choice("Form of the body", [["pretty", "Pretty"], ["raw", "Raw"]], reading.form, choose)
     : h("p", { class: "muted" }, "It is no JSON.");
   return section("Body", h("div", { class: "bar" }, which, copyButton(() => event.raw)), holder);
 }

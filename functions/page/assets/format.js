@@ -28,7 +28,7 @@ export function moment(iso, { millis = false } = {}) {
   );
 }
 
-export function duration(milliseconds) {
+export function duration(milliseconds, most = 2) {
   const ms = Math.abs(milliseconds);
   if (ms < 1000) return `${Math.round(ms)} ms`;
   const seconds = Math.round(ms / 1000);
@@ -40,7 +40,7 @@ export function duration(milliseconds) {
   ];
   const first = parts.findIndex(([n]) => n > 0);
   return parts
-    .slice(first, first + 2)
+    .slice(first, first + most)
     .filter(([n]) => n > 0)
     .map(([n, unit]) => `${n} ${unit}`)
     .join(" ");
@@ -48,7 +48,7 @@ export function duration(milliseconds) {
 
 export function ago(iso) {
   const distance = Date.now() - new Date(iso).getTime();
-  return distance < 1000 ? "just now" : `${duration(distance)} ago`;
+  return distance < 1000 ? "just now" : `${duration(distance, 1)} ago`;
 }
 
 /// The whole identifier is in the text, so that it can be found and copied; the style shortens it.

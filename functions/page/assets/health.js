@@ -47,7 +47,7 @@ export function show({ main, env, signal, every }) {
     { name: "Dead letters", class: "number", cell: ({ dead_letters: n }) => number(n, "bad") },
     { name: "", class: "number", cell: (queue) => (queue.dead_letters > 0 ? button("Redrive…", () => redrive(queue), { class: "small", "aria-label": `Redrive ${queue.family}` }) : null) },
   ]);
-  const holder = h("div", { hidden: true }, tiles, section("Queues", h("p", { class: "muted" }, "One queue per family of events, and beside it the dead letters: deliveries that were tried often and not handled."), h("div", { class: "list" }, list.element)));
+  const holder = h("div", { hidden: true }, tiles, section("Queues", h("p", { class: "muted" }, "One queue per family of events, and beside it the dead letters: deliveries that were tried often and not handled."), h("div", { class: "list keep" }, list.element)));
   const problem = h("div");
   fill(main, heading("Health"), verdict, problem, holder);
 

@@ -1,6 +1,6 @@
 // JSON whose numbers keep their digits: 0.450000000000000001 must not become 0.45.
 
-import { h, visible } from "./dom.js";
+import { h } from "./dom.js";
 
 /// A number that JavaScript would spell otherwise is kept as it was written, where the browser can.
 export function parse(text) {
@@ -65,4 +65,4 @@ function merge(parts) {
 }
 
 export const block = (content, label) =>
-  h("pre", { class: "code", tabindex: "0", "aria-label": label }, typeof content === "string" ? visible(content) : content);
+  h("pre", { class: "code", tabindex: "0", "aria-label": label }, content);

@@ -29,12 +29,13 @@ const isTyping = (element) => element.matches("input, textarea, select") || elem
 
 function move(step) {
   const links = [...byId("main").querySelectorAll("a.opens")];
-  if (links.length === 0) return;
+  if (links.length === 0) return false;
   const row = (element) => element.closest("tr, li");
   const at = links.findIndex((link) => row(link)?.contains(document.activeElement));
   const next = at < 0 ? links[0] : links[Math.min(links.length - 1, Math.max(0, at + step))];
   next.focus();
   row(next)?.scrollIntoView({ block: "nearest" });
+  return true;
 }
 
 /// `page(key)`: what the page that is shown does at a key, if anything. `search()` goes to the search box.
@@ -60,9 +61,8 @@ export function listen({ page, search }) {
     // Arrows belong to whatever can be scrolled by itself.
     if (event.key.startsWith("Arrow") && event.target.closest("pre, .scroll")) return;
     const work = keys[event.key] ?? page(event.key);
-    if (!work) return;
-    event.preventDefault();
-    work();
+    // Where there is no list, the arrows scroll.
+    if (work && work() !== false) event.preventDefault();
   });
 }
 

@@ -26,7 +26,7 @@ const COLUMNS = [
   { name: "Status", class: "col-status", cell: (event) => statusBadge(event.status) },
   { name: "Amount", class: "col-amount", cell: (event) => amount(event.amount, event.asset) ?? event.asset },
   { name: "Effect", class: "col-effect", cell: (event) => [effectBadge(event.effect), " ", h("span", { class: "why", title: event.why }, event.why)] },
-  { name: "Sent", class: "col-deliveries", cell: deliveries },
+  { name: "Times", class: "col-deliveries", cell: deliveries },
 ];
 
 function eventCell(event) {

@@ -77,18 +77,18 @@ const took = (from, until) => (until - from === 0 ? "same moment" : duration(unt
 /// Where everything is: stations beside each other, and what came between them on the line.
 function across(way, width) {
   const gap = Math.min(WIDEST, (width - ROOM) / Math.max(1, way.length - 1));
-  const y = 40;
+  const y = 46;
   const x = (along) => ROOM / 2 + along * gap;
   const places = way.map((station, i) => {
     const room = i + 1 < way.length ? 1 : 0.5;
     return {
       at: [x(i), y],
-      took: [x(i + 0.5), y - 12],
+      took: [x(i + 0.5), y + 17],
       beside: station.beside.map((_, n) => [x(i + 0.06 + (room * (n + 1)) / (station.beside.length + 1)), y]),
       end: [x(i + (station.beside.length > 0 ? room : 0)), y],
     };
   });
-  return { places, width, height: 106 };
+  return { places, width, height: 112 };
 }
 
 /// The same from top to bottom, where there is no room: everything has its own line of text.
@@ -138,9 +138,9 @@ function flag(x, y, event, isAcross) {
   return svg(
     "g",
     { transform: `translate(${x} ${y})`, class: "flag" },
-    svg("path", { d: isAcross ? "M0 0V22" : "M0 0H9" }),
-    svg("path", { d: "M0 0h12l-3 4.5 3 4.5H0z", class: "cloth", transform: isAcross ? "translate(0 13)" : "translate(9 -4.5)" }),
-    isAcross ? text(16, 23, "start", "said", plain(event.status)) : text(24, 4, "start", "said", plain(event.status)),
+    svg("path", { d: isAcross ? "M0 0V-28" : "M0 0H9" }),
+    svg("path", { d: "M0 0h12l-3 4.5 3 4.5H0z", class: "cloth", transform: isAcross ? "translate(0 -28)" : "translate(9 -4.5)" }),
+    isAcross ? text(16, -19, "start", "said", plain(event.status)) : text(24, 4, "start", "said", plain(event.status)),
     svg("title", null, `${event.event}: ${event.why}`),
   );
 }

@@ -44,7 +44,7 @@ export function trouble(error, retry) {
     "div",
     { class: "trouble", role: "alert" },
     h("p", null, h("strong", null, headline(error)), " ", error.message),
-    retry ? button("Try again", retry) : null,
+    error.status === 401 && auth.isOn() ? button("Sign in", auth.leave) : retry ? button("Try again", retry) : null,
   );
 }
 
@@ -70,7 +70,7 @@ export function table(label, columns, { rowClass } = {}) {
     h(
       "tr",
       { role: "row", class: rowClass?.(item) },
-      columns.map(({ name, class: of, cell }) => h("td", { role: "cell", class: of, "data-label": name }, cell(item))),
+      columns.map(({ name, class: of, cell }) => h("td", { role: "cell", class: of, "data-label": name }, h("span", { class: "cell" }, cell(item)))),
     );
   return { element, show: (items, keyOf) => reconcile(body, items, keyOf, row) };
 }
@@ -81,16 +81,17 @@ export function askWhy({ env, title, lines, verb, run }) {
   const why = h("textarea", { id, required: true, rows: "3", maxlength: "500", autocomplete: "off" });
   const refusal = h("div", { "aria-live": "assertive" });
   const submit = h("button", { type: "submit", class: "primary" }, verb);
+  const cancel = button("Cancel", () => dialog.close());
   const form = h(
     "form",
     { novalidate: true },
-    h("p", { class: `stamp stamp-${env}` }, h("strong", null, env.toUpperCase()), ` ${ENVIRONMENTS[env]}`),
+    h("p", { class: `stamp stamp-${env}` }, h("strong", null, env.toUpperCase()), `: ${ENVIRONMENTS[env]}`),
     h("h2", { id: `${id}-title` }, title),
     lines.map((line) => h("p", null, line)),
     h("label", { for: id }, "Why? It is kept with your name."),
     why,
     refusal,
-    h("div", { class: "buttons" }, button("Cancel", () => dialog.close()), submit),
+    h("div", { class: "buttons" }, cancel, submit),
   );
   const dialog = h("dialog", { "aria-labelledby": `${id}-title`, class: "ask" }, form);
 
@@ -98,6 +99,13 @@ export function askWhy({ env, title, lines, verb, run }) {
     let outcome = null;
     // An answer that did not arrive may stand for something that was done: the next attempt is the same one.
     let key = null;
+    const setBusy = (isBusy) => {
+      submit.disabled = isBusy;
+      cancel.disabled = isBusy;
+      submit.textContent = isBusy ? "…" : verb;
+    };
+    // What has been asked for is waited for: who leaves now would not learn whether it was done.
+    dialog.addEventListener("cancel", (event) => submit.disabled && event.preventDefault());
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       if (submit.disabled) return;
@@ -107,8 +115,7 @@ export function askWhy({ env, title, lines, verb, run }) {
         why.focus();
         return;
       }
-      submit.disabled = true;
-      submit.textContent = "…";
+      setBusy(true);
       key ??= crypto.randomUUID();
       try {
         outcome = await run(why.value.trim(), key);
@@ -116,8 +123,7 @@ export function askWhy({ env, title, lines, verb, run }) {
       } catch (error) {
         if (!isPassing(error)) key = null;
         fill(refusal, trouble(error));
-        submit.disabled = false;
-        submit.textContent = verb;
+        setBusy(false);
       }
     });
     dialog.addEventListener("close", () => {

@@ -84,6 +84,6 @@ export const REASONS = {
 export const DEEDS = { resend: "told again", retry: "read again", redrive: "sent through again" };
 
 export const ENVIRONMENTS = {
-  test: "Test environment: no real money",
-  live: "Live environment: this is real money",
+  test: "no real money",
+  live: "this is real money",
 };

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use shared::clock::Moment;
 
 use super::place::Place;
-use super::{say, table};
+use super::{say, table, text};
 
 #[derive(Debug, Args)]
 pub(super) struct Ledger {
@@ -49,10 +49,6 @@ impl Ledger {
         say(&format!("The webhook of a line: GET /api/{}/events/EVENT", self.place.env));
         Ok(())
     }
-}
-
-fn text<'a>(value: &'a Value, field: &str) -> &'a str {
-    value.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn line(line: &Value) -> Vec<String> {

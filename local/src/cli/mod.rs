@@ -1,15 +1,26 @@
 //! The command line.
 
+mod console;
+mod dead_letters;
+mod doctor;
+mod export;
+mod filter;
 mod ledger;
+mod log;
 mod place;
+mod quarantine;
 mod rebuild;
+mod resend;
 mod serve;
+mod show;
+mod subscribe;
 mod trigger;
 
-use std::io::Write as _;
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 
 /// A serverless receiver for Bitpowr's webhooks, on this machine: no account, no Docker.
 ///
@@ -30,12 +41,30 @@ enum Command {
     /// Sends samples of Bitpowr's events over real HTTP, and reports each answer.
     #[command(after_help = trigger::list_of_events())]
     Trigger(trigger::Trigger),
+    /// Lists events, newest first; with --follow as they come.
+    Log(log::Log),
+    /// Shows one event, with its body and what was told; or one entity, with its history.
+    Show(show::Show),
+    /// Tells events again: one, or all that fit, after a dry run.
+    Resend(resend::Resend),
     /// Shows the balances of an account, and the ledger lines that made them.
     Ledger(ledger::Ledger),
     /// Derives states, balances and ledger again from the webhooks that were kept, and mends what differs.
     ///
     /// Events may arrive meanwhile.
     Rebuild(rebuild::Rebuild),
+    /// Webhooks that could not be read.
+    Quarantine(quarantine::Quarantine),
+    /// Deliveries that could not be applied.
+    DeadLetters(dead_letters::DeadLetters),
+    /// Writes the log as JSON lines or comma-separated values.
+    Export(export::Export),
+    /// Has somebody told: an e-mail address, a telephone, an HTTPS endpoint.
+    Subscribe(subscribe::Subscribe),
+    /// Looks whether all is well, and says what is not.
+    Doctor(doctor::Doctor),
+    /// Serves the page over a deployed stack's data, on this machine, with your own AWS credentials.
+    Console(console::Console),
 }
 
 /// The secret, which sender and receiver share.
@@ -60,6 +89,15 @@ pub fn main() -> ExitCode {
             Command::Trigger(trigger) => trigger.run().await,
             Command::Ledger(ledger) => ledger.run().await,
             Command::Rebuild(rebuild) => rebuild.run().await,
+            Command::Log(log) => log.run().await,
+            Command::Show(show) => show.run().await,
+            Command::Resend(resend) => resend.run().await,
+            Command::Quarantine(quarantine) => quarantine.run().await,
+            Command::DeadLetters(letters) => letters.run().await,
+            Command::Export(export) => export.run().await,
+            Command::Subscribe(subscribe) => subscribe.run().await,
+            Command::Doctor(doctor) => doctor.run().await,
+            Command::Console(console) => console.run().await,
         }
     });
     match outcome {
@@ -77,6 +115,32 @@ fn fail(message: &str) -> ExitCode {
 /// Writes a line. Whoever reads it may have gone.
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Asks whoever sits at the terminal; nobody there means no.
+fn confirm(question: &str) -> Result<bool, String> {
+    let (input, mut error) = (std::io::stdin(), std::io::stderr());
+    if !input.is_terminal() {
+        return Ok(false);
+    }
+    let _ = write!(error, "{question} [y/N] ");
+    let mut answer = String::new();
+    input.lock().read_line(&mut answer).map_err(|error| error.to_string())?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// On standard error, and only where that is a terminal.
+fn spinner() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// A text field of an object; empty where it has none.
+fn text<'a>(value: &'a serde_json::Value, field: &str) -> &'a str {
+    value.get(field).and_then(serde_json::Value::as_str).unwrap_or_default()
 }
 
 /// A table for people.

@@ -16,6 +16,7 @@ use shared::rotating::Rotating;
 use shared::store::Table;
 use url::form_urlencoded;
 
+use super::text;
 use crate::product::{Attached, development_keys, user};
 use crate::stack::{Queues, Stack};
 
@@ -37,13 +38,12 @@ pub(super) struct Place {
 pub(super) struct Opened {
     pub(super) environment: Environment,
     pub(super) table: Table,
-    pub(super) queues: Queues,
     /// Who works on it.
     pub(super) who: String,
     api: Api<Queues, SystemClock>,
     actions: Actions<Queues, SystemClock>,
     /// What keeps a data folder open.
-    _attached: Option<Attached>,
+    attached: Option<Attached>,
 }
 
 impl Place {
@@ -89,18 +89,20 @@ impl Opened {
         };
         let actions = Actions {
             table: table.clone(),
-            queues: queues.clone(),
+            queues,
             keys,
             environments,
             access: Access::Own(who.clone()),
             clock: SystemClock,
         };
-        Self { environment, table, queues, who, api, actions, _attached: attached }
+        Self { environment, table, who, api, actions, attached }
     }
 
-    /// The handlers, to be served.
-    pub(super) fn into_handlers(self) -> (Api<Queues, SystemClock>, Actions<Queues, SystemClock>) {
-        (self.api, self.actions)
+    /// The handlers, to be served, and what keeps them open.
+    pub(super) fn into_handlers(
+        self,
+    ) -> (Api<Queues, SystemClock>, Actions<Queues, SystemClock>, Option<Attached>) {
+        (self.api, self.actions, self.attached)
     }
 
     /// Asks the read side, as over HTTP: `what` is the path behind the environment.
@@ -111,19 +113,20 @@ impl Opened {
         let given = query.iter().filter_map(|(name, value)| Some((name, (*value)?)));
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(given).finish();
         let request = Request::get(format!("/api/{}/{what}?{query}", self.environment)).body(Body::Empty);
-        answer(&self.api.handle(request.map_err(|error| error.to_string())?).await)
+        Ok(answer(&self.api.handle(request.map_err(|error| error.to_string())?).await)?)
     }
 
     /// Has something done, as over HTTP; the same `key` does it once.
     ///
     /// # Errors
     /// What the answer says is wrong.
-    pub(super) async fn act(&self, what: &str, why: &str, key: &str) -> Result<Value, String> {
+    pub(super) async fn act(&self, what: &str, why: &str, key: &str) -> Result<Value, Refused> {
         let request = Request::post(format!("/api/{}/{what}", self.environment))
             .header("content-type", "application/json")
             .header("idempotency-key", key)
             .body(Body::Text(json!({ "why": why }).to_string()));
-        answer(&self.actions.handle(request.map_err(|error| error.to_string())?).await)
+        let request = request.map_err(|error| Refused { code: String::new(), detail: error.to_string() })?;
+        answer(&self.actions.handle(request).await)
     }
 
     /// The pages of a list, one after the other.
@@ -169,12 +172,26 @@ pub(super) struct ListPage {
     pub(super) cursor: Option<String>,
 }
 
-fn answer(response: &Response<Body>) -> Result<Value, String> {
-    let status = response.status();
-    let answer: Value =
-        serde_json::from_slice(response.body().as_ref()).map_err(|error| error.to_string())?;
-    if status.is_success() {
+/// What a handler refused, in its words.
+#[derive(Debug, thiserror::Error)]
+#[error("{detail}")]
+pub(super) struct Refused {
+    /// A stable name.
+    pub(super) code: String,
+    detail: String,
+}
+
+impl From<Refused> for String {
+    fn from(refused: Refused) -> Self {
+        refused.detail
+    }
+}
+
+fn answer(response: &Response<Body>) -> Result<Value, Refused> {
+    let answer: Value = serde_json::from_slice(response.body().as_ref()).unwrap_or_default();
+    if response.status().is_success() {
         return Ok(answer);
     }
-    Err(answer.get("detail").and_then(Value::as_str).unwrap_or(status.as_str()).to_owned())
+    let detail = text(&answer, "detail").to_owned();
+    Err(Refused { code: text(&answer, "code").to_owned(), detail })
 }

@@ -1,13 +1,12 @@
 //! `rebuild`: everything that was derived, derived again from the webhooks that were kept.
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use shared::clock::SystemClock;
 use shared::model::{Entity, EntityType, Kind};
 use shared::store::rebuild::{Difference, Imbalance, Mode, Report};
 
 use super::place::Place;
-use super::say;
+use super::{say, spinner};
 use crate::families;
 
 #[derive(Debug, Args)]
@@ -45,11 +44,7 @@ impl Rebuild {
     pub(super) async fn run(self) -> Result<(), String> {
         let opened = self.place.open().await?;
         let mode = if self.check { Mode::Check } else { Mode::Write };
-        // On standard error, and only where that is a terminal.
-        let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
-            bar.set_style(style);
-        }
+        let bar = spinner();
         let progress = |Report { events, entities, balances, .. }: &Report| {
             bar.set_message(format!("{events} events, {entities} entities, {balances} shards of balances"));
             bar.tick();

@@ -1,7 +1,7 @@
 //! What is told: a text for people, JSON and filter attributes for programs. It is rendered once, when the
 //! event is applied, and stored with it; `notify` only sends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,8 @@ pub enum Attribute {
     /// Compared as a number: between −10⁹ and 10⁹ with at most five decimals (Amazon SNS, developer guide,
     /// "Numeric value matching").
     Number(String),
+    /// Several texts: one that is wanted is enough (Amazon SNS, developer guide, "String.Array").
+    Strings(Vec<String>),
 }
 
 /// A rendered notification.
@@ -71,6 +73,37 @@ pub fn attributes<'a>(
         fiat_amount.and_then(|text| Decimal::read(text).ok()).and_then(|amount| amount.in_attribute_range());
     let fiat = fiat.map(|amount| ("fiat_amount".to_owned(), Attribute::Number(amount)));
     texts.chain(fiat).collect()
+}
+
+/// The attributes of several notifications together: who wants one of them wants them all.
+pub fn united<'a>(
+    all: impl IntoIterator<Item = &'a BTreeMap<String, Attribute>>,
+) -> BTreeMap<String, Attribute> {
+    let mut texts: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut greatest: BTreeMap<&str, (Decimal, &str)> = BTreeMap::new();
+    for (name, attribute) in all.into_iter().flatten() {
+        match attribute {
+            Attribute::String(text) => {
+                texts.entry(name).or_default().insert(text);
+            }
+            Attribute::Strings(several) => {
+                texts.entry(name).or_default().extend(several.iter().map(String::as_str));
+            }
+            Attribute::Number(text) => {
+                let Ok(number) = Decimal::read(text) else { continue };
+                if greatest.get(name.as_str()).is_none_or(|(most, _)| number > *most) {
+                    greatest.insert(name, (number, text));
+                }
+            }
+        }
+    }
+    let texts = texts.into_iter().map(|(name, texts)| {
+        let texts = texts.into_iter().map(str::to_owned).collect();
+        (name.to_owned(), Attribute::Strings(texts))
+    });
+    let numbers =
+        greatest.into_iter().map(|(name, (_, text))| (name.to_owned(), Attribute::Number(text.to_owned())));
+    texts.chain(numbers).collect()
 }
 
 /// Printable ASCII; what is neither becomes a question mark, a line break a space.
@@ -122,6 +155,20 @@ mod tests {
             Some("1,5"),
         );
         assert_eq!(found, BTreeMap::from([("asset".to_owned(), Attribute::String("BTC".to_owned()))]));
+    }
+
+    #[test]
+    fn notifications_together_are_for_all_who_want_one_of_them() {
+        let one = attributes([("asset", Some("BTC")), ("status", Some("success"))], Some("9"));
+        let other = attributes([("asset", Some("ETH")), ("status", Some("success"))], Some("10.5"));
+        let strings =
+            |texts: &[&str]| Attribute::Strings(texts.iter().map(|&text| text.to_owned()).collect());
+        let expected = BTreeMap::from([
+            ("asset".to_owned(), strings(&["BTC", "ETH"])),
+            ("fiat_amount".to_owned(), Attribute::Number("10.5".to_owned())),
+            ("status".to_owned(), strings(&["success"])),
+        ]);
+        assert_eq!(united([&one, &other]), expected);
     }
 
     #[test]

@@ -1,0 +1,45 @@
+//! `console`: the page over a deployed stack's data, on this machine, with its user's own credentials.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use clap::Args;
+use page::Page;
+use shared::environment::Environments;
+use tokio::net::TcpListener;
+
+use super::place::Place;
+use super::say;
+use crate::front::{self, Functions};
+
+#[derive(Debug, Args)]
+pub(super) struct Console {
+    #[command(flatten)]
+    place: Place,
+    /// The port on 127.0.0.1; 0 takes a free one.
+    #[arg(long, default_value_t = 8789)]
+    port: u16,
+}
+
+impl Console {
+    pub(super) async fn run(self) -> Result<(), String> {
+        let opened = self.place.open().await?;
+        let (environment, who) = (opened.environment, opened.who.clone());
+        let (api, actions, _attached) = opened.into_handlers();
+        let page =
+            Page { environments: Environments::only(environment), stack: self.place.stack, sign_in: None };
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).await;
+        let listener = listener.map_err(|error| {
+            format!("port {} cannot be used: {error}. Choose another with --port", self.port)
+        })?;
+        let address = listener.local_addr().map_err(|error| error.to_string())?;
+        say(&format!("The {environment} environment, as {who}: http://{address}/"));
+        say("Whoever uses this machine can use it, too. Ctrl-C stops.");
+        let router = front::router(Functions { ingest: None, api, actions, page });
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let stopped = async { drop(tokio::signal::ctrl_c().await) };
+        axum::serve(listener, service)
+            .with_graceful_shutdown(stopped)
+            .await
+            .map_err(|error| error.to_string())
+    }
+}

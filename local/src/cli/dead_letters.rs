@@ -1,0 +1,105 @@
+//! `dead-letters`: deliveries that their family gave up, and once more.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use shared::model::Family;
+use uuid::Uuid;
+
+use super::place::{Opened, Place};
+use super::{say, table, text};
+
+#[derive(Debug, Args)]
+pub(super) struct DeadLetters {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Shows how many each family has.
+    List {
+        #[command(flatten)]
+        place: Place,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Puts them back into their queue.
+    Redrive {
+        #[command(flatten)]
+        place: Place,
+        /// Of which family; without it of all.
+        family: Option<Family>,
+        /// Why: it is recorded, with your name.
+        #[arg(long)]
+        why: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl DeadLetters {
+    pub(super) async fn run(self) -> Result<(), String> {
+        match self.command {
+            Command::List { place, json } => list(&place.open().await?, json).await,
+            Command::Redrive { place, family, why, json } => {
+                redrive(&place.open().await?, family, &why, json).await
+            }
+        }
+    }
+}
+
+async fn queues(opened: &Opened) -> Result<Vec<Value>, String> {
+    match opened.get("health", &[]).await?.get_mut("queues").map(Value::take) {
+        Some(Value::Array(queues)) => Ok(queues),
+        _ => Ok(Vec::new()),
+    }
+}
+
+async fn list(opened: &Opened, json: bool) -> Result<(), String> {
+    let queues = queues(opened).await?;
+    if json {
+        say(&Value::from(queues).to_string());
+        return Ok(());
+    }
+    let columns = ["family", "dead_letters", "waiting", "in_flight", "oldest_seconds"];
+    let cell = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let row = |queue: &Value| {
+        let cells = columns.map(|column| queue.get(column).filter(|value| !value.is_null()).map(cell));
+        cells.map(Option::unwrap_or_default).to_vec()
+    };
+    say(&table(&["family", "dead letters", "waiting", "in flight", "oldest, s"], queues.iter().map(row)));
+    Ok(())
+}
+
+async fn redrive(opened: &Opened, only: Option<Family>, why: &str, json: bool) -> Result<(), String> {
+    let mut moved = serde_json::Map::new();
+    for queue in queues(opened).await? {
+        let family = text(&queue, "family").to_owned();
+        let letters = queue.get("dead_letters").and_then(Value::as_u64).unwrap_or(0);
+        let wanted = only.map_or(letters > 0, |only| only.as_str() == family);
+        if !wanted {
+            continue;
+        }
+        let mut count = 0;
+        loop {
+            let key = Uuid::new_v4().to_string();
+            let done = opened.act(&format!("dead-letters/{family}/redrive"), why, &key).await?;
+            count += done.get("moved").and_then(Value::as_u64).unwrap_or(0);
+            if done.get("more") != Some(&Value::Bool(true)) {
+                break;
+            }
+        }
+        if !json {
+            say(&format!("{family}: {count} put back into the queue"));
+        }
+        moved.insert(family, json!(count));
+    }
+    if json {
+        say(&json!({ "moved": moved }).to_string());
+    } else if moved.is_empty() {
+        say("there are no dead letters");
+    }
+    Ok(())
+}

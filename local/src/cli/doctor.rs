@@ -1,0 +1,232 @@
+//! `doctor`: looks whether all is well, and says what is not.
+
+use std::fmt;
+
+use aws_sdk_cloudwatch::types::StateValue;
+use aws_sdk_lambda::error::DisplayErrorContext;
+use clap::Args;
+use jiff::SignedDuration;
+use serde::Serialize;
+use serde_json::Value;
+use shared::clock::{Clock as _, Moment, SystemClock};
+
+use super::place::{Opened, Place};
+use super::{say, table, text};
+use crate::stack::Stack;
+
+/// A delivery that waits for so many seconds is stuck.
+const LATE_SECONDS: u64 = 300;
+
+/// The functions of one stack run so many at a time, at most: five for each of ten families, and some beside.
+const CONCURRENCY: i32 = 60;
+
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    #[command(flatten)]
+    place: Place,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    /// As it should be.
+    Well,
+    /// Not known, or to be thought about.
+    Note,
+    /// Something has to be done.
+    Ill,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Well => "well",
+            Self::Note => "note",
+            Self::Ill => "ILL",
+        })
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Finding {
+    what: &'static str,
+    verdict: Verdict,
+    /// What was found, and what to do about it.
+    found: String,
+}
+
+fn finding(what: &'static str, verdict: Verdict, found: impl Into<String>) -> Finding {
+    Finding { what, verdict, found: found.into() }
+}
+
+/// A question that was not answered is worth knowing, but no illness.
+fn or_note(what: &'static str, asked: Result<Finding, String>) -> Finding {
+    asked.unwrap_or_else(|error| finding(what, Verdict::Note, format!("cannot be asked: {error}")))
+}
+
+impl Doctor {
+    pub(super) async fn run(self) -> Result<(), String> {
+        let opened = self.place.open().await?;
+        let mut findings = of_data(&opened).await;
+        if let Some(name) = &self.place.stack {
+            let stack = Stack::find(name).await?;
+            findings.push(or_note("versions", versions(&stack).await));
+            findings.push(or_note("webhook secret", secret(&stack).await));
+            findings.push(or_note("subscriptions", subscriptions(&stack).await));
+            findings.push(or_note("alarms", alarms(&stack).await));
+            findings.push(or_note("quota of concurrency", concurrency(&stack).await));
+            findings.push(or_note("quota of SMS", sms(&stack).await));
+        }
+        let ill = findings.iter().filter(|finding| finding.verdict == Verdict::Ill).count();
+        if self.json {
+            say(&serde_json::to_string(&findings).map_err(|error| error.to_string())?);
+        } else {
+            let row = |finding: &Finding| {
+                vec![finding.verdict.to_string(), finding.what.to_owned(), finding.found.clone()]
+            };
+            say(&table(&["", "what", "found"], findings.iter().map(row)));
+        }
+        if ill == 0 { Ok(()) } else { Err(format!("{ill} things are not as they should be")) }
+    }
+}
+
+/// What the read side knows of it.
+async fn of_data(opened: &Opened) -> Vec<Finding> {
+    let health = match opened.get("health", &[]).await {
+        Ok(health) => health,
+        Err(error) => return vec![finding("table and queues", Verdict::Ill, error)],
+    };
+    let number = |value: &Value, field: &str| value.get(field).and_then(Value::as_u64).unwrap_or(0);
+    let queues: Vec<&Value> = health.get("queues").and_then(Value::as_array).into_iter().flatten().collect();
+    let dead: u64 = queues.iter().map(|queue| number(queue, "dead_letters")).sum();
+    let oldest = queues.iter().map(|queue| number(queue, "oldest_seconds")).max().unwrap_or(0);
+    let quarantine = health.get("quarantine").map_or(0, |quarantine| number(quarantine, "count"));
+    let last: Option<Moment> = text(&health, "last_event_at").parse().ok();
+    vec![
+        match last {
+            Some(last) => {
+                let ago = SystemClock.now().since(last).max(SignedDuration::ZERO);
+                finding("last event", Verdict::Well, format!("{last}, {} minutes ago", ago.as_mins()))
+            }
+            None => {
+                finding("last event", Verdict::Note, "none came yet: is the URL on Bitpowr's webhook page?")
+            }
+        },
+        match dead {
+            0 => finding("dead letters", Verdict::Well, "none"),
+            dead => finding(
+                "dead letters",
+                Verdict::Ill,
+                format!("{dead}: mend the cause, then dead-letters redrive"),
+            ),
+        },
+        if oldest > LATE_SECONDS {
+            finding(
+                "oldest delivery",
+                Verdict::Ill,
+                format!("waits for {oldest} seconds: see its family's log"),
+            )
+        } else {
+            finding("oldest delivery", Verdict::Well, format!("waits for {oldest} seconds"))
+        },
+        match quarantine {
+            0 => finding("quarantine", Verdict::Well, "empty"),
+            count => finding("quarantine", Verdict::Note, format!("{count} webhooks: see quarantine list")),
+        },
+    ]
+}
+
+async fn versions(stack: &Stack) -> Result<Finding, String> {
+    let (theirs, ours) = (stack.variable("BITPOWR_VERSION")?, env!("CARGO_PKG_VERSION"));
+    Ok(if theirs == ours {
+        finding("versions", Verdict::Well, format!("the stack and this program are {ours}"))
+    } else {
+        finding("versions", Verdict::Note, format!("the stack is {theirs}, this program {ours}: deploy it"))
+    })
+}
+
+async fn secret(stack: &Stack) -> Result<Finding, String> {
+    let id = stack.variable("WEBHOOK_SECRET_ID")?;
+    let found =
+        aws_sdk_secretsmanager::Client::new(&stack.config).describe_secret().secret_id(id).send().await;
+    let found = found.map_err(|error| DisplayErrorContext(error).to_string())?;
+    let mut stages = found.version_ids_to_stages.iter().flat_map(|stages| stages.values()).flatten();
+    Ok(if stages.any(|stage| stage == "AWSCURRENT") {
+        finding("webhook secret", Verdict::Well, "set; the same has to be on Bitpowr's webhook page")
+    } else {
+        finding("webhook secret", Verdict::Ill, "has no value: set one (docs/deploy.md)")
+    })
+}
+
+async fn subscriptions(stack: &Stack) -> Result<Finding, String> {
+    let all = stack.subscriptions().await?;
+    let pending: Vec<_> = all
+        .iter()
+        .filter(|one| one.get("confirmed") != Some(&Value::Bool(true)))
+        .map(|one| text(one, "endpoint"))
+        .collect();
+    Ok(if all.is_empty() {
+        finding("subscriptions", Verdict::Note, "nobody is told: see subscribe --help")
+    } else if pending.is_empty() {
+        finding("subscriptions", Verdict::Well, format!("{}, all confirmed", all.len()))
+    } else {
+        finding("subscriptions", Verdict::Ill, format!("not confirmed: {}", pending.join(", ")))
+    })
+}
+
+async fn alarms(stack: &Stack) -> Result<Finding, String> {
+    let client = aws_sdk_cloudwatch::Client::new(&stack.config);
+    let mut pages =
+        client.describe_alarms().alarm_name_prefix(format!("{}-", stack.name)).into_paginator().send();
+    let (mut count, mut ringing) = (0, Vec::new());
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| DisplayErrorContext(error).to_string())?;
+        for alarm in page.metric_alarms.unwrap_or_default() {
+            count += 1;
+            if alarm.state_value == Some(StateValue::Alarm) {
+                ringing.push(alarm.alarm_name.unwrap_or_default());
+            }
+        }
+    }
+    Ok(match (count, ringing.is_empty()) {
+        (0, _) => finding("alarms", Verdict::Ill, "there are none: was the template changed?"),
+        (count, true) => finding("alarms", Verdict::Well, format!("{count}, all quiet")),
+        _ => finding("alarms", Verdict::Ill, format!("ringing: {}", ringing.join(", "))),
+    })
+}
+
+async fn concurrency(stack: &Stack) -> Result<Finding, String> {
+    let account = aws_sdk_lambda::Client::new(&stack.config).get_account_settings().send().await;
+    let account = account.map_err(|error| DisplayErrorContext(error).to_string())?;
+    let free = account.account_limit.and_then(|limit| limit.unreserved_concurrent_executions).unwrap_or(0);
+    let what = "quota of concurrency";
+    Ok(if free >= CONCURRENCY {
+        finding(what, Verdict::Well, format!("{free} functions may run at a time, {CONCURRENCY} are enough"))
+    } else {
+        let advice = "ask for more (AWS Service Quotas, Lambda, Concurrent executions)";
+        finding(
+            what,
+            Verdict::Note,
+            format!("{free} functions may run at a time, {CONCURRENCY} are enough: {advice}"),
+        )
+    })
+}
+
+async fn sms(stack: &Stack) -> Result<Finding, String> {
+    let what = "quota of SMS";
+    let all = stack.subscriptions().await?;
+    if !all.iter().any(|one| text(one, "protocol") == "sms") {
+        return Ok(finding(what, Verdict::Well, "nobody is told by SMS"));
+    }
+    let found = aws_sdk_sns::Client::new(&stack.config).get_sms_attributes().send().await;
+    let found = found.map_err(|error| DisplayErrorContext(error).to_string())?;
+    let limit = found.attributes.and_then(|attributes| attributes.get("MonthlySpendLimit").cloned());
+    Ok(match limit {
+        Some(limit) => finding(what, Verdict::Well, format!("{limit} US dollars a month")),
+        None => finding(what, Verdict::Note, "no limit is set; AWS's own is 1 US dollar a month"),
+    })
+}

@@ -1,0 +1,154 @@
+//! `export`: the log as a file, in bounded memory.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use futures::TryStreamExt as _;
+use serde_json::Value;
+
+use super::filter::Filter;
+use super::place::Place;
+use super::show::encoded;
+use super::{spinner, text};
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// A JSON object a line.
+    Jsonl,
+    /// Comma-separated values (RFC 4180), with a line of names.
+    Csv,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    filter: Filter,
+    /// How it is written.
+    #[arg(long, value_enum, default_value = "jsonl")]
+    format: Format,
+    /// Where to; without it to standard output.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// With the bodies of the webhooks: one more request for each event. Of JSON lines only.
+    #[arg(long)]
+    raw: bool,
+}
+
+/// The columns of a table, in their order.
+const COLUMNS: [&str; 16] = [
+    "id",
+    "environment",
+    "event",
+    "family",
+    "entity_type",
+    "entity_uid",
+    "kind",
+    "effect",
+    "why",
+    "status",
+    "asset",
+    "amount",
+    "deliveries",
+    "received_at",
+    "recorded_at",
+    "occurred_at",
+];
+
+/// Where events are written to.
+enum Writer {
+    Jsonl(Box<dyn Write>),
+    Csv(Box<csv::Writer<Box<dyn Write>>>),
+}
+
+impl Writer {
+    fn new(format: Format, to: Box<dyn Write>) -> std::io::Result<Self> {
+        Ok(match format {
+            Format::Jsonl => Self::Jsonl(to),
+            Format::Csv => {
+                let mut writer = csv::Writer::from_writer(to);
+                writer.write_record(COLUMNS)?;
+                Self::Csv(Box::new(writer))
+            }
+        })
+    }
+
+    fn write(&mut self, event: &Value) -> std::io::Result<()> {
+        match self {
+            Self::Jsonl(to) => writeln!(to, "{event}"),
+            Self::Csv(to) => Ok(to.write_record(COLUMNS.map(|column| cell(event, column)))?),
+        }
+    }
+
+    fn finish(self) -> std::io::Result<()> {
+        match self {
+            Self::Jsonl(mut to) => to.flush(),
+            Self::Csv(mut to) => to.flush(),
+        }
+    }
+}
+
+fn cell(event: &Value, column: &str) -> String {
+    let value = match column {
+        "entity_type" => event.get("entity").and_then(|entity| entity.get("type")),
+        "entity_uid" => event.get("entity").and_then(|entity| entity.get("uid")),
+        other => event.get(other),
+    };
+    match value {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) | None => String::new(),
+        Some(other) => other.to_string(),
+    }
+}
+
+impl Export {
+    pub(super) async fn run(self) -> Result<(), String> {
+        if self.raw && matches!(self.format, Format::Csv) {
+            return Err("--raw writes JSON lines only".to_owned());
+        }
+        let opened = self.place.open().await?;
+        let to: Box<dyn Write> = match &self.output {
+            Some(file) => {
+                let created = File::create(file).map_err(|error| format!("{}: {error}", file.display()))?;
+                Box::new(BufWriter::new(created))
+            }
+            None => Box::new(BufWriter::new(std::io::stdout())),
+        };
+        let mut writer = match Writer::new(self.format, to) {
+            Err(error) => return closed(&error),
+            Ok(writer) => writer,
+        };
+        let bar = spinner();
+        let mut count = 0_u64;
+        let query = self.filter.query();
+        let mut pages = std::pin::pin!(opened.pages("events", &query, None));
+        while let Some(page) = pages.try_next().await? {
+            for event in page.entries {
+                let event = if self.raw {
+                    opened.get(&format!("events/{}", encoded(text(&event, "id"))), &[]).await?
+                } else {
+                    event
+                };
+                if let Err(error) = writer.write(&event) {
+                    return closed(&error);
+                }
+                count += 1;
+            }
+            bar.set_message(format!("{count} events"));
+            bar.tick();
+        }
+        bar.finish_and_clear();
+        writer.finish().or_else(|error| closed(&error))
+    }
+}
+
+/// Whoever reads it may have had enough.
+fn closed(error: &std::io::Error) -> Result<(), String> {
+    match error.kind() {
+        std::io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(format!("the events cannot be written: {error}")),
+    }
+}

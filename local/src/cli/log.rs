@@ -1,0 +1,141 @@
+//! `log`: events, newest first; and as they come.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use clap::Args;
+use futures::TryStreamExt as _;
+use jiff::SignedDuration;
+use serde_json::Value;
+use shared::clock::{Clock as _, Moment, SystemClock};
+
+use super::filter::Filter;
+use super::place::{Opened, Place};
+use super::{say, table, text};
+
+/// What comes late into the index is looked for again for so long.
+const OVERLAP: SignedDuration = SignedDuration::from_secs(5);
+
+#[derive(Debug, Args)]
+pub(super) struct Log {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    filter: Filter,
+    /// How many at most.
+    #[arg(long, default_value_t = 20)]
+    limit: usize,
+    /// Go on with those that come, until Ctrl-C.
+    #[arg(long, short)]
+    follow: bool,
+    /// Print JSON, an event a line.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Log {
+    pub(super) async fn run(self) -> Result<(), String> {
+        let opened = self.place.open().await?;
+        let query = self.filter.query();
+        let begun = SystemClock.now();
+        let mut events = newest(&opened, &query, self.limit).await?;
+        if self.follow {
+            // As they came: what follows is below.
+            events.reverse();
+            self.print(&events);
+            return self.go_on(&opened, query, &events, begun).await;
+        }
+        if events.is_empty() && !self.json {
+            say("no event is like that");
+        }
+        self.print(&events);
+        Ok(())
+    }
+
+    fn print(&self, events: &[Value]) {
+        if self.json {
+            events.iter().for_each(|event| say(&event.to_string()));
+        } else if !events.is_empty() {
+            say(&table(&COLUMNS, events.iter().map(row)));
+        }
+    }
+
+    /// Prints what comes, oldest first, each event once.
+    async fn go_on(
+        &self,
+        opened: &Opened,
+        mut query: Vec<(String, String)>,
+        shown: &[Value],
+        begun: Moment,
+    ) -> Result<(), String> {
+        query.retain(|(name, _)| name != "from");
+        let mut seen: HashMap<String, Moment> = HashMap::new();
+        seen.extend(shown.iter().filter_map(|event| Some((text(event, "id").to_owned(), recorded(event)?))));
+        let mut latest = begun;
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let since = latest.before(OVERLAP);
+            let mut recent = query.clone();
+            recent.push(("from".to_owned(), since.to_string()));
+            let mut events = newest(opened, &recent, usize::MAX).await?;
+            events.retain(|event| !seen.contains_key(text(event, "id")));
+            events.reverse();
+            for event in &events {
+                if let Some(moment) = recorded(event) {
+                    latest = latest.max(moment);
+                    seen.insert(text(event, "id").to_owned(), moment);
+                }
+                if self.json {
+                    say(&event.to_string());
+                } else {
+                    say(&row(event).join("  "));
+                }
+            }
+            // What is older than the look back does not come again.
+            seen.retain(|_, moment| *moment >= since);
+        }
+    }
+}
+
+/// The newest events that fit, at most so many.
+async fn newest(opened: &Opened, query: &[(String, String)], limit: usize) -> Result<Vec<Value>, String> {
+    let mut events = Vec::new();
+    let mut pages = std::pin::pin!(opened.pages("events", query, None));
+    while let Some(page) = pages.try_next().await? {
+        events.extend(page.entries);
+        if events.len() >= limit {
+            events.truncate(limit);
+            break;
+        }
+    }
+    Ok(events)
+}
+
+fn recorded(event: &Value) -> Option<Moment> {
+    text(event, "recorded_at").parse().ok()
+}
+
+/// What a list of events shows.
+pub(super) const COLUMNS: [&str; 8] =
+    ["recorded", "event", "entity", "status", "amount", "asset", "effect", "id"];
+
+/// An event as a row of it.
+pub(super) fn row(event: &Value) -> Vec<String> {
+    let uid = event.get("entity").map(|entity| text(entity, "uid")).unwrap_or_default();
+    let cells = [
+        text(event, "recorded_at"),
+        text(event, "event"),
+        uid,
+        text(event, "status"),
+        text(event, "amount"),
+        text(event, "asset"),
+        text(event, "effect"),
+        text(event, "id"),
+    ];
+    cells.map(printable).to_vec()
+}
+
+/// Webhooks are other people's text: no control character of theirs reaches the terminal.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}

@@ -1,0 +1,96 @@
+//! `quarantine`: what could not be read, and once more.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::log::printable;
+use super::place::Place;
+use super::show::encoded;
+use super::{say, table, text};
+
+#[derive(Debug, Args)]
+pub(super) struct Quarantine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Lists what is there, and why.
+    List {
+        #[command(flatten)]
+        place: Place,
+        /// Print JSON, with the bodies.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Reads bodies once more, and hands those to their families that can be read now.
+    Retry {
+        #[command(flatten)]
+        place: Place,
+        /// Which; without ids all of them.
+        ids: Vec<String>,
+        /// Why: it is recorded, with your name.
+        #[arg(long)]
+        why: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl Quarantine {
+    pub(super) async fn run(self) -> Result<(), String> {
+        match self.command {
+            Command::List { place, json } => list(&place, json).await,
+            Command::Retry { place, ids, why, json } => retry(&place, ids, &why, json).await,
+        }
+    }
+}
+
+async fn list(place: &Place, json: bool) -> Result<(), String> {
+    let found = place.open().await?.all("quarantine", &[]).await?;
+    if json {
+        say(&Value::from(found).to_string());
+        return Ok(());
+    }
+    if found.is_empty() {
+        say("the quarantine is empty");
+        return Ok(());
+    }
+    let row = |item: &Value| {
+        let deliveries = item.get("deliveries").map(Value::to_string).unwrap_or_default();
+        let [recorded, reason, detail, id] =
+            ["recorded_at", "reason", "detail", "id"].map(|field| printable(text(item, field)));
+        vec![recorded, reason, detail, deliveries, id]
+    };
+    say(&table(&["recorded", "reason", "detail", "deliveries", "id"], found.iter().map(row)));
+    Ok(())
+}
+
+async fn retry(place: &Place, ids: Vec<String>, why: &str, json: bool) -> Result<(), String> {
+    let opened = place.open().await?;
+    let ids = if ids.is_empty() {
+        let all = opened.all("quarantine", &[]).await?;
+        all.iter().map(|item| text(item, "id").to_owned()).collect()
+    } else {
+        ids
+    };
+    let (mut done, mut refused) = (Vec::new(), Vec::new());
+    for id in ids {
+        let key = Uuid::new_v4().to_string();
+        match opened.act(&format!("quarantine/{}/retry", encoded(&id)), why, &key).await {
+            Ok(_) => done.push(id),
+            Err(why) => refused.push((id, why.to_string())),
+        }
+    }
+    if json {
+        let refused: Vec<_> = refused.iter().map(|(id, why)| json!({ "id": id, "why": why })).collect();
+        say(&json!({ "handed_over": done, "refused": refused }).to_string());
+    } else {
+        done.iter().for_each(|id| say(&format!("{id} was handed over")));
+        refused.iter().for_each(|(id, why)| say(&format!("{id}: {why}")));
+    }
+    if refused.is_empty() { Ok(()) } else { Err(format!("{} stay in quarantine", refused.len())) }
+}

@@ -1,0 +1,157 @@
+//! `resend`: tells events again, one or many.
+
+use std::time::Duration;
+
+use clap::Args;
+use futures::TryStreamExt as _;
+use serde_json::json;
+use shared::clock::{Clock as _, SystemClock};
+use shared::store::Job;
+use uuid::Uuid;
+
+use super::filter::Filter;
+use super::log::{COLUMNS, row};
+use super::place::{Opened, Place};
+use super::show::encoded;
+use super::{confirm, say, spinner, table, text};
+
+/// How many events a dry run shows.
+const SAMPLE: usize = 5;
+
+#[derive(Debug, Args)]
+pub(super) struct Resend {
+    #[command(flatten)]
+    place: Place,
+    /// One event, by its id; without it all that fit the conditions below.
+    #[arg(conflicts_with = "resume")]
+    id: Option<String>,
+    #[command(flatten)]
+    filter: Filter,
+    /// Why: it is recorded, with your name.
+    #[arg(long, required_unless_present = "resume")]
+    why: Option<String>,
+    /// Go on with a job that was interrupted.
+    #[arg(long, value_name = "JOB")]
+    resume: Option<String>,
+    /// How many a second at most. More than 10 a second deactivate an e-mail subscription.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    rate: u64,
+    /// Do it without asking.
+    #[arg(long)]
+    yes: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Resend {
+    pub(super) async fn run(self) -> Result<(), String> {
+        let opened = self.place.open().await?;
+        if let Some(id) = &self.id {
+            let why = self.why.as_deref().unwrap_or_default();
+            let key = Uuid::new_v4().to_string();
+            let done = opened.act(&format!("events/{}/resend", encoded(id)), why, &key).await?;
+            say(&if self.json { done.to_string() } else { format!("{id} is told again") });
+            return Ok(());
+        }
+        let job = match &self.resume {
+            Some(id) => {
+                let found =
+                    opened.table.job(opened.environment, id).await.map_err(|error| error.to_string())?;
+                found.ok_or_else(|| format!("there is no job {id}"))?
+            }
+            None => match self.dry_run(&opened).await? {
+                Some(job) => job,
+                None => return Ok(()),
+            },
+        };
+        self.work(&opened, job).await
+    }
+
+    /// Shows what would be told again, and asks; none where nothing is to be done.
+    async fn dry_run(&self, opened: &Opened) -> Result<Option<Job>, String> {
+        let mut filter = self.filter.query();
+        // What comes from now on is told anyway.
+        if !filter.iter().any(|(name, _)| name == "to") {
+            filter.push(("to".to_owned(), SystemClock.now().to_string()));
+        }
+        let (mut count, mut sample) = (0, Vec::new());
+        let bar = spinner();
+        {
+            let mut pages = std::pin::pin!(opened.pages("events", &filter, None));
+            while let Some(page) = pages.try_next().await? {
+                count += page.entries.len();
+                sample.extend(page.entries.into_iter().take(SAMPLE - sample.len().min(SAMPLE)));
+                bar.set_message(format!("{count} events"));
+                bar.tick();
+            }
+        }
+        bar.finish_and_clear();
+        if !self.json {
+            say(&format!("{count} events would be told again, newest first; {} of them:", sample.len()));
+            say(&table(&COLUMNS, sample.iter().map(row)));
+        }
+        if count == 0 || !(self.yes || confirm(&format!("Tell {count} events again?"))?) {
+            let dry = json!({ "would_tell": count, "sample": sample });
+            say(&if self.json { dry.to_string() } else { "Nothing was done. --yes does it.".to_owned() });
+            return Ok(None);
+        }
+        Ok(Some(Job {
+            id: Uuid::now_v7().simple().to_string(),
+            environment: opened.environment,
+            filter,
+            who: opened.who.clone(),
+            why: self.why.clone().unwrap_or_default(),
+            begun_at: SystemClock.now(),
+            cursor: None,
+            told: 0,
+            never_told: 0,
+            finished: false,
+        }))
+    }
+
+    /// Tells page by page, and notes after each how far it is. An event that is done again after an interruption
+    /// is found done: it is the same action.
+    async fn work(&self, opened: &Opened, mut job: Job) -> Result<(), String> {
+        if job.finished {
+            return Err(format!("the job {} is finished", job.id));
+        }
+        self.save(opened, &job).await?;
+        if !self.json {
+            say(&format!("Job {}. If it is interrupted: resend --resume {0}", job.id));
+        }
+        let bar = spinner();
+        let mut pace = tokio::time::interval(Duration::from_millis(1000 / self.rate));
+        let filter = job.filter.clone();
+        let mut pages = std::pin::pin!(opened.pages("events", &filter, job.cursor.clone()));
+        while let Some(page) = pages.try_next().await? {
+            for event in &page.entries {
+                pace.tick().await;
+                let id = text(event, "id");
+                let key = format!("{}/{id}", job.id);
+                match opened.act(&format!("events/{}/resend", encoded(id)), &job.why, &key).await {
+                    Ok(_) => job.told += 1,
+                    Err(refused) if refused.code == "never_told" => job.never_told += 1,
+                    Err(refused) => return Err(format!("{refused} Go on with: resend --resume {}", job.id)),
+                }
+                bar.set_message(format!("{} told again", job.told));
+                bar.tick();
+            }
+            job.cursor = page.cursor;
+            job.finished = job.cursor.is_none();
+            self.save(opened, &job).await?;
+        }
+        bar.finish_and_clear();
+        if self.json {
+            say(&json!({ "job": job.id, "told": job.told, "never_told": job.never_told }).to_string());
+        } else {
+            let never = "were never told (overtaken, or repeated)";
+            say(&format!("{} events are told again; {} {never}", job.told, job.never_told));
+        }
+        Ok(())
+    }
+
+    async fn save(&self, opened: &Opened, job: &Job) -> Result<(), String> {
+        opened.table.save_job(job).await.map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,154 @@
+//! Who is told: a protocol, an endpoint, and which notifications.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use shared::model::amount::Decimal;
+use shared::model::notification::Attribute;
+
+/// How somebody is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// An e-mail to a person.
+    Email,
+    /// A short message to a person.
+    Sms,
+    /// A POST to a program.
+    Https,
+}
+
+impl Protocol {
+    /// Its name, as Amazon SNS has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Sms => "sms",
+            Self::Https => "https",
+        }
+    }
+
+    /// The protocol of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Email, Self::Sms, Self::Https].into_iter().find(|known| known.as_str() == name)
+    }
+}
+
+/// Which notifications somebody wants: as a filter policy of Amazon SNS (developer guide, "Subscription filter
+/// policies"), of which it is the part that is needed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FilterPolicy {
+    /// For each attribute the values of which it must have one.
+    pub one_of: BTreeMap<String, Vec<String>>,
+    /// The least amount in US dollars.
+    pub least_fiat: Option<Decimal>,
+}
+
+/// The attribute with the amount in US dollars.
+const FIAT: &str = "fiat_amount";
+
+impl FilterPolicy {
+    /// As Amazon SNS has it.
+    pub fn to_json(&self) -> Value {
+        let mut policy: Map<String, Value> =
+            self.one_of.iter().map(|(name, values)| (name.clone(), json!(values))).collect();
+        if let Some(least) = &self.least_fiat {
+            let number: Value = serde_json::from_str(&least.to_string()).unwrap_or_default();
+            policy.insert(FIAT.to_owned(), json!([{ "numeric": [">=", number] }]));
+        }
+        Value::Object(policy)
+    }
+
+    /// What [`FilterPolicy::to_json`] wrote.
+    pub fn from_json(policy: &Value) -> Self {
+        let mut read = Self::default();
+        for (name, values) in policy.as_object().into_iter().flatten() {
+            let texts = values.as_array().into_iter().flatten();
+            if name == FIAT {
+                let least = values.pointer("/0/numeric/1").map(Value::to_string);
+                read.least_fiat = least.and_then(|text| Decimal::read(&text).ok());
+            } else {
+                let texts = texts.filter_map(Value::as_str).map(str::to_owned).collect();
+                read.one_of.insert(name.clone(), texts);
+            }
+        }
+        read
+    }
+
+    /// Whether a notification with these attributes is wanted.
+    pub fn accepts(&self, attributes: &BTreeMap<String, Attribute>) -> bool {
+        let has = |(name, wanted): (&String, &Vec<String>)| match attributes.get(name) {
+            Some(Attribute::String(value)) => wanted.contains(value),
+            Some(Attribute::Strings(values)) => values.iter().any(|value| wanted.contains(value)),
+            Some(Attribute::Number(_)) | None => false,
+        };
+        let enough = |least: &Decimal| match attributes.get(FIAT) {
+            Some(Attribute::Number(text)) => Decimal::read(text).is_ok_and(|amount| amount >= *least),
+            _ => false,
+        };
+        self.one_of.iter().all(has) && self.least_fiat.as_ref().is_none_or(enough)
+    }
+}
+
+/// Somebody who is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// Its id.
+    pub id: String,
+    /// How.
+    pub protocol: Protocol,
+    /// Where.
+    pub endpoint: String,
+    /// What.
+    pub filter: FilterPolicy,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy() -> FilterPolicy {
+        FilterPolicy {
+            one_of: BTreeMap::from([(
+                "family".to_owned(),
+                vec!["deposits".to_owned(), "transfers".to_owned()],
+            )]),
+            least_fiat: Decimal::read("100.5").ok(),
+        }
+    }
+
+    fn attributes(family: &str, fiat: Option<&str>) -> BTreeMap<String, Attribute> {
+        let family = ("family".to_owned(), Attribute::String(family.to_owned()));
+        let fiat = fiat.map(|fiat| (FIAT.to_owned(), Attribute::Number(fiat.to_owned())));
+        [family].into_iter().chain(fiat).collect()
+    }
+
+    #[test]
+    fn a_policy_is_what_sns_takes_and_is_read_again() {
+        let json = policy().to_json();
+        assert_eq!(
+            json.to_string(),
+            r#"{"family":["deposits","transfers"],"fiat_amount":[{"numeric":[">=",100.5]}]}"#
+        );
+        assert_eq!(FilterPolicy::from_json(&json), policy());
+    }
+
+    #[test]
+    fn all_conditions_hold_and_of_each_one_value() {
+        assert!(policy().accepts(&attributes("deposits", Some("100.5"))));
+        assert!(policy().accepts(&attributes("transfers", Some("1000"))));
+        assert!(!policy().accepts(&attributes("deposits", Some("100.49"))));
+        assert!(!policy().accepts(&attributes("deposits", None)));
+        assert!(!policy().accepts(&attributes("accounts", Some("1000"))));
+        assert!(FilterPolicy::default().accepts(&BTreeMap::new()));
+    }
+
+    #[test]
+    fn a_digest_is_for_all_who_want_one_of_its_events() {
+        let families = Attribute::Strings(vec!["accounts".to_owned(), "deposits".to_owned()]);
+        let mut digest = attributes("x", Some("200"));
+        digest.insert("family".to_owned(), families);
+        assert!(policy().accepts(&digest));
+    }
+}
