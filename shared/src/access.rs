@@ -74,8 +74,11 @@ impl Access {
                 if !members(held).any(allows) {
                     return Err(Denied::Role(role.as_str()));
                 }
-                let who = claims.get("email").or_else(|| claims.get("sub"));
-                who.cloned().ok_or(Denied::Unknown)
+                let subject = claims.get("sub").ok_or(Denied::Unknown)?;
+                // A name is for people, and may change; the subject does not.
+                let name =
+                    ["email", "preferred_username", "username"].iter().find_map(|name| claims.get(*name));
+                Ok(name.map_or_else(|| subject.clone(), |name| format!("{name} ({subject})")))
             }
         }
     }
@@ -125,7 +128,7 @@ mod tests {
     #[test]
     fn who_acts_is_known_by_name() {
         let claims = json!({ "sub": "s", "email": "a@example.com", "groups": "bitpowr:act" });
-        assert_eq!(bearer(&claims, Role::Act).as_deref(), Ok("a@example.com"));
+        assert_eq!(bearer(&claims, Role::Act).as_deref(), Ok("a@example.com (s)"));
         let iam = json!({ "iam": { "userArn": "arn:aws:iam::1:user/a" } });
         assert_eq!(Access::Iam.caller(&request(&iam), Role::Act).as_deref(), Ok("arn:aws:iam::1:user/a"));
     }

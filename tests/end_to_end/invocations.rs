@@ -28,13 +28,16 @@ fn received_at() -> Moment {
     RECEIVED_AT.parse().unwrap()
 }
 
-/// A request as an HTTP API passes it (payload format 2.0).
+/// A request as an HTTP API passes it (payload format 2.0), from a principal of the account.
 fn http(method: &str, path: &str, secret: Option<&str>, body: Option<&str>) -> Value {
     let mut headers = json!({ "host": "localhost" });
-    if let Some(secret) = secret {
+    if body.is_some() {
         headers["content-type"] = json!("application/json");
+    }
+    if let Some(secret) = secret {
         headers["x-webhook-secret"] = json!(Secret::new(secret).unwrap().header_value());
     }
+    let user = json!({ "userArn": "arn:aws:iam::000000000000:user/developer" });
     json!({
         "version": "2.0",
         "routeKey": "$default",
@@ -44,6 +47,7 @@ fn http(method: &str, path: &str, secret: Option<&str>, body: Option<&str>) -> V
         "requestContext": {
             "accountId": "000000000000",
             "apiId": "local",
+            "authorizer": { "iam": user },
             "domainName": "localhost",
             "http": { "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "" },
             "requestId": format!("invocation of {path}"),
@@ -88,6 +92,12 @@ fn message(family: Family, body: &str) -> Value {
         "eventSourceARN": format!("arn:aws:sqs:eu-west-1:000000000000:{family}"),
         "awsRegion": "eu-west-1",
     }] })
+}
+
+/// The id of the event that the sample of a successful deposit makes.
+async fn told() -> String {
+    let stream = stream().await;
+    stream["Records"][0]["dynamodb"]["NewImage"]["id"]["S"].as_str().unwrap().to_owned()
 }
 
 /// What the stream hands to `notify` after a deposit has succeeded: written by the real pipeline.
@@ -142,6 +152,11 @@ async fn invocations() -> BTreeMap<PathBuf, Value> {
     add("notify", "transaction.deposit.success", stream().await);
     add("api", "events", http("GET", "/api/test/events", None, None));
     add("api", "balances", http("GET", "/api/test/balances", None, None));
+    add("api", "health", http("GET", "/api/test/health", None, None));
+    let why = Some(r#"{"why":"to try it"}"#);
+    add("actions", "redrive", http("POST", "/api/test/dead-letters/deposits/redrive", None, why));
+    add("actions", "resend", http("POST", &format!("/api/test/events/{}/resend", told().await), None, why));
+    add("page", "page", http("GET", "/", None, None));
     add(
         "sweep",
         "schedule",

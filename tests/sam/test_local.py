@@ -69,6 +69,22 @@ def test_the_api_reads_the_local_table(local):
     assert {"BTC": "0.02999761"}.items() <= {balance["asset"]: balance["received"] for balance in balances}.items()
 
 
+def test_an_event_is_told_again(local):
+    local.invoke("DepositsFunction", "deposits/transaction.deposit.success.json")
+    before = local.told().count('"resend"')
+    answer = local.invoke("ActionsFunction", "actions/resend.json")
+    assert answer["statusCode"] == 200, answer
+    assert json.loads(answer["body"])["action"]["why"] == "to try it"
+    eventually(lambda: local.told().count('"resend"') > before)
+
+
+def test_what_waits_and_what_failed_is_counted_and_put_back(local):
+    health = json.loads(local.invoke("ApiFunction", "api/health.json")["body"])
+    assert {queue["family"]: queue["dead_letters"] for queue in health["queues"]}["deposits"] == 0
+    answer = local.invoke("ActionsFunction", "actions/redrive.json")
+    assert (answer["statusCode"], json.loads(answer["body"])["moved"]) == (200, 0)
+
+
 def test_sweep_finds_no_dead_letters(local):
     assert local.invoke("SweepFunction", "sweep/schedule.json") == {"moved": 0}
 

@@ -99,6 +99,14 @@ impl Refusal {
     }
 }
 
+/// What is to be done, and to what.
+#[derive(Clone, Copy, Debug)]
+enum Action<'a> {
+    Resend(&'a str),
+    Retry(&'a str),
+    Redrive(&'a str),
+}
+
 /// What a request carries.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -119,22 +127,28 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
         let who = self.access.caller(request, Role::Act).map_err(Refusal::Denied)?;
         let path = segments(request.uri().path());
         let path: Vec<_> = path.iter().map(String::as_str).collect();
-        let ["api", environment, target, id, action] = path[..] else {
-            return Err(Refusal::NotFound("There is nothing here that could be done."));
+        let ["api", environment, ref rest @ ..] = path[..] else {
+            return Err(Refusal::NotFound("There is nothing here."));
         };
         let environment = self.environments.served(environment);
         let environment = environment.ok_or(Refusal::NotFound("There is no such environment here."))?;
+        let action = match *rest {
+            ["events", id, "resend"] => Action::Resend(id),
+            ["quarantine", id, "retry"] => Action::Retry(id),
+            ["dead-letters", family, "redrive"] => Action::Redrive(family),
+            // What can only be looked at.
+            _ => return Ok(method_not_allowed("GET, HEAD")),
+        };
         if request.method() != Method::POST {
             return Ok(method_not_allowed("POST"));
         }
         let mandate = self.mandate(request, who)?;
-        let done = match (target, action) {
-            ("events", "resend") => self.resend(environment, id, &mandate).await?,
-            ("quarantine", "retry") => self.retry(environment, id, &mandate).await?,
-            ("dead-letters", "redrive") => self.redrive(environment, id, &mandate).await?,
-            _ => return Err(Refusal::NotFound("There is nothing here that could be done.")),
+        let done = match action {
+            Action::Resend(id) => self.resend(environment, id, &mandate).await?,
+            Action::Retry(id) => self.retry(environment, id, &mandate).await?,
+            Action::Redrive(family) => self.redrive(environment, family, &mandate).await?,
         };
-        info!(%environment, target, id, action, who = mandate.who, "done");
+        info!(%environment, ?action, who = mandate.who, "done");
         Ok(answer(StatusCode::OK, &done))
     }
 

@@ -139,6 +139,12 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
                 Some(served.ok_or(Refusal::NotFound("There is no such environment here."))?)
             }
         };
+        if matches!(
+            *question,
+            ["events", _, "resend"] | ["quarantine", _, "retry"] | ["dead-letters", _, "redrive"]
+        ) {
+            return Ok(method_not_allowed("POST"));
+        }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Ok(method_not_allowed("GET, HEAD"));
         }

@@ -19,7 +19,7 @@ export class Problem extends Error {
 }
 
 /// No answer at all.
-export class Unreachable extends Error {
+class Unreachable extends Error {
   constructor() {
     super("The receiver does not answer at the moment.");
   }

@@ -13,7 +13,7 @@ let tokens = null;
 let renewing = null;
 
 /// Why nobody is signed in.
-export class SignInError extends Error {}
+class SignInError extends Error {}
 
 const base64url = (bytes) =>
   btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");

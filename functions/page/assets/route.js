@@ -5,10 +5,9 @@ export const FILTERS = [
   "from", "to", "family", "event", "entity", "effect", "status", "asset", "hash", "reference", "address", "customer",
 ];
 
-export const SINGULAR = {
-  accounts: "account", assets: "asset", addresses: "address", customers: "customer", transactions: "transaction",
+export const PLURAL = {
+  account: "accounts", asset: "assets", address: "addresses", customer: "customers", transaction: "transactions",
 };
-export const PLURAL = Object.fromEntries(Object.entries(SINGULAR).map(([plural, singular]) => [singular, plural]));
 
 const listeners = [];
 let environments = ["test"];

@@ -10,7 +10,7 @@ const ADDRESS = /^(0x[0-9a-f]{40}|(bc|tb|ltc)1[0-9a-z]{20,80}|[1-9A-HJ-NP-Za-km-
 const TYPED = /^(transaction|account|asset|address|customer):.+/;
 
 /// What a text may be, the likeliest first: `[parameter, what it is called, value]`.
-export function guesses(text) {
+function guesses(text) {
   const given = text.trim();
   if (!given) return [];
   const word = given.toLowerCase();

@@ -19,7 +19,7 @@ function shape(event) {
 }
 
 /// Stations in the order of time, each with what came between it and the next; and the way that lies ahead.
-export function stations(transaction, events) {
+function stations(transaction, events) {
   const ordered = [...events].sort((a, b) => happened(a) - happened(b));
   const way = [];
   const early = [];

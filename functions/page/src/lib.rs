@@ -24,6 +24,9 @@ pub struct SignIn {
     pub client_id: String,
     /// What is asked for.
     pub scope: String,
+    /// Where else than at the issuer's own origin tokens are got, if elsewhere.
+    #[serde(skip)]
+    pub token_origin: Option<String>,
 }
 
 /// The page.
@@ -117,13 +120,17 @@ impl Page {
 
     /// Nothing but what comes from here, and whoever signs people in (Content Security Policy Level 3).
     fn content_security_policy(&self) -> String {
-        let issuer = self.sign_in.as_ref().and_then(|sign_in| sign_in.issuer.parse::<Url>().ok());
-        let issuer = issuer.map(|issuer| issuer.origin().ascii_serialization());
+        let elsewhere = self
+            .sign_in
+            .iter()
+            .flat_map(|sign_in| [Some(&sign_in.issuer), sign_in.token_origin.as_ref()].into_iter().flatten());
+        let origins =
+            elsewhere.filter_map(|url| Some(url.parse::<Url>().ok()?.origin().ascii_serialization()));
+        let asked: Vec<String> = std::iter::once("'self'".to_owned()).chain(origins).collect();
         format!(
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-             connect-src 'self'{}{}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-            if issuer.is_some() { " " } else { "" },
-            issuer.unwrap_or_default(),
+             connect-src {}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            asked.join(" "),
         )
     }
 }
@@ -149,7 +156,7 @@ mod tests {
             let name = entry.file_name().into_string().unwrap();
             let answer = get(&page, &format!("/assets/{name}")).await;
             assert_eq!(answer.status(), 200, "{name}");
-            assert_eq!(answer.body().as_ref(), std::fs::read(entry.path()).unwrap(), "{name}");
+            assert!(answer.body().as_ref() == std::fs::read(entry.path()).unwrap(), "{name}");
             assert_ne!(answer.headers()[header::CONTENT_TYPE], "application/octet-stream", "{name}");
         }
         for path in ["/", "/config.json"] {
@@ -171,8 +178,9 @@ mod tests {
             issuer: "https://id.example/tenant".to_owned(),
             client_id: "c".to_owned(),
             scope: "openid".to_owned(),
+            token_origin: Some("https://tokens.example/oauth2/token".to_owned()),
         };
         let signed_in = get(&page(Some(sign_in)), "/").await;
-        assert!(policy(&signed_in).contains("connect-src 'self' https://id.example;"));
+        assert!(policy(&signed_in).contains("connect-src 'self' https://id.example https://tokens.example;"));
     }
 }

@@ -13,6 +13,7 @@ async fn main() -> Result<(), Error> {
         issuer: runtime::setting("OIDC_ISSUER")?,
         client_id: runtime::setting("OIDC_CLIENT_ID")?,
         scope: runtime::setting("OIDC_SCOPE")?,
+        token_origin: runtime::setting("OIDC_TOKEN_ORIGIN").ok().filter(|origin| !origin.is_empty()),
     };
     let environments = Environments::only(runtime::environment()?);
     let page = Page { environments, stack: None, sign_in: Some(sign_in) };

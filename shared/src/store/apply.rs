@@ -428,7 +428,6 @@ fn new_event(
     now: Moment,
 ) -> EventItem {
     let event = delivery.event();
-    let fact = |name| folded.and_then(|folded| folded.known.facts.get(name)).map(str::to_owned);
     EventItem {
         id,
         environment: delivery.environment,
@@ -442,8 +441,8 @@ fn new_event(
             |folded| folded.why.clone(),
         ),
         status: meaning.map_or_else(|| shorten(event.last_word()), |meaning| meaning.status.clone()),
-        asset: fact("asset"),
-        amount: fact("amount"),
+        asset: folded.and_then(|folded| folded.known.facts.get("asset")).map(str::to_owned),
+        amount: meaning.and_then(|meaning| meaning.facts.get("amount")).map(str::to_owned),
         deliveries: 1,
         received_at: delivery.received_at,
         recorded_at: now,

@@ -49,7 +49,7 @@ pub struct EventItem {
     /// The asset it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asset: Option<String>,
-    /// For a transaction how much it is about, as last heard.
+    /// For a transaction how much it is about, as this event says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<String>,
     /// How many HTTP requests brought it.
