@@ -53,6 +53,9 @@ impl Engine {
             None => Database::memory(),
         }
         .map_err(failed)?;
+        if let Some(file) = file {
+            index_stream(file).map_err(failed)?;
+        }
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -118,6 +121,16 @@ impl Engine {
         let records = serde_json::to_value(found.records).map_err(failed)?;
         Ok(StreamPage { event: serde_json::json!({ "Records": records }), count, last })
     }
+}
+
+/// The engine looks for the last record of a stream at every write, and has no index to find it by: without one
+/// each write reads the whole stream, which is never trimmed.
+fn index_stream(file: &Path) -> rusqlite::Result<()> {
+    let connection = rusqlite::Connection::open(file)?;
+    connection.execute_batch(
+        "CREATE INDEX IF NOT EXISTS stream_order
+         ON _stream_records (table_name, CAST(sequence_number AS INTEGER), shard_id)",
+    )
 }
 
 /// A client for the engine that listens at an address. Its credentials are no secret: the engine looks whether

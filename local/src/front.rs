@@ -10,12 +10,13 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use axum::response::IntoResponse as _;
 use ingest::Ingest;
 use lambda_http::Body as LambdaBody;
 use page::Page;
 use serde_json::{Value, json};
 use shared::clock::{Clock, SystemClock};
-use shared::http::{Problem, answer};
+use shared::http::{Problem, answer, method_not_allowed};
 use shared::queue::{DeliveryQueue, Depths, Redrive};
 use tracing::error;
 use url::Url;
@@ -58,8 +59,11 @@ async fn serve<Q: Depths + DeliveryQueue + Redrive>(
     {
         return respond(problem.into_response());
     }
-    if first == "healthz" {
-        return Response::new(Body::from("ok\n"));
+    if request.uri().path() == "/healthz" {
+        return match *request.method() {
+            Method::GET | Method::HEAD => ([(header::CONTENT_TYPE, "text/plain")], "ok\n").into_response(),
+            _ => respond(method_not_allowed("GET, HEAD")),
+        };
     }
     let event = match event(request, client).await {
         Ok(event) => event,

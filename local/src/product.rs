@@ -112,7 +112,7 @@ pub enum StartError {
         cause: std::io::Error,
     },
     /// The table cannot be created.
-    #[error("the table cannot be created: {0}")]
+    #[error("the table cannot be used: {0}")]
     Table(#[from] shared::store::StoreError),
     /// The key for sealing is none.
     #[error(transparent)]

@@ -14,10 +14,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(Timestamp);
 
+/// The beginning of the year 0: RFC 3339 has no earlier one, and a sign would disturb the order of the texts.
+const EARLIEST: i64 = -62_167_219_200_000;
+
+/// The text names no moment.
+#[derive(Debug, thiserror::Error)]
+#[error("a moment is written like 2026-11-23T05:29:04Z")]
+pub struct NoMoment;
+
 impl Moment {
     /// The moment so many milliseconds after 1970 (negative: before). Out of range means the nearest end.
     pub fn from_millis(millis: i64) -> Self {
-        let bounded = millis.clamp(Timestamp::MIN.as_millisecond(), Timestamp::MAX.as_millisecond());
+        let bounded = millis.clamp(EARLIEST, Timestamp::MAX.as_millisecond());
         Self(Timestamp::from_millisecond(bounded).unwrap_or(Timestamp::UNIX_EPOCH))
     }
 
@@ -56,11 +64,16 @@ impl fmt::Debug for Moment {
 }
 
 impl FromStr for Moment {
-    type Err = jiff::Error;
+    type Err = NoMoment;
 
     /// Reads RFC 3339 with any offset and precision; what is finer than a millisecond is dropped.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse::<Timestamp>().map(|moment| Self::from_millis(moment.as_millisecond()))
+        let moment = text.parse::<Timestamp>().map_err(|_| NoMoment)?;
+        if moment.as_millisecond() < EARLIEST {
+            Err(NoMoment)
+        } else {
+            Ok(Self::from_millis(moment.as_millisecond()))
+        }
     }
 }
 

@@ -6,7 +6,9 @@ use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use base64::Engine as _;
 use lambda_http::http::{HeaderValue, Response, StatusCode, header};
 use lambda_http::request::LambdaRequest;
-use lambda_http::{Adapter, Body, Context, Error, LambdaEvent, Request, Service as _, service_fn};
+use lambda_http::{
+    Adapter, Body, Context, Error, LambdaEvent, Request, RequestExt as _, Service as _, service_fn,
+};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::Value;
@@ -29,17 +31,32 @@ where
     H: Fn(Request) -> F + Send,
     F: Future<Output = Response<Body>> + Send,
 {
-    let request = LambdaRequest::ApiGatewayV2(mend(event));
+    let (event, fits) = mend(event);
+    let request = LambdaRequest::ApiGatewayV2(event);
     let handler = &handler;
     let mut adapter = Adapter::from(service_fn(move |request: Request| {
-        let answer = handler(request);
-        async move { Ok::<_, Error>(answer.await) }
+        let answer = fits.then(|| handler(request));
+        async move {
+            Ok::<_, Error>(match answer {
+                Some(answer) => answer.await,
+                None => too_long(),
+            })
+        }
     }));
     let response = adapter.call(LambdaEvent::new(request, context)).await?;
     Ok(serde_json::to_value(response)?)
 }
 
-fn mend(mut event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpRequest {
+/// The most bytes of a path and its query: no question is that long, and `http::Uri` takes 64 KiB at most.
+const MAX_URI: usize = 16 * 1024;
+
+fn too_long() -> Response<Body> {
+    let detail = "Path and query are longer than 16 KiB.";
+    Problem::new(StatusCode::URI_TOO_LONG, "uri_too_long", detail).into_response()
+}
+
+/// The event, mended, and whether its path and query are short enough to be understood.
+fn mend(mut event: ApiGatewayV2httpRequest) -> (ApiGatewayV2httpRequest, bool) {
     let decodes = |body: &str| base64::engine::general_purpose::STANDARD.decode(body).is_ok();
     event.is_base64_encoded &= event.body.as_deref().is_some_and(decodes);
     let host = event.headers.get(header::HOST).and_then(|host| host.to_str().ok());
@@ -52,11 +69,10 @@ fn mend(mut event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpRequest {
     let path = event.raw_path.take().unwrap_or_default();
     let path = utf8_percent_encode(path.trim_start_matches('/'), PATH).to_string();
     let query = event.raw_query_string.as_deref().unwrap_or_default();
-    // No question is that long, and `http::Uri` takes 64 KiB at most.
-    let fits = path.len() + query.len() < 16 * 1024;
+    let fits = path.len() + query.len() < MAX_URI;
     event.raw_path = Some(format!("/{}", if fits { path } else { String::new() }));
     event.raw_query_string = event.raw_query_string.filter(|_| fits);
-    event
+    (event, fits)
 }
 
 /// What stands for itself in a path.
@@ -120,8 +136,13 @@ pub fn method_not_allowed(allowed: &'static str) -> Response<Body> {
     response
 }
 
-/// The parts of a request's path, percent-decoded.
-pub fn segments(path: &str) -> Vec<String> {
+/// The parts of a request's path, percent-decoded. A part of dots is a part like others: the URI of a request has
+/// resolved them, what came with the event has not.
+pub fn segments(request: &Request) -> Vec<String> {
     let decode = |part: &str| percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned();
-    path.trim_matches('/').split('/').map(decode).collect()
+    let path = match request.raw_http_path() {
+        "" => request.uri().path(),
+        raw => raw,
+    };
+    path.strip_prefix('/').unwrap_or(path).split('/').map(decode).collect()
 }

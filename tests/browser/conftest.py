@@ -2,7 +2,7 @@
 
     cargo build
     apt-get install --no-install-recommends chromium
-    python3 -m venv .venv && .venv/bin/pip install -r tests/browser/requirements.txt
+    python3 -m venv .venv && .venv/bin/pip install -r tests/requirements.txt
     .venv/bin/python -m pytest tests/browser
 
 `BITPOWR_BINARY` names another binary than target/debug/bitpowr-webhooks, `CHROMIUM` another browser than

@@ -134,7 +134,7 @@ def test_dead_letters_are_seen_and_sent_through_again(page):
 
     def answer(route):
         asked.append(route.request.post_data_json)
-        route.fulfill(body=json.dumps({"action": action, "moved": 3, "left": 0}), content_type="application/json")
+        route.fulfill(body=json.dumps({"action": action, "moved": 3, "more": True}), content_type="application/json")
 
     page.route("**/api/test/health", lambda route: route.fulfill(body=json.dumps(HEALTH), content_type="application/json"))
     page.route("**/api/test/dead-letters/transfers/redrive", answer)
@@ -145,7 +145,7 @@ def test_dead_letters_are_seen_and_sent_through_again(page):
     page.get_by_role("button", name="Redrive transfers").click()
     page.get_by_label("Why?").fill("mended")
     page.get_by_role("dialog").get_by_role("button", name="Redrive").click()
-    expect(page.get_by_text("3 moved, 0 left.").first).to_be_visible()
+    expect(page.get_by_text("3 moved; there are more: redrive again.").first).to_be_visible()
     assert asked == [{"why": "mended"}]
 
 

@@ -59,3 +59,200 @@ async fn rebuild_finds_everything_as_the_webhooks_say_running_and_stopped() {
     // What was opened for it is closed again.
     let _again = Serving::start(folder.path(), &[]);
 }
+
+/// A product on a folder, and commands on the same.
+struct Desk {
+    folder: tempfile::TempDir,
+    serving: Serving,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let serving = Serving::start(folder.path(), &[]);
+        Self { folder, serving }
+    }
+
+    fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        run(self.folder.path(), arguments)
+    }
+
+    /// What a command prints that has to go well.
+    fn well(&self, arguments: &[&str]) -> String {
+        let (code, output, error) = self.run(arguments);
+        assert_eq!(code, Some(0), "{arguments:?}: {output}{error}");
+        output
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.well(&[arguments, &["--json"]].concat())).unwrap()
+    }
+
+    async fn deposits(&self, count: usize) {
+        for number in 0..count {
+            let data = json!({ "uid": format!("d{number}"), "amount": "1", "assetType": "BTC" });
+            self.serving.client.send("transaction.deposit.success", data).await;
+        }
+        self.serving.client.log_of(count as u64).await;
+        for _ in 0..count {
+            self.serving.notification();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn log_and_show_find_an_event_and_print_no_control_characters() {
+    let desk = Desk::new();
+    let hostile = json!({ "uid": "\u{1b}[31mred", "amount": "0.5", "assetType": "BTC", "hash": "0xabc" });
+    desk.serving.client.send("transaction.deposit.success", hostile).await;
+    desk.serving.client.log_of(1).await;
+    let table = desk.well(&["log", "--hash", "0xabc"]);
+    assert!(table.contains("transaction.deposit.success") && !table.contains('\u{1b}'), "{table}");
+    assert!(desk.well(&["log", "--hash", "0xdef"]).contains("no event is like that"));
+    let event = desk.json(&["log", "--status", "success", "--limit", "1"]);
+    let id = event["id"].as_str().unwrap();
+    let shown = desk.json(&["show", id]);
+    assert_eq!((&shown["amount"], &shown["told"]["programs"]["event"]), (&json!("0.5"), &event["event"]));
+    let text = desk.well(&["show", id]);
+    assert!(text.contains("told people") && !text.contains('\u{1b}'), "{text}");
+    let (code, _, error) = desk.run(&["show", "unknown"]);
+    assert_eq!((code, error.trim()), (Some(1), "error: There is no event of this id."));
+    let (code, _, error) = desk.run(&["log", "--effect", "wonderful"]);
+    assert!(code == Some(2) && error.contains("unknown effect"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resend_of_a_range_tells_each_event_once_however_often_it_is_interrupted() {
+    let desk = Desk::new();
+    desk.deposits(6).await;
+    let dry = desk.json(&["resend", "--family", "deposits", "--why", "outage"]);
+    assert_eq!((&dry["would_tell"], dry["sample"].as_array().unwrap().len()), (&json!(6), 5));
+    assert_eq!(desk.serving.client.get("actions").await["actions"], json!([]));
+
+    // Two a second: it is at its third when it is killed.
+    let resend = ["resend", "--family", "deposits", "--why", "outage", "--yes", "--rate", "2"];
+    let mut child = crate::process::start(desk.folder.path(), &resend);
+    for _ in 0..3 {
+        assert!(desk.serving.notification()["resend"].is_object());
+    }
+    child.kill().unwrap();
+    let output = std::io::read_to_string(child.stdout.take().unwrap()).unwrap();
+    let _ = child.wait();
+    let job = output.split("--resume ").nth(1).unwrap().trim();
+    let done = desk.json(&["resend", "--resume", job, "--rate", "100"]);
+    assert_eq!(done["told"], json!(6), "{done}");
+    for _ in 3..6 {
+        assert!(desk.serving.notification()["resend"].is_object());
+    }
+    let actions = desk.serving.client.get("actions").await["actions"].as_array().unwrap().clone();
+    assert_eq!(actions.len(), 6);
+    assert!(actions.iter().all(|action| action["why"] == "outage"));
+    let (code, _, error) = desk.run(&["resend", "--resume", job]);
+    assert!(code == Some(1) && error.contains("is finished"), "{error}");
+    assert_eq!(desk.run(&["resend", "--family", "deposits"]).0, Some(2), "a reason is needed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn log_follows_what_comes_each_event_once() {
+    let desk = Desk::new();
+    desk.deposits(2).await;
+    let mut child = crate::process::start(desk.folder.path(), &["log", "--follow", "--json", "--limit", "1"]);
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    assert_eq!(next()["entity"]["uid"], "d1");
+    for number in 0..5 {
+        desk.serving.client.send("customer.created", json!({ "uid": format!("c{number}") })).await;
+    }
+    let found: Vec<_> = (0..5).map(|_| next()["entity"]["uid"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(found.iter().collect::<std::collections::BTreeSet<_>>().len(), 5, "{found:?}");
+    child.kill().unwrap();
+    let _ = child.wait();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn export_streams_every_event_as_json_lines_and_as_csv() {
+    let desk = Desk::new();
+    desk.deposits(230).await;
+    let lines = desk.well(&["export"]);
+    assert_eq!(lines.lines().count(), 230);
+    let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!(first["amount"], "1");
+    let file = desk.folder.path().join("log.csv");
+    desk.well(&["export", "--format", "csv", "--status", "success", "--output", file.to_str().unwrap()]);
+    let mut reader = csv::Reader::from_path(file).unwrap();
+    let names = reader.headers().unwrap().clone();
+    let uid = names.iter().position(|name| name == "entity_uid").unwrap();
+    let uids: std::collections::BTreeSet<_> =
+        reader.records().map(|record| record.unwrap()[uid].to_owned()).collect();
+    assert_eq!(uids.len(), 230);
+    let raw = desk.well(&["export", "--raw", "--entity", "d7"]);
+    assert!(raw.contains(r#"\"uid\":\"d7\""#), "{raw}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subscribers_are_told_what_their_filter_selects() {
+    let desk = Desk::new();
+    let webhook = crate::support::Receiver::start().await;
+    desk.well(&["subscribe", "https", webhook.url.as_str(), "--family", "deposits", "--status", "success"]);
+    desk.well(&["subscribe", "email", "treasury@example.com", "--asset", "ETH", "--least", "100"]);
+    desk.well(&["subscribe", "sms", "+4912345678", "--asset", "ETH"]);
+    assert_eq!(desk.json(&["subscribe", "list"]).as_array().unwrap().len(), 3);
+    let deposit = |uid: &str, asset: &str, dollars: &str| json!({ "uid": uid, "amount": "1", "assetType": asset, "dollarAmount": dollars });
+    desk.serving.client.send("transaction.deposit.pending", deposit("a", "BTC", "500")).await;
+    desk.serving.client.send("transaction.deposit.success", deposit("b", "BTC", "500")).await;
+    desk.serving.client.send("transaction.deposit.success", deposit("c", "ETH", "99.99")).await;
+    desk.serving.client.send("transaction.deposit.success", deposit("d", "ETH", "100")).await;
+    let mut told: Vec<_> =
+        webhook.take(3).await.iter().map(|told| told["entity"]["uid"].as_str().unwrap().to_owned()).collect();
+    told.sort();
+    assert_eq!(told, ["b", "c", "d"]);
+    let files = crate::support::eventually(async || {
+        let folder = desk.folder.path().join(".bitpowr/told");
+        let read = |entry: std::io::Result<std::fs::DirEntry>| {
+            std::fs::read_to_string(entry.unwrap().path()).unwrap()
+        };
+        let files: Vec<String> =
+            std::fs::read_dir(folder).map(|all| all.map(read).collect()).unwrap_or_default();
+        if files.len() == 3 { Ok(files) } else { Err(format!("{} files", files.len())) }
+    })
+    .await;
+    let mails: Vec<_> = files.iter().filter(|file| file.contains("Subject:")).collect();
+    assert!(matches!(&mails[..], [mail] if mail.contains("treasury@example.com")), "{files:?}");
+    assert_eq!(files.iter().filter(|file| file.starts_with("To: +4912345678")).count(), 2);
+
+    let id = desk.json(&["subscribe", "list"])[0]["id"].as_str().unwrap().to_owned();
+    desk.well(&["subscribe", "remove", &id]);
+    assert_eq!(desk.json(&["subscribe", "list"]).as_array().unwrap().len(), 2);
+    for wrong in
+        [&["subscribe", "email", "nobody"][..], &["subscribe", "sms", "0123"], &["subscribe", "remove", &id]]
+    {
+        assert_eq!(desk.run(wrong).0, Some(1), "{wrong:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_says_what_is_ill_and_dead_letters_go_back() {
+    let desk = Desk::new();
+    let findings = desk.json(&["doctor"]);
+    assert!(findings.as_array().unwrap().iter().all(|finding| finding["verdict"] != "ill"), "{findings}");
+    assert_eq!(desk.serving.client.post("test", "nonsense").await.0, 400);
+    crate::support::eventually(async || {
+        let listed = desk.json(&["quarantine", "list"]);
+        if listed.as_array().unwrap().len() == 1 { Ok(()) } else { Err(listed.to_string()) }
+    })
+    .await;
+    let (code, output, error) = desk.run(&["quarantine", "retry", "--why", "mended", "--json"]);
+    assert!(code == Some(1) && output.contains("It still cannot be read"), "{output}{error}");
+
+    // A letter that nobody can open, as a redrive from elsewhere would leave it.
+    let queues = local::queues::Queues::attach(&desk.folder.path().join(".bitpowr/queues.db")).unwrap();
+    queues.send("deposits-dead-letters", vec!["forged".to_owned()]).await.unwrap();
+    let (code, output, _) = desk.run(&["doctor"]);
+    assert!(code == Some(1) && output.contains("dead-letters redrive"), "{output}");
+    let moved = desk.json(&["dead-letters", "redrive", "--why", "mended"]);
+    assert_eq!(moved, json!({ "moved": { "deposits": 1 } }));
+    let listed = desk.json(&["dead-letters", "list"]);
+    let deposits = listed.as_array().unwrap().iter().find(|queue| queue["family"] == "deposits").unwrap();
+    assert_eq!(deposits["dead_letters"], 0);
+    assert_eq!(desk.serving.client.get("actions").await["actions"][0]["moved"], 1);
+}

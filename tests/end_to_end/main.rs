@@ -7,6 +7,7 @@
 //! | [`refused`] | bad secrets, bad bodies, bad paths |
 //! | [`reading`] | lists, filters, cursors |
 //! | [`telling`] | notifications at a webhook that fails, and e-mails |
+//! | [`acting`] | telling again, retrying, redriving; who may ask |
 //! | [`horizon`] | identity over time, with a clock that is set |
 //! | [`invocations`] | the events in `events/<function>` are current |
 //! | [`process`] | the real binary: killed, restarted, stopped, misused |
@@ -15,6 +16,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
+mod acting;
 mod command_line;
 mod documentation;
 mod horizon;

@@ -131,6 +131,11 @@ pub(crate) fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, St
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
+/// Starts the binary, with its standard output to be read.
+pub(crate) fn start(folder: &Path, arguments: &[&str]) -> Child {
+    Command::new(BINARY).args(arguments).current_dir(folder).stdout(Stdio::piped()).spawn().unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn trigger_sends_the_samples_and_reports_each_answer() {
     let folder = tempfile::tempdir().unwrap();

@@ -6,6 +6,7 @@ import queue
 import subprocess
 import threading
 import time
+import urllib.request
 
 from account import FAMILIES, STACK
 from tools import ROOT, eventually
@@ -203,12 +204,135 @@ def test_every_family_has_its_bulkhead(stack):
     assert len(names) == len(FAMILIES)
 
 
+BINARY = ROOT / "target" / "debug" / "bitpowr-webhooks"
+
+
+def command(stack, *arguments):
+    """A command of the command line over the deployed stack, with the user's own credentials."""
+    return subprocess.run(
+        [BINARY, *arguments, "--stack", STACK, "--json"], env=stack.account.environment, text=True, timeout=120,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
 def test_what_is_derived_in_the_deployed_table_can_be_derived_again(stack):
     def rebuild():
-        done = subprocess.run(
-            [ROOT / "target" / "debug" / "bitpowr-webhooks", "rebuild", "--stack", STACK, "--check", "--json"],
-            env=stack.account.environment, text=True, timeout=120, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        done = command(stack, "rebuild", "--check")
         report = json.loads(done.stdout)
         assert done.returncode == 0 and not report["differences"] and not report["imbalances"], done
         return report["events"] >= 43 and report["busy"] == 0
     eventually(rebuild)
+
+
+def test_an_event_is_found_and_told_again_over_the_stack(stack):
+    told = stack.subscribe_queue("again", stack.outputs["ProgramsTopic"], {"resend": ["true"]})
+    stack.send_event("transaction.deposit.success", {
+        "uid": "again", "amount": "1", "assetType": "BTC", "hash": "0xagain", "updatedAt": "2026-01-01T00:00:00Z"})
+
+    def found():
+        done = command(stack, "log", "--hash", "0xagain")
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip() and json.loads(done.stdout.splitlines()[0])
+    event = eventually(found)
+    assert event["entity"]["uid"] == "again"
+    done = command(stack, "resend", event["id"], "--why", "the shop was down")
+    assert done.returncode == 0, done.stderr
+    action = json.loads(done.stdout)["action"]
+    assert action["who"].startswith("arn:"), action
+
+    messages = []
+
+    def told_again():
+        messages.extend(stack.receive(told))
+        return messages
+    message, = eventually(told_again)
+    assert (message["id"], message["resend"]["id"]) == (event["id"], action["id"])
+    # The function that acts, with its own role, does the same.
+    status, answer = stack.request(
+        "POST", f"/api/test/events/{event['id']}/resend", b'{"why": "over HTTP"}', {"content-type": "application/json"})
+    shown = json.loads(command(stack, "show", event["id"]).stdout)
+    if status == 200:
+        assert [done["why"] for done in shown["actions"]] == ["the shop was down", "over HTTP"]
+    else:
+        # Nothing in the emulator says who asks; then nobody may act.
+        assert status == 403 and len(shown["actions"]) == 1, answer
+
+
+def test_people_are_told_what_their_filter_selects(stack):
+    """The attributes of a message with a text per protocol reach no subscriber, but its filter."""
+    selected = stack.subscribe_queue("selected", stack.outputs["PeopleTopic"], {"asset": ["FILTERED"]})
+    stack.send_event("transaction.deposit.success", {"uid": "f1", "amount": "1", "assetType": "OTHER"})
+    stack.send_event("transaction.deposit.success", {"uid": "f2", "amount": "2", "assetType": "FILTERED"})
+    sqs = stack.account.client("sqs")
+    bodies = []
+
+    def told():
+        bodies.extend(message["Body"] for message in sqs.receive_message(QueueUrl=selected).get("Messages", []))
+        return bodies
+    eventually(told)
+    assert all("FILTERED" in body for body in bodies), bodies
+
+
+def test_dead_letters_are_seen_and_put_back_over_the_stack(stack):
+    sqs, letters = stack.account.client("sqs"), stack.account.resource("ContractsDeadLetters")
+    sqs.send_message(QueueUrl=letters, MessageBody="forged")
+    queues = {queue["family"]: queue for queue in json.loads(command(stack, "dead-letters", "list").stdout)}
+    assert queues["contracts"]["dead_letters"] == 1
+    done = command(stack, "dead-letters", "redrive", "contracts", "--why", "to see")
+    assert json.loads(done.stdout) == {"moved": {"contracts": 1}}, done
+    sqs.purge_queue(QueueUrl=stack.account.resource("ContractsQueue"))
+
+
+def test_doctor_looks_at_the_whole_stack(stack):
+    done = command(stack, "doctor")
+    findings = {finding["what"]: finding for finding in json.loads(done.stdout)}
+    assert {"versions", "webhook secret", "subscriptions", "alarms", "quota of concurrency", "dead letters"} <= set(findings)
+    assert findings["versions"]["verdict"] == "well", findings
+    assert findings["webhook secret"]["verdict"] == "well", findings
+    # A subscriber that never confirmed is what doctor is for.
+    sns = stack.account.client("sns")
+    sns.subscribe(TopicArn=stack.outputs["PeopleTopic"], Protocol="email", Endpoint="nobody@example.com")
+    done = command(stack, "doctor")
+    findings = {finding["what"]: finding for finding in json.loads(done.stdout)}
+    assert done.returncode == 1 and "nobody@example.com" in findings["subscriptions"]["found"], findings
+
+
+def test_subscribe_makes_a_subscription_with_a_filter(stack):
+    done = command(stack, "subscribe", "email", "treasury@example.com", "--family", "deposits", "--least", "100")
+    assert done.returncode == 0, done.stderr
+    listed = json.loads(command(stack, "subscribe", "list").stdout)
+    assert "treasury@example.com" in [one["endpoint"] for one in listed]
+
+
+def test_console_serves_the_page_over_the_stack(stack):
+    console = subprocess.Popen(
+        [BINARY, "console", "--stack", STACK, "--port", "0"], env=stack.account.environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        url = console.stdout.readline().split(": ")[-1].strip()
+
+        def get(path):
+            with urllib.request.urlopen(url.rstrip("/") + path, timeout=60) as answer:
+                return answer.read().decode()
+        assert "<html" in get("/")
+        config = json.loads(get("/config.json"))
+        assert (config["stack"], config["environments"]) == (STACK, ["test"])
+        assert json.loads(get("/api/test/events"))["events"]
+    finally:
+        console.terminate()
+        console.wait(30)
+
+
+def test_whoever_does_not_say_who_they_are_is_told_nothing(stack):
+    """The function itself, behind whatever stands before it."""
+    event = json.loads((ROOT / "events" / "api" / "events.json").read_text())
+    client = stack.account.client("lambda")
+
+    def status(function, event):
+        answer = client.invoke(FunctionName=stack.account.resource(function), Payload=json.dumps(event).encode())
+        return json.loads(answer["Payload"].read())["statusCode"]
+    assert status("ApiFunction", event) == 200
+    resend = json.loads((ROOT / "events" / "actions" / "redrive.json").read_text())
+    assert status("ActionsFunction", resend) == 200
+    for event, function in ((event, "ApiFunction"), (resend, "ActionsFunction")):
+        del event["requestContext"]["authorizer"]
+        assert status(function, event) == 403

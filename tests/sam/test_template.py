@@ -13,8 +13,9 @@ WITHOUT_RESOURCE = {
     "xray:PutTraceSegments", "xray:PutTelemetryRecords", "dynamodb:ListStreams", "cloudwatch:GetMetricData",
     "cloudwatch:DescribeAlarms", "lambda:GetAccountSettings", "sns:GetSMSAttributes",
 }
-# Where a star stands for what is in one bucket, or for the paths of one API under one method.
-WITHIN = re.compile(r"\$\{UntoldBucket\.Arn\}/\*|arn:.*:\$\{HttpApi\}/\*/(GET|POST)/api/\*")
+# Where a star stands for what is in one bucket, for a topic's subscriptions, or for the paths of one API under one
+# method.
+WITHIN = re.compile(r"\$\{UntoldBucket\.Arn\}/\*|\$\{(People|Programs)Topic\}:\*|arn:.*:\$\{HttpApi\}/\*/(GET|POST)/api/\*")
 
 
 @pytest.fixture(scope="module")

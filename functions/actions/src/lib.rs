@@ -125,8 +125,11 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
 
     async fn act(&self, request: &Request) -> Result<Response<HttpBody>, Refusal> {
         let who = self.access.caller(request, Role::Act).map_err(Refusal::Denied)?;
-        let path = segments(request.uri().path());
+        let path = segments(request);
         let path: Vec<_> = path.iter().map(String::as_str).collect();
+        if path == ["api", "openapi.json"] {
+            return Ok(method_not_allowed("GET, HEAD"));
+        }
         let ["api", environment, ref rest @ ..] = path[..] else {
             return Err(Refusal::NotFound("There is nothing here."));
         };
@@ -227,8 +230,14 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
     ) -> Result<Value, Refusal> {
         let family: Family =
             family.parse().map_err(|_| Refusal::NotFound("There is no family of this name."))?;
-        let moved = self.queues.redrive(family, REDRIVEN).await?;
-        let action = self.table.redriven(environment, family, moved, mandate).await?;
+        let action = match self.table.redrive(environment, family, &mandate.id).await? {
+            Some(done) => done,
+            None => {
+                let moved = self.queues.redrive(family, REDRIVEN).await?;
+                self.table.redriven(environment, family, moved, mandate).await?
+            }
+        };
+        let moved = action.moved.unwrap_or(0);
         Ok(json!({ "action": view(&action), "moved": moved, "more": moved == REDRIVEN }))
     }
 }

@@ -128,7 +128,7 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
 
     async fn answer(&self, request: &Request) -> Result<Response<Body>, Refusal> {
         self.access.caller(request, Role::Read).map_err(Refusal::Denied)?;
-        let path = segments(request.uri().path());
+        let path = segments(request);
         let path: Vec<_> = path.iter().map(String::as_str).collect();
         let nothing = Refusal::NotFound("There is nothing here.");
         let ["api", first, ref question @ ..] = path[..] else { return Err(nothing) };

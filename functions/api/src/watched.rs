@@ -1,33 +1,49 @@
 //! For how long the oldest delivery of a queue has been waiting: only Amazon CloudWatch knows.
 
 use std::collections::HashMap;
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::error::DisplayErrorContext;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
 use shared::model::Family;
 use shared::queue::{Depth, Depths, QueueError, Sqs};
+use tokio::sync::Mutex;
 use tracing::warn;
 
 /// Metrics of SQS come every minute, and some minutes late (Amazon SQS, developer guide, "CloudWatch metrics").
 const LOOK_BACK: Duration = Duration::from_secs(600);
+
+/// For so long an answer is good: no newer one would come, and each is paid for (Amazon CloudWatch, pricing).
+const FRESH: Duration = Duration::from_secs(60);
+
+type Ages = HashMap<Family, u64>;
 
 /// Queues whose metrics are known.
 #[derive(Clone, Debug)]
 pub struct Watched {
     queues: Sqs,
     metrics: Client,
+    last: Arc<Mutex<Option<(Instant, Ages)>>>,
 }
 
 impl Watched {
     /// These queues.
     pub fn new(queues: Sqs, metrics: Client) -> Self {
-        Self { queues, metrics }
+        Self { queues, metrics, last: Arc::default() }
     }
 
     /// For each family the age of its oldest delivery, in seconds, as far as it is known.
-    async fn ages(&self) -> HashMap<Family, u64> {
+    async fn ages(&self) -> Ages {
+        let mut last = self.last.lock().await;
+        match &*last {
+            Some((asked, ages)) if asked.elapsed() < FRESH => ages.clone(),
+            _ => last.insert((Instant::now(), self.ask().await)).1.clone(),
+        }
+    }
+
+    async fn ask(&self) -> Ages {
         let query = |family: &Family| {
             let name = Dimension::builder().name("QueueName").value(self.queues.name(*family)?).build();
             let metric = Metric::builder()
@@ -52,7 +68,7 @@ impl Watched {
             Err(error) => {
                 // What waits can be seen without.
                 warn!(error = %DisplayErrorContext(error), "CloudWatch does not answer");
-                return HashMap::new();
+                return Ages::new();
             }
         };
         let results = answer.metric_data_results.unwrap_or_default().into_iter();

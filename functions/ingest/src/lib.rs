@@ -50,7 +50,7 @@ pub struct Ingest<Q, C> {
 impl<Q: DeliveryQueue, C: Clock> Ingest<Q, C> {
     /// Answers one request.
     pub async fn handle(&self, request: Request) -> Response<HttpBody> {
-        let path = segments(request.uri().path());
+        let path = segments(&request);
         let environment = match path.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             ["webhooks", name] => self.environments.served(name),
             _ => None,

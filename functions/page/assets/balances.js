@@ -82,8 +82,8 @@ export function showLedger({ main, route, env, signal, every, title }) {
     { name: "Before", class: "number", cell: (line) => lines(line, (part) => amount(line.before[part])) },
     { name: "After", class: "number strong", cell: (line) => lines(line, (part) => amount(line.after[part])) },
     { name: "Rule", cell: (line) => h("code", null, line.rule) },
-    { name: "Transaction", cell: (line) => h("a", { href: toEntity(line.transaction, line.kind) }, identifier(line.transaction.uid)) },
-    { name: "Webhook", cell: (line) => h("a", { href: toEvent(line.event_id), class: "opens" }, identifier(line.event_id)) },
+    { name: "Transaction", cell: (line) => line.transaction && h("a", { href: toEntity(line.transaction, line.kind) }, identifier(line.transaction.uid)) },
+    { name: "Webhook", cell: (line) => line.event_id && h("a", { href: toEvent(line.event_id), class: "opens" }, identifier(line.event_id)) },
   ]);
   const shown = pages({
     load: async (cursor) => {

@@ -85,7 +85,7 @@ export function show({ main, env, signal, every }) {
       run: (why, key) => act(env, `dead-letters/${path(family)}/redrive`, why, key),
     });
     if (!done) return;
-    const said = `${done.moved} moved, ${done.left} left.`;
+    const said = `${done.moved} moved${done.more ? "; there are more: redrive again" : ""}.`;
     toast(said);
     announce(said);
     load();

@@ -11,7 +11,7 @@ use lambda_http::http::{HeaderValue, Method, StatusCode, header};
 use lambda_http::{Body, Request, Response};
 use serde::Serialize;
 use shared::environment::{Environment, Environments};
-use shared::http::{Problem, json, method_not_allowed};
+use shared::http::{Problem, json, method_not_allowed, segments};
 use url::Url;
 
 /// Who signs people in: any provider of OpenID Connect (OpenID Connect Core 1.0) whose tokens the API's authorizer
@@ -76,13 +76,14 @@ impl Page {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return method_not_allowed("GET, HEAD");
         }
-        let path = request.uri().path();
-        let file = match path {
-            "/" => Some("index.html"),
-            "/config.json" => return self.config(),
-            other => other.strip_prefix("/assets/"),
+        let path = segments(&request);
+        let file = match path.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            [""] => "index.html",
+            ["config.json"] => return self.config(),
+            ["assets", file] => file,
+            _ => "",
         };
-        match FILES.iter().find(|(name, ..)| Some(*name) == file) {
+        match FILES.iter().find(|(name, _)| *name == file) {
             Some((name, contents)) => self.file(media_type(name), contents),
             None => {
                 Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here.").into_response()

@@ -1,12 +1,13 @@
 //! `dead-letters`: deliveries that their family gave up, and once more.
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use shared::model::Family;
 use uuid::Uuid;
 
 use super::place::{Opened, Place};
-use super::{say, table, text};
+use super::{say, say_json, table, text};
 
 #[derive(Debug, Args)]
 pub(super) struct DeadLetters {
@@ -31,7 +32,7 @@ enum Command {
         /// Of which family; without it of all.
         family: Option<Family>,
         /// Why: it is recorded, with your name.
-        #[arg(long)]
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         why: String,
         /// Print JSON.
         #[arg(long)]
@@ -60,7 +61,7 @@ async fn queues(opened: &Opened) -> Result<Vec<Value>, String> {
 async fn list(opened: &Opened, json: bool) -> Result<(), String> {
     let queues = queues(opened).await?;
     if json {
-        say(&Value::from(queues).to_string());
+        say_json(&queues);
         return Ok(());
     }
     let columns = ["family", "dead_letters", "waiting", "in_flight", "oldest_seconds"];
@@ -78,8 +79,7 @@ async fn redrive(opened: &Opened, only: Option<Family>, why: &str, json: bool) -
     for queue in queues(opened).await? {
         let family = text(&queue, "family").to_owned();
         let letters = queue.get("dead_letters").and_then(Value::as_u64).unwrap_or(0);
-        let wanted = only.map_or(letters > 0, |only| only.as_str() == family);
-        if !wanted {
+        if letters == 0 || only.is_some_and(|only| only.as_str() != family) {
             continue;
         }
         let mut count = 0;
@@ -97,7 +97,7 @@ async fn redrive(opened: &Opened, only: Option<Family>, why: &str, json: bool) -
         moved.insert(family, json!(count));
     }
     if json {
-        say(&json!({ "moved": moved }).to_string());
+        say_json(&json!({ "moved": moved }));
     } else if moved.is_empty() {
         say("there are no dead letters");
     }

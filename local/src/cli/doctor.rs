@@ -11,7 +11,7 @@ use serde_json::Value;
 use shared::clock::{Clock as _, Moment, SystemClock};
 
 use super::place::{Opened, Place};
-use super::{say, table, text};
+use super::{say, say_json, table, text};
 use crate::stack::Stack;
 
 /// A delivery that waits for so many seconds is stuck.
@@ -83,7 +83,7 @@ impl Doctor {
         }
         let ill = findings.iter().filter(|finding| finding.verdict == Verdict::Ill).count();
         if self.json {
-            say(&serde_json::to_string(&findings).map_err(|error| error.to_string())?);
+            say_json(&findings);
         } else {
             let row = |finding: &Finding| {
                 vec![finding.verdict.to_string(), finding.what.to_owned(), finding.found.clone()]

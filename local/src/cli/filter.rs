@@ -2,6 +2,7 @@
 
 use clap::Args;
 use shared::clock::Moment;
+use shared::fold::Effect;
 
 /// Which events; all conditions hold.
 #[derive(Clone, Debug, Default, Args)]
@@ -23,7 +24,7 @@ pub(super) struct Filter {
     entity: Option<String>,
     /// With this effect: applied, stale, repeat, conflict, ambiguous or none.
     #[arg(long)]
-    effect: Option<String>,
+    effect: Option<Effect>,
     /// With this status: created, success, failed …
     #[arg(long)]
     status: Option<String>,
@@ -54,7 +55,7 @@ impl Filter {
             ("family", self.family.clone()),
             ("event", self.event.clone()),
             ("entity", self.entity.clone()),
-            ("effect", self.effect.clone()),
+            ("effect", self.effect.map(|effect| effect.to_string())),
             ("status", self.status.clone()),
             ("asset", self.asset.clone()),
             ("hash", self.hash.clone()),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use shared::clock::Moment;
 
 use super::place::Place;
-use super::{say, table, text};
+use super::{say, say_json, table, text};
 
 #[derive(Debug, Args)]
 pub(super) struct Ledger {
@@ -35,7 +35,7 @@ impl Ledger {
         let ledger =
             opened.all("ledger", &[account, ("asset", self.asset.as_deref()), ("at", at.as_deref())]).await?;
         if self.json {
-            say(&json!({ "balances": balances, "ledger": ledger }).to_string());
+            say_json(&json!({ "balances": balances, "ledger": ledger }));
             return Ok(());
         }
         if balances.is_empty() {
@@ -46,7 +46,7 @@ impl Ledger {
         say(&table(&columns, balances.iter().map(row)));
         let columns = ["when", "asset", "rule", "change", "transaction", "event"];
         say(&table(&columns, ledger.iter().map(line)));
-        say(&format!("The webhook of a line: GET /api/{}/events/EVENT", self.place.env));
+        say("The webhook of a line: show EVENT");
         Ok(())
     }
 }

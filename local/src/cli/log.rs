@@ -11,7 +11,7 @@ use shared::clock::{Clock as _, Moment, SystemClock};
 
 use super::filter::Filter;
 use super::place::{Opened, Place};
-use super::{say, table, text};
+use super::{say, say_json, table, text};
 
 /// What comes late into the index is looked for again for so long.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(5);
@@ -54,7 +54,7 @@ impl Log {
 
     fn print(&self, events: &[Value]) {
         if self.json {
-            events.iter().for_each(|event| say(&event.to_string()));
+            events.iter().for_each(|event| say_json(event));
         } else if !events.is_empty() {
             say(&table(&COLUMNS, events.iter().map(row)));
         }
@@ -69,15 +69,21 @@ impl Log {
         begun: Moment,
     ) -> Result<(), String> {
         query.retain(|(name, _)| name != "from");
-        let mut seen: HashMap<String, Moment> = HashMap::new();
-        seen.extend(shown.iter().filter_map(|event| Some((text(event, "id").to_owned(), recorded(event)?))));
+        let from = |moment: Moment| {
+            let mut recent = query.clone();
+            recent.push(("from".to_owned(), moment.before(OVERLAP).to_string()));
+            recent
+        };
+        // What came just before is not news, whether it was shown or was one too many.
+        let before = newest(opened, &from(begun), usize::MAX).await?;
+        let known = shown.iter().chain(&before);
+        let mut seen: HashMap<String, Moment> =
+            known.filter_map(|event| Some((text(event, "id").to_owned(), recorded(event)?))).collect();
         let mut latest = begun;
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
             let since = latest.before(OVERLAP);
-            let mut recent = query.clone();
-            recent.push(("from".to_owned(), since.to_string()));
-            let mut events = newest(opened, &recent, usize::MAX).await?;
+            let mut events = newest(opened, &from(latest), usize::MAX).await?;
             events.retain(|event| !seen.contains_key(text(event, "id")));
             events.reverse();
             for event in &events {
@@ -86,7 +92,7 @@ impl Log {
                     seen.insert(text(event, "id").to_owned(), moment);
                 }
                 if self.json {
-                    say(&event.to_string());
+                    say_json(event);
                 } else {
                     say(&row(event).join("  "));
                 }
@@ -132,10 +138,5 @@ pub(super) fn row(event: &Value) -> Vec<String> {
         text(event, "effect"),
         text(event, "id"),
     ];
-    cells.map(printable).to_vec()
-}
-
-/// Webhooks are other people's text: no control character of theirs reaches the terminal.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    cells.map(str::to_owned).to_vec()
 }

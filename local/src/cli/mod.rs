@@ -21,6 +21,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 
 /// A serverless receiver for Bitpowr's webhooks, on this machine: no account, no Docker.
 ///
@@ -112,9 +113,19 @@ fn fail(message: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Writes a line. Whoever reads it may have gone.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+/// Writes a line, or several. Whoever reads them may have gone. Webhooks are other people's text: no control
+/// character of theirs reaches the terminal.
+fn say(text: &str) {
+    let printable: String =
+        text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect();
+    let _ = writeln!(std::io::stdout(), "{printable}");
+}
+
+/// Writes JSON, for programs: nothing is left out of it.
+fn say_json(value: &impl Serialize) {
+    // Everything that is shown can be written.
+    let json = serde_json::to_string(value).unwrap_or_default();
+    let _ = writeln!(std::io::stdout(), "{json}");
 }
 
 /// Asks whoever sits at the terminal; nobody there means no.

@@ -1,13 +1,13 @@
 //! `quarantine`: what could not be read, and once more.
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::log::printable;
 use super::place::Place;
 use super::show::encoded;
-use super::{say, table, text};
+use super::{say, say_json, table, text};
 
 #[derive(Debug, Args)]
 pub(super) struct Quarantine {
@@ -32,7 +32,7 @@ enum Command {
         /// Which; without ids all of them.
         ids: Vec<String>,
         /// Why: it is recorded, with your name.
-        #[arg(long)]
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         why: String,
         /// Print JSON.
         #[arg(long)]
@@ -52,7 +52,7 @@ impl Quarantine {
 async fn list(place: &Place, json: bool) -> Result<(), String> {
     let found = place.open().await?.all("quarantine", &[]).await?;
     if json {
-        say(&Value::from(found).to_string());
+        say_json(&found);
         return Ok(());
     }
     if found.is_empty() {
@@ -62,8 +62,8 @@ async fn list(place: &Place, json: bool) -> Result<(), String> {
     let row = |item: &Value| {
         let deliveries = item.get("deliveries").map(Value::to_string).unwrap_or_default();
         let [recorded, reason, detail, id] =
-            ["recorded_at", "reason", "detail", "id"].map(|field| printable(text(item, field)));
-        vec![recorded, reason, detail, deliveries, id]
+            ["recorded_at", "reason", "detail", "id"].map(|field| text(item, field));
+        [recorded, reason, detail, &deliveries, id].map(str::to_owned).to_vec()
     };
     say(&table(&["recorded", "reason", "detail", "deliveries", "id"], found.iter().map(row)));
     Ok(())
@@ -87,7 +87,7 @@ async fn retry(place: &Place, ids: Vec<String>, why: &str, json: bool) -> Result
     }
     if json {
         let refused: Vec<_> = refused.iter().map(|(id, why)| json!({ "id": id, "why": why })).collect();
-        say(&json!({ "handed_over": done, "refused": refused }).to_string());
+        say_json(&json!({ "handed_over": done, "refused": refused }));
     } else {
         done.iter().for_each(|id| say(&format!("{id} was handed over")));
         refused.iter().for_each(|(id, why)| say(&format!("{id}: {why}")));

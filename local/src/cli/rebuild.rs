@@ -2,11 +2,12 @@
 
 use clap::Args;
 use shared::clock::SystemClock;
+use shared::model::transaction::Amounts;
 use shared::model::{Entity, EntityType, Kind};
 use shared::store::rebuild::{Difference, Imbalance, Mode, Report};
 
 use super::place::Place;
-use super::{say, spinner};
+use super::{say, say_json, spinner};
 use crate::families;
 
 #[derive(Debug, Args)]
@@ -57,7 +58,7 @@ impl Rebuild {
             .map_err(|error| error.to_string())?;
         bar.finish_and_clear();
         if self.json {
-            say(&serde_json::to_string(&report).map_err(|error| error.to_string())?);
+            say_json(&report);
         } else {
             tell(&report);
         }
@@ -75,16 +76,17 @@ fn tell(report: &Report) {
         say(&format!("{} {what} {}: {before} → {after}; {fields}", verb(*written), entity.uid));
     }
     for Imbalance { account, asset, balance, ledger, contributions, written, .. } in &report.imbalances {
-        let transactions = contributions.as_ref().map(|amounts| {
-            format!(", its transactions add up to {} received, {} sent", amounts.received, amounts.sent)
-        });
+        let columns = |amounts: &Amounts| {
+            let Amounts { received, sent, fees, pending } = amounts;
+            format!("{received} received, {sent} sent, {fees} fees, {pending} pending")
+        };
+        let transactions = contributions.as_ref();
+        let transactions = transactions.map(|sum| format!("; its transactions add up to {}", columns(sum)));
         say(&format!(
-            "{} balance {account} {asset}: it says {} received, {} sent, its ledger adds up to {} and {}{}",
+            "{} balance {account} {asset}: it says {}; its ledger adds up to {}{}",
             verb(*written),
-            balance.received,
-            balance.sent,
-            ledger.received,
-            ledger.sent,
+            columns(balance),
+            columns(ledger),
             transactions.unwrap_or_default(),
         ));
     }

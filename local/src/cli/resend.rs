@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use futures::TryStreamExt as _;
 use serde_json::json;
 use shared::clock::{Clock as _, SystemClock};
@@ -13,7 +14,7 @@ use super::filter::Filter;
 use super::log::{COLUMNS, row};
 use super::place::{Opened, Place};
 use super::show::encoded;
-use super::{confirm, say, spinner, table, text};
+use super::{confirm, say, say_json, spinner, table, text};
 
 /// How many events a dry run shows.
 const SAMPLE: usize = 5;
@@ -28,7 +29,7 @@ pub(super) struct Resend {
     #[command(flatten)]
     filter: Filter,
     /// Why: it is recorded, with your name.
-    #[arg(long, required_unless_present = "resume")]
+    #[arg(long, required_unless_present = "resume", value_parser = NonEmptyStringValueParser::new())]
     why: Option<String>,
     /// Go on with a job that was interrupted.
     #[arg(long, value_name = "JOB")]
@@ -51,7 +52,11 @@ impl Resend {
             let why = self.why.as_deref().unwrap_or_default();
             let key = Uuid::new_v4().to_string();
             let done = opened.act(&format!("events/{}/resend", encoded(id)), why, &key).await?;
-            say(&if self.json { done.to_string() } else { format!("{id} is told again") });
+            if self.json {
+                say_json(&done);
+            } else {
+                say(&format!("{id} is told again"));
+            }
             return Ok(());
         }
         let job = match &self.resume {
@@ -92,8 +97,11 @@ impl Resend {
             say(&table(&COLUMNS, sample.iter().map(row)));
         }
         if count == 0 || !(self.yes || confirm(&format!("Tell {count} events again?"))?) {
-            let dry = json!({ "would_tell": count, "sample": sample });
-            say(&if self.json { dry.to_string() } else { "Nothing was done. --yes does it.".to_owned() });
+            if self.json {
+                say_json(&json!({ "would_tell": count, "sample": sample }));
+            } else {
+                say("Nothing was done. --yes does it.");
+            }
             return Ok(None);
         }
         Ok(Some(Job {
@@ -143,7 +151,7 @@ impl Resend {
         }
         bar.finish_and_clear();
         if self.json {
-            say(&json!({ "job": job.id, "told": job.told, "never_told": job.never_told }).to_string());
+            say_json(&json!({ "job": job.id, "told": job.told, "never_told": job.never_told }));
         } else {
             let never = "were never told (overtaken, or repeated)";
             say(&format!("{} events are told again; {} {never}", job.told, job.never_told));

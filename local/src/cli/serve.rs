@@ -70,7 +70,7 @@ impl Serve {
         let url = format!("http://{}", product.address());
         say(&format!("Receiving Bitpowr's webhooks at {url}/webhooks/test and {url}/webhooks/live"));
         say(&format!("  x-webhook-secret: {header}"));
-        say(&format!("  data: {kept}    log: {url}/api/test/events"));
+        say(&format!("  data: {kept}    page: {url}/"));
         if let Some(address) = product.aws_endpoint() {
             say(&format!("  AWS services for sam local: http://{address}"));
         }

@@ -4,9 +4,9 @@ use clap::Args;
 use serde_json::Value;
 use shared::model::EntityType;
 
-use super::log::{COLUMNS, printable, row};
+use super::log::{COLUMNS, row};
 use super::place::Place;
-use super::{say, table, text};
+use super::{say, say_json, table, text};
 
 #[derive(Debug, Args)]
 pub(super) struct Show {
@@ -37,7 +37,7 @@ impl Show {
             None => opened.get(&format!("events/{}", encoded(&self.what)), &[]).await?,
         };
         if self.json {
-            say(&found.to_string());
+            say_json(&found);
         } else if entity.is_some() {
             tell_entity(&found);
         } else {
@@ -59,18 +59,18 @@ fn tell_event(event: &Value) {
     let programs = told.and_then(|told| told.get("programs")).is_some_and(Value::is_object);
     say(&format!("told          {}", if programs { "programs" } else { "nobody" }));
     if let Some(words) = people {
-        say(&format!("told people   {}", printable(text(words, "subject"))));
+        say(&format!("told people   {}", text(words, "subject")));
     }
     for action in event.get("actions").and_then(Value::as_array).into_iter().flatten() {
-        let (at, who) = (text(action, "at"), printable(text(action, "who")));
-        say(&format!("{:<13} {at} by {who}: {}", text(action, "action"), printable(text(action, "why"))));
+        let (at, who) = (text(action, "at"), text(action, "who"));
+        say(&format!("{:<13} {at} by {who}: {}", text(action, "action"), text(action, "why")));
     }
     say("");
     let raw = event.get("raw").and_then(Value::as_str);
     let parsed = raw.and_then(|raw| serde_json::from_str::<Value>(raw).ok());
     match parsed.and_then(|body| serde_json::to_string_pretty(&body).ok()) {
         Some(pretty) => say(&pretty),
-        None => say(&printable(raw.unwrap_or_else(|| text(event, "raw_base64")))),
+        None => say(&raw.unwrap_or_else(|| text(event, "raw_base64"))),
     }
 }
 
@@ -88,9 +88,9 @@ fn fields(object: &Value, but: &[&str]) {
             continue;
         }
         let value = match value {
-            Value::String(text) => printable(text),
+            Value::String(text) => text.clone(),
             Value::Object(_) if name == "entity" => {
-                format!("{}:{}", text(value, "type"), printable(text(value, "uid")))
+                format!("{}:{}", text(value, "type"), text(value, "uid"))
             }
             other => other.to_string(),
         };

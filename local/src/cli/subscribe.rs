@@ -9,9 +9,8 @@ use shared::model::amount::Decimal;
 use url::Url;
 use uuid::Uuid;
 
-use super::log::printable;
 use super::place::Place;
-use super::{say, table};
+use super::{say, say_json, table};
 use crate::product::Attached;
 use crate::stack::Stack;
 use crate::subscriptions::{FilterPolicy, Protocol, Subscription};
@@ -172,7 +171,7 @@ async fn subscribe(protocol: Protocol, endpoint: Endpoint) -> Result<(), String>
         Some(name) => subscribe_in(&Stack::find(name).await?, protocol, &endpoint, &filter).await?,
     };
     if json {
-        say(&json!({ "id": id, "protocol": protocol, "endpoint": endpoint, "note": note }).to_string());
+        say_json(&json!({ "id": id, "protocol": protocol, "endpoint": endpoint, "note": note }));
     } else {
         say(&format!("{endpoint} is subscribed ({id}): {note}"));
     }
@@ -222,7 +221,7 @@ async fn list(place: &Place, as_json: bool) -> Result<(), String> {
         Some(name) => Stack::find(name).await?.subscriptions().await?,
     };
     if as_json {
-        say(&Value::from(found).to_string());
+        say_json(&found);
         return Ok(());
     }
     if found.is_empty() {
@@ -232,9 +231,7 @@ async fn list(place: &Place, as_json: bool) -> Result<(), String> {
     let columns = ["protocol", "endpoint", "confirmed", "filter", "id"];
     let row = |one: &Value| {
         let cell = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        columns
-            .map(|column| one.get(column).map(cell).map(|cell| printable(&cell)).unwrap_or_default())
-            .to_vec()
+        columns.map(|column| one.get(column).map(cell).unwrap_or_default()).to_vec()
     };
     say(&table(&columns, found.iter().map(row)));
     Ok(())

@@ -165,6 +165,19 @@ impl Table {
         self.record(&key.pk, action, Some(unlist)).await
     }
 
+    /// A redrive that was done; none where there is none of this id.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the table cannot be read.
+    pub async fn redrive(
+        &self,
+        environment: Environment,
+        family: Family,
+        id: &str,
+    ) -> Result<Option<ActionItem>, StoreError> {
+        self.get(&keys::action(&keys::dead_letters(environment, family), family.as_str(), id)).await
+    }
+
     /// Notes that dead letters of a family were put back into their queue.
     ///
     /// # Errors

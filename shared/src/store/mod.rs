@@ -73,6 +73,9 @@ pub enum StoreError {
     /// A ledger has a gap.
     #[error("line {1} of the ledger {0} is missing")]
     LineMissing(String, u64),
+    /// The table was made by a version that had other indexes.
+    #[error("it was made by an earlier version, which had other indexes: begin with a new one")]
+    Outdated,
     /// The cursor is none that this table gave.
     #[error("the cursor cannot be read")]
     Cursor,

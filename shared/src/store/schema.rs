@@ -23,7 +23,7 @@ pub fn indexes() -> impl Iterator<Item = &'static str> {
 /// Creates the table, with its indexes and its stream, unless it exists.
 ///
 /// # Errors
-/// [`StoreError::Aws`] where DynamoDB refuses.
+/// [`StoreError::Aws`] where DynamoDB refuses, [`StoreError::Outdated`] where the table is an earlier version's.
 pub async fn create(client: &Client, name: &str) -> Result<Table, StoreError> {
     let built = |error: BuildError| StoreError::Aws(error.to_string());
     let key = |name, key_type| {
@@ -68,9 +68,16 @@ pub async fn create(client: &Client, name: &str) -> Result<Table, StoreError> {
         .send()
         .await;
     match created {
-        Err(error) if !error.as_service_error().is_some_and(|error| error.is_resource_in_use_exception()) => {
-            Err(StoreError::aws(error))
+        Ok(_) => {}
+        Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_in_use_exception()) => {
+            let found = client.describe_table().table_name(name).send().await.map_err(StoreError::aws)?;
+            let found = found.table.and_then(|table| table.global_secondary_indexes).unwrap_or_default();
+            let has = |name| found.iter().any(|index| index.index_name() == Some(name));
+            if !indexes().all(has) {
+                return Err(StoreError::Outdated);
+            }
         }
-        _ => Ok(Table::new(client.clone(), name)),
+        Err(error) => return Err(StoreError::aws(error)),
     }
+    Ok(Table::new(client.clone(), name))
 }
