@@ -30,7 +30,7 @@ use shared::model::notification::Attribute;
 use shared::publish::{Message, Publish as _};
 use shared::verify::Secret;
 
-use crate::product::{DEVELOPMENT_KEY, DEVELOPMENT_KEY_ID};
+use crate::development::{KEY, KEY_ID};
 use crate::queues::{Queues, RedrivePolicy};
 use crate::topics::Topics;
 
@@ -159,7 +159,7 @@ impl Services {
             "webhook-secret" => {
                 ("development", STANDARD.decode(self.secret.header_value()).unwrap_or_default())
             }
-            "sealing-key" => (DEVELOPMENT_KEY_ID, DEVELOPMENT_KEY.to_vec()),
+            "sealing-key" => (KEY_ID, KEY.to_vec()),
             _ => {
                 return Err(not_found(format!(
                     "there is no secret {id}: webhook-secret and sealing-key are"

@@ -10,11 +10,12 @@
 //! | SNS | [`topics`], [`subscriptions`]: standard output, POSTs, a folder of e-mails |
 //! | AWS itself, for functions in containers | [`aws`]: all of these at one address |
 //!
-//! [`families`] names the code of each family; [`product`] puts the parts together; [`stack`] is a deployed one,
+//! [`development`] stands for secrets and identities; [`families`] names the code of each family; [`product`] puts the parts together; [`stack`] is a deployed one,
 //! seen from here; [`cli`] is the command line.
 
 pub mod aws;
 pub mod cli;
+pub mod development;
 pub mod engine;
 pub mod families;
 pub mod front;

@@ -21,13 +21,14 @@ use shared::pipeline::Pipeline;
 use shared::rotating::Rotating;
 use shared::store::{Table, schema};
 use shared::verify::seal::WeakKey;
-use shared::verify::{SealingKey, SealingKeys, Secret, Secrets};
+use shared::verify::{Secret, Secrets};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify as Signal, watch};
 use tokio::task::JoinSet;
 use url::Url;
 
 use crate::aws::{self, Services};
+use crate::development::{self, user};
 use crate::engine::{self, Engine, TABLE};
 use crate::front::{self, Functions};
 use crate::mapping::{self, Stop};
@@ -38,13 +39,6 @@ use crate::with_family;
 /// How long deliveries that were accepted may take to be applied and told when the product stops. Those that
 /// take longer are kept, and applied at the next start.
 const DRAIN: Duration = Duration::from_secs(5);
-
-/// What deliveries are sealed with here. It is known to all, as everything on this machine is to its user;
-/// deployed, the key is a secret that the stack generates.
-pub const DEVELOPMENT_KEY: &[u8] = b"a sealing key for development only";
-
-/// The id of that key.
-pub const DEVELOPMENT_KEY_ID: &str = "development";
 
 /// The file in the data folder that says where the DynamoDB of a running product listens.
 const ENDPOINT: &str = "dynamodb";
@@ -185,7 +179,7 @@ impl Product {
         let engine = Arc::new(engine);
         let table = schema::create(&engine.client(), TABLE).await?;
 
-        let keys = development_keys()?;
+        let keys = development::keys()?;
         let own = || Access::Own(user());
         let functions = Functions {
             ingest: Some(Ingest {
@@ -355,20 +349,6 @@ impl Attached {
     pub fn table(&self) -> Table {
         Table::new(self.client.clone(), TABLE)
     }
-}
-
-/// What deliveries are sealed with here.
-///
-/// # Errors
-/// None: the key is long enough.
-pub fn development_keys() -> Result<SealingKeys, WeakKey> {
-    Ok(SealingKeys::new(SealingKey::new(DEVELOPMENT_KEY_ID, DEVELOPMENT_KEY)?, []))
-}
-
-/// Who uses this machine, by name.
-pub fn user() -> String {
-    let name = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|variable| std::env::var(variable).ok());
-    name.unwrap_or_else(|| "this machine's user".to_owned())
 }
 
 /// Serves until it is time to stop.

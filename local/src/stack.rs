@@ -83,8 +83,7 @@ impl Stack {
     pub fn queues(&self) -> Queues {
         let queues = Sqs::new(aws_sdk_sqs::Client::new(&self.config), self.urls("QUEUE"))
             .with_dead_letters(self.urls("DEAD_LETTERS"));
-        let watched = Watched::new(queues.clone(), aws_sdk_cloudwatch::Client::new(&self.config));
-        Queues::Stack { queues, watched }
+        Queues::Stack(Box::new(Watched::new(queues, aws_sdk_cloudwatch::Client::new(&self.config))))
     }
 
     /// What its deliveries are sealed with, if the caller may know it.
@@ -146,19 +145,14 @@ pub enum Queues {
     /// Of this machine.
     Here(crate::queues::Queues),
     /// Of a stack.
-    Stack {
-        /// The queues …
-        queues: Sqs,
-        /// … and what is known of them.
-        watched: Watched,
-    },
+    Stack(Box<Watched>),
 }
 
 impl Depths for Queues {
     async fn depths(&self) -> Result<Vec<(Family, Depth)>, QueueError> {
         match self {
             Self::Here(queues) => queues.depths().await,
-            Self::Stack { watched, .. } => watched.depths().await,
+            Self::Stack(queues) => queues.depths().await,
         }
     }
 }
@@ -167,7 +161,7 @@ impl DeliveryQueue for Queues {
     async fn send(&self, delivery: &Sealed) -> Result<(), QueueError> {
         match self {
             Self::Here(queues) => DeliveryQueue::send(queues, delivery).await,
-            Self::Stack { queues, .. } => queues.send(delivery).await,
+            Self::Stack(watched) => watched.queues.send(delivery).await,
         }
     }
 }
@@ -176,7 +170,7 @@ impl Redrive for Queues {
     async fn redrive(&self, family: Family, most: usize) -> Result<usize, QueueError> {
         match self {
             Self::Here(queues) => queues.redrive(family, most).await,
-            Self::Stack { queues, .. } => queues.redrive(family, most).await,
+            Self::Stack(watched) => watched.queues.redrive(family, most).await,
         }
     }
 }

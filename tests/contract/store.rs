@@ -126,7 +126,10 @@ async fn the_log_is_read_in_pages(world: &World) {
     assert_eq!(found, (0..25).rev().map(|number| format!("page-{number:02}")).collect::<Vec<_>>());
 }
 
-fn by(facets: &[(Facet, &str)]) -> LogFilter {
+/// What is searched for.
+type Search<'a> = &'a [(Facet, &'a str)];
+
+fn by(facets: Search) -> LogFilter {
     let facets = facets.iter().map(|(facet, value)| (*facet, (*value).to_owned())).collect();
     LogFilter { facets, ..LogFilter::default() }
 }
@@ -145,7 +148,7 @@ async fn an_event_is_found_by_everything_it_says(world: &World) {
             if number % 2 == 0 { "transaction.deposit.pending" } else { "transaction.transfer.failed" };
         world.deliver(event, data).await;
     }
-    let searches: [(&[(Facet, &str)], &[usize]); 12] = [
+    let searches: [(Search, &[usize]); 12] = [
         (&[(Facet::Hash, "0xfound3")], &[3]),
         (&[(Facet::Reference, "f#1$")], &[5, 4, 3, 2, 1, 0]),
         (&[(Facet::Address, "f-to")], &[5, 4, 3, 2, 1, 0]),

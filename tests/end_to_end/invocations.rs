@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use local::development;
 use local::engine::{Engine, TABLE};
-use local::product::{DEVELOPMENT_KEY, DEVELOPMENT_KEY_ID};
 use local::samples;
 use serde_json::{Value, json};
 use shared::clock::{ManualClock, Moment};
@@ -14,14 +14,14 @@ use shared::model::{EventType, Family, Reason};
 use shared::pipeline::Pipeline;
 use shared::rotating::Rotating;
 use shared::store::schema;
-use shared::verify::{Envelope, SealingKey, SealingKeys, Secret};
+use shared::verify::{Envelope, SealingKeys, Secret};
 
 use crate::support::SECRET;
 
 const RECEIVED_AT: &str = "2026-11-23T00:00:00.000Z";
 
 fn keys() -> SealingKeys {
-    SealingKeys::new(SealingKey::new(DEVELOPMENT_KEY_ID, DEVELOPMENT_KEY).unwrap(), [])
+    development::keys().unwrap()
 }
 
 fn received_at() -> Moment {

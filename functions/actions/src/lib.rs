@@ -21,7 +21,7 @@ use shared::http::{Problem, json as answer, method_not_allowed, segments};
 use shared::model::{Body, Family, Reason};
 use shared::queue::{DeliveryQueue, QueueError, Redrive};
 use shared::rotating::Rotating;
-use shared::store::{ActionItem, Mandate, StoreError, Table};
+use shared::store::{Mandate, StoreError, Table};
 use shared::verify::{Envelope, SealingKeys};
 use tracing::{error, info};
 use uuid::Uuid;
@@ -187,7 +187,7 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
         let record = self.table.event(environment, id).await?;
         let record = record.ok_or(Refusal::NotFound("There is no event of this id."))?;
         match self.table.resend(&record, mandate).await? {
-            Some(action) => Ok(json!({ "action": view(&action) })),
+            Some(action) => Ok(json!({ "action": action.shown() })),
             None => {
                 let detail = format!("It was never told: {}.", record.event.why);
                 Err(Refusal::Impossible("never_told", detail))
@@ -219,7 +219,7 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
         let keys = keys.ok_or_else(|| Refusal::Unavailable("the sealing key cannot be had".to_owned()))?;
         self.queues.send(&envelope.seal(&keys)).await?;
         let action = self.table.retried(environment, id, mandate).await?;
-        Ok(json!({ "action": view(&action) }))
+        Ok(json!({ "action": action.shown() }))
     }
 
     async fn redrive(
@@ -238,20 +238,6 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
             }
         };
         let moved = action.moved.unwrap_or(0);
-        Ok(json!({ "action": view(&action), "moved": moved, "more": moved == REDRIVEN }))
+        Ok(json!({ "action": action.shown(), "moved": moved, "more": moved == REDRIVEN }))
     }
-}
-
-/// An action as it is shown.
-fn view(action: &ActionItem) -> Value {
-    json!({
-        "id": action.id,
-        "environment": action.environment,
-        "action": action.action,
-        "target": action.target,
-        "who": action.who,
-        "why": action.why,
-        "at": action.at,
-        "moved": action.moved,
-    })
 }

@@ -30,7 +30,7 @@ use shared::environment::{Environment, Environments};
 use shared::http::{Problem, json as answer, method_not_allowed, segments};
 use shared::model::{Entity, EntityType, Kind};
 use shared::queue::{Depths, QueueError};
-use shared::store::{LogFilter, StoreError, Table};
+use shared::store::{ActionItem, LogFilter, StoreError, Table};
 use tracing::error;
 
 use query::{Interval, Query};
@@ -248,7 +248,7 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
     }
     async fn actions(&self, environment: Environment, query: &Query) -> Result<Value, Refusal> {
         let page = self.table.actions(environment, query.limit()?, query.cursor().as_ref()).await?;
-        let actions: Vec<_> = page.items.iter().map(views::action).collect();
+        let actions: Vec<_> = page.items.iter().map(ActionItem::shown).collect();
         Ok(json!({ "actions": actions, "cursor": views::cursor(page.cursor.as_ref()) }))
     }
 

@@ -43,24 +43,10 @@ pub(crate) fn event_record(record: &EventRecord) -> Value {
         let people = told.and_then(|told| told.people.as_ref());
         fields.insert("told".to_owned(), json!({ "programs": programs, "people": people }));
         fields.insert("delivery_ids".to_owned(), json!(record.delivery_ids));
-        fields.insert("actions".to_owned(), record.actions.iter().map(action).collect());
+        fields.insert("actions".to_owned(), record.actions.iter().map(ActionItem::shown).collect());
         raw(fields, &record.raw);
     }
     view
-}
-
-/// What somebody did.
-pub(crate) fn action(action: &ActionItem) -> Value {
-    json!({
-        "id": action.id,
-        "environment": action.environment,
-        "action": action.action,
-        "target": action.target,
-        "who": action.who,
-        "why": action.why,
-        "at": action.at,
-        "moved": action.moved,
-    })
 }
 
 /// How many events there were.

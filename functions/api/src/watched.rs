@@ -23,7 +23,8 @@ type Ages = HashMap<Family, u64>;
 /// Queues whose metrics are known.
 #[derive(Clone, Debug)]
 pub struct Watched {
-    queues: Sqs,
+    /// The queues.
+    pub queues: Sqs,
     metrics: Client,
     last: Arc<Mutex<Option<(Instant, Ages)>>>,
 }

@@ -54,7 +54,7 @@ impl Log {
 
     fn print(&self, events: &[Value]) {
         if self.json {
-            events.iter().for_each(|event| say_json(event));
+            events.iter().for_each(say_json);
         } else if !events.is_empty() {
             say(&table(&COLUMNS, events.iter().map(row)));
         }

@@ -17,7 +17,8 @@ use shared::store::Table;
 use url::form_urlencoded;
 
 use super::text;
-use crate::product::{Attached, development_keys, user};
+use crate::development::{self, user};
+use crate::product::Attached;
 use crate::stack::{Queues, Stack};
 
 /// Where the data is.
@@ -61,7 +62,7 @@ impl Place {
             }
             None => {
                 let attached = Attached::to(&self.data).map_err(|error| error.to_string())?;
-                let keys = development_keys().map_err(|error| error.to_string())?;
+                let keys = development::keys().map_err(|error| error.to_string())?;
                 let queues = Queues::Here(attached.queues.clone());
                 let table = attached.table();
                 Ok(Opened::new(self.env, table, queues, Rotating::fixed(keys), user(), Some(attached)))
@@ -113,7 +114,8 @@ impl Opened {
         let given = query.iter().filter_map(|(name, value)| Some((name, (*value)?)));
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(given).finish();
         let request = Request::get(format!("/api/{}/{what}?{query}", self.environment)).body(Body::Empty);
-        Ok(answer(&self.api.handle(request.map_err(|error| error.to_string())?).await)?)
+        let request = request.map_err(|error| error.to_string())?;
+        Ok(answer(&Box::pin(self.api.handle(request)).await)?)
     }
 
     /// Has something done, as over HTTP; the same `key` does it once.
@@ -126,7 +128,7 @@ impl Opened {
             .header("idempotency-key", key)
             .body(Body::Text(json!({ "why": why }).to_string()));
         let request = request.map_err(|error| Refused { code: String::new(), detail: error.to_string() })?;
-        answer(&self.actions.handle(request).await)
+        answer(&Box::pin(self.actions.handle(request)).await)
     }
 
     /// The pages of a list, one after the other.

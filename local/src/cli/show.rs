@@ -70,7 +70,7 @@ fn tell_event(event: &Value) {
     let parsed = raw.and_then(|raw| serde_json::from_str::<Value>(raw).ok());
     match parsed.and_then(|body| serde_json::to_string_pretty(&body).ok()) {
         Some(pretty) => say(&pretty),
-        None => say(&raw.unwrap_or_else(|| text(event, "raw_base64"))),
+        None => say(raw.unwrap_or_else(|| text(event, "raw_base64"))),
     }
 }
 

@@ -97,6 +97,22 @@ impl ActionItem {
     }
 }
 
+impl ActionItem {
+    /// As it is shown: without what is told.
+    pub fn shown(&self) -> Value {
+        json!({
+            "id": self.id,
+            "environment": self.environment,
+            "action": self.action,
+            "target": self.target,
+            "who": self.who,
+            "why": self.why,
+            "at": self.at,
+            "moved": self.moved,
+        })
+    }
+}
+
 /// Something that is done to many events, one after the other: how far it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {

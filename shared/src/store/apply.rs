@@ -459,7 +459,7 @@ pub(super) fn list(item: &mut Item, environment: Environment, list: List, id: &s
 }
 
 /// The deliveries that brought an item, by their ids.
-const DELIVERIES: &str = "delivery_ids";
+pub(super) const DELIVERIES: &str = "delivery_ids";
 
 fn deliveries(first: &str) -> AttributeValue {
     AttributeValue::Ss(vec![first.to_owned()])

@@ -162,6 +162,11 @@ impl Table {
 
     /// Reads one item, consistently.
     pub(crate) async fn get<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, StoreError> {
+        Ok(self.get_item(key).await?.map(serde_dynamo::from_item).transpose()?)
+    }
+
+    /// The same, with all its attributes.
+    pub(crate) async fn get_item(&self, key: &Key) -> Result<Option<Item>, StoreError> {
         let answer = self
             .client
             .get_item()
@@ -171,7 +176,7 @@ impl Table {
             .send()
             .await
             .map_err(StoreError::aws)?;
-        Ok(answer.item.map(serde_dynamo::from_item).transpose()?)
+        Ok(answer.item)
     }
 }
 

@@ -6,8 +6,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::future::try_join_all;
-use serde::Deserialize;
 
+use super::apply::DELIVERIES;
 use super::items::{BalanceEntry, BalanceItem, EventItem, LedgerLine, QuarantineItem, RawItem, StateItem};
 use super::keys::{self, EVENT_PREFIX, LINE_PREFIX, POSITION, SHARDS};
 use super::{ActionItem, Item, Key, StoreError, Table};
@@ -112,20 +112,16 @@ impl Table {
     /// # Errors
     /// [`StoreError`] where the table cannot be read.
     pub async fn event(&self, environment: Environment, id: &str) -> Result<Option<EventRecord>, StoreError> {
-        #[derive(Deserialize)]
-        struct Stored {
-            #[serde(flatten)]
-            event: EventItem,
-            delivery_ids: BTreeSet<String>,
-        }
         let Some(raw) = self.get::<RawItem>(&keys::raw(environment, id)).await? else {
             return Ok(None);
         };
         let Some(key) = raw.event_key.clone() else {
             return Ok(None);
         };
-        let (stored, actions) = futures::try_join!(self.get::<Stored>(&key), self.actions_on(&key.pk, id))?;
-        let Some(Stored { event, delivery_ids }) = stored else { return Ok(None) };
+        let (item, actions) = futures::try_join!(self.get_item(&key), self.actions_on(&key.pk, id))?;
+        let Some(item) = item else { return Ok(None) };
+        let delivery_ids = delivery_ids(&item);
+        let event = serde_dynamo::from_item(item)?;
         Ok(Some(EventRecord { event, key, raw: raw.into_bytes(), delivery_ids, actions }))
     }
 
@@ -138,19 +134,12 @@ impl Table {
         environment: Environment,
         id: &str,
     ) -> Result<Option<QuarantineRecord>, StoreError> {
-        #[derive(Deserialize)]
-        struct Stored {
-            #[serde(flatten)]
-            item: QuarantineItem,
-            delivery_ids: BTreeSet<String>,
-        }
         let (key, body) = (keys::quarantine(environment, id), keys::raw(environment, id));
-        let (stored, raw) = futures::try_join!(self.get::<Stored>(&key), self.get::<RawItem>(&body))?;
-        Ok(stored.zip(raw).map(|(Stored { item, delivery_ids }, raw)| QuarantineRecord {
-            item,
-            raw: raw.into_bytes(),
-            delivery_ids,
-        }))
+        let (item, raw) = futures::try_join!(self.get_item(&key), self.get::<RawItem>(&body))?;
+        let Some((item, raw)) = item.zip(raw) else { return Ok(None) };
+        let delivery_ids = delivery_ids(&item);
+        let item = serde_dynamo::from_item(item)?;
+        Ok(Some(QuarantineRecord { item, raw: raw.into_bytes(), delivery_ids }))
     }
 
     /// What is known of these entities; those that nothing is known of are absent.
@@ -447,6 +436,12 @@ impl Table {
             .map_err(StoreError::aws)?;
         Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key))
     }
+}
+
+/// The HTTP requests that brought an item.
+fn delivery_ids(item: &Item) -> BTreeSet<String> {
+    let ids = item.get(DELIVERIES).and_then(|ids| ids.as_ss().ok());
+    ids.into_iter().flatten().cloned().collect()
 }
 
 /// A range of one partition.

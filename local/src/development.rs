@@ -1,0 +1,25 @@
+//! What stands here for the secrets and the identities of a deployed stack.
+
+use shared::verify::seal::WeakKey;
+use shared::verify::{SealingKey, SealingKeys};
+
+/// What deliveries are sealed with here. It is known to all, as everything on this machine is to its user;
+/// deployed, the key is a secret that the stack generates.
+pub const KEY: &[u8] = b"a sealing key for development only";
+
+/// The id of that key.
+pub const KEY_ID: &str = "development";
+
+/// What deliveries are sealed with here.
+///
+/// # Errors
+/// None: the key is long enough.
+pub fn keys() -> Result<SealingKeys, WeakKey> {
+    Ok(SealingKeys::new(SealingKey::new(KEY_ID, KEY)?, []))
+}
+
+/// Who uses this machine, by name.
+pub fn user() -> String {
+    let name = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|variable| std::env::var(variable).ok());
+    name.unwrap_or_else(|| "this machine's user".to_owned())
+}
