@@ -290,10 +290,10 @@ def test_doctor_looks_at_the_whole_stack(stack):
     assert findings["webhook secret"]["verdict"] == "well", findings
     # A subscriber that never confirmed is what doctor is for.
     sns = stack.account.client("sns")
-    sns.subscribe(TopicArn=stack.outputs["PeopleTopic"], Protocol="email", Endpoint="nobody@example.com")
+    sns.subscribe(TopicArn=stack.outputs["ProgramsTopic"], Protocol="http", Endpoint="http://127.0.0.1:9/never")
     done = command(stack, "doctor")
     findings = {finding["what"]: finding for finding in json.loads(done.stdout)}
-    assert done.returncode == 1 and "nobody@example.com" in findings["subscriptions"]["found"], findings
+    assert done.returncode == 1 and "127.0.0.1:9/never" in findings["subscriptions"]["found"], findings
 
 
 def test_subscribe_makes_a_subscription_with_a_filter(stack):
