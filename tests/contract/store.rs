@@ -212,12 +212,21 @@ async fn events_are_counted_by_interval_family_and_effect(world: &World) {
         world.deliver("assets.created", json!({ "uid": format!("counted-{number}") })).await;
         world.clock.advance(SignedDuration::from_hours(10));
     }
-    let found = world.table().counts(TEST, (from, world.clock.now()), 24 * 3600 * 1000).await.unwrap();
+    let range = (from, world.clock.now());
+    let found = world.table().counts(TEST, range, 24 * 3600 * 1000, 200).await.unwrap();
     assert!(found.complete);
     let counts: Vec<_> =
         found.counts.into_iter().map(|((_, family, effect), count)| (family, effect, count)).collect();
     let expected = |count| ("assets".to_owned(), "applied".to_owned(), count);
     assert_eq!(counts, [expected(3), expected(2), expected(2)]);
+
+    // As many queries as the newest day takes: what is counted is counted to its end, and it is said from when on.
+    let found = world.table().counts(TEST, range, 3600 * 1000, 4).await.unwrap();
+    assert!(!found.complete && found.counted_from > from, "{found:?}");
+    let newest = world.table().log(TEST, &by(&[(Facet::Family, "assets")]), 10, None).await.unwrap().items;
+    let since = newest.iter().filter(|event| event.recorded_at >= found.counted_from).count() as u64;
+    assert!((1..7).contains(&since));
+    assert_eq!(found.counts.values().sum::<u64>(), since);
 }
 
 fn mandate(world: &World, id: &str) -> Mandate {

@@ -221,7 +221,7 @@ async fn subscribers_are_told_what_their_filter_selects() {
     assert_eq!(files.iter().filter(|file| file.starts_with("To: +4912345678")).count(), 2);
 
     let id = desk.json(&["subscribe", "list"])[0]["id"].as_str().unwrap().to_owned();
-    desk.well(&["subscribe", "remove", &id]);
+    assert_eq!(desk.json(&["subscribe", "remove", &id]), json!({ "removed": id }));
     assert_eq!(desk.json(&["subscribe", "list"]).as_array().unwrap().len(), 2);
     for wrong in
         [&["subscribe", "email", "nobody"][..], &["subscribe", "sms", "0123"], &["subscribe", "remove", &id]]

@@ -38,6 +38,9 @@ use query::{Interval, Query};
 /// The description of the whole surface (OpenAPI 3.1).
 const OPENAPI: &str = include_str!("../../../docs/openapi.json");
 
+/// How many queries a count may cost, of at most 1 MB each: some 400,000 events.
+const COUNTING_QUERIES: usize = 200;
+
 /// More bodies in quarantine are not counted.
 const QUARANTINE_COUNTED: usize = 1000;
 
@@ -254,7 +257,7 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
 
     async fn stats(&self, environment: Environment, query: &Query) -> Result<Value, Refusal> {
         let Interval { from, to, step } = query.interval(self.clock.now())?;
-        let found = self.table.counts(environment, (from, to), step * 1000).await?;
+        let found = self.table.counts(environment, (from, to), step * 1000, COUNTING_QUERIES).await?;
         Ok(views::counts(&found, (from, to), step))
     }
 

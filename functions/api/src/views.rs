@@ -7,7 +7,9 @@ use shared::clock::Moment;
 use shared::model::{Entity, EntityType, Family, lifecycle, transaction};
 use shared::queue::Depth;
 use shared::store::items::StateItem;
-use shared::store::{ActionItem, Balance, Counts, Cursor, EventItem, EventRecord, Page, QuarantineItem};
+use shared::store::{
+    ActionItem, Balance, Counted, Counts, Cursor, EventItem, EventRecord, Page, QuarantineItem,
+};
 
 pub(crate) fn cursor(cursor: Option<&Cursor>) -> Value {
     cursor.map_or(Value::Null, |cursor| Value::from(cursor.as_str()))
@@ -51,7 +53,7 @@ pub(crate) fn event_record(record: &EventRecord) -> Value {
 
 /// How many events there were.
 pub(crate) fn counts(found: &Counts, (from, to): (Moment, Moment), step: i64) -> Value {
-    let count = |((at, family, effect), count): (&(Moment, String, String), &u64)| json!({ "at": at, "family": family, "effect": effect, "count": count });
+    let count = |((at, family, effect), count): (&Counted, &u64)| json!({ "at": at, "family": family, "effect": effect, "count": count });
     json!({
         "from": from,
         "to": to,

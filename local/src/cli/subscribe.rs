@@ -43,6 +43,9 @@ enum Command {
         place: Place,
         /// The id that `subscribe list` shows.
         id: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -121,7 +124,7 @@ impl Subscribe {
             Command::Sms(endpoint) => subscribe(Protocol::Sms, endpoint).await,
             Command::Https(endpoint) => subscribe(Protocol::Https, endpoint).await,
             Command::List { place, json } => list(&place, json).await,
-            Command::Remove { place, id } => remove(&place, id).await,
+            Command::Remove { place, id, json } => remove(&place, id, json).await,
         }
     }
 }
@@ -237,7 +240,7 @@ async fn list(place: &Place, as_json: bool) -> Result<(), String> {
     Ok(())
 }
 
-async fn remove(place: &Place, id: String) -> Result<(), String> {
+async fn remove(place: &Place, id: String, as_json: bool) -> Result<(), String> {
     match &place.stack {
         None => {
             let attached = Attached::to(&place.data).map_err(|error| error.to_string())?;
@@ -252,7 +255,11 @@ async fn remove(place: &Place, id: String) -> Result<(), String> {
             request.send().await.map_err(|error| DisplayErrorContext(error).to_string())?;
         }
     }
-    say(&format!("{id} is told no longer"));
+    if as_json {
+        say_json(&json!({ "removed": id }));
+    } else {
+        say(&format!("{id} is told no longer"));
+    }
     Ok(())
 }
 

@@ -1,12 +1,13 @@
 //! `trigger`: sends samples.
 
 use clap::Args;
+use serde_json::{Value, json};
 use shared::environment::Environment;
 use shared::model::{EventType, Family};
 use shared::verify::{Secret, secret::HEADER};
 use url::Url;
 
-use super::{SecretArgument, say};
+use super::{SecretArgument, say, say_json};
 use crate::samples;
 
 #[derive(Debug, Args)]
@@ -24,6 +25,9 @@ pub(super) struct Trigger {
     /// Change a field of `data`, as often as you like: uid=42, amount='"0.5"', balance.received=1.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Print JSON, an answer a line.
+    #[arg(long)]
+    json: bool,
 }
 
 impl Trigger {
@@ -49,9 +53,16 @@ impl Trigger {
             let status = response.status();
             accepted += usize::from(status.is_success());
             let body = response.text().await.unwrap_or_default();
-            say(&format!("{} {:<48} {body}", status.as_u16(), event.name()));
+            if self.json {
+                let answer: Value = serde_json::from_str(&body).unwrap_or(Value::String(body));
+                say_json(&json!({ "event": event.name(), "status": status.as_u16(), "answer": answer }));
+            } else {
+                say(&format!("{} {:<48} {body}", status.as_u16(), event.name()));
+            }
         }
-        say(&format!("{accepted} of {count} accepted"));
+        if !self.json {
+            say(&format!("{accepted} of {count} accepted"));
+        }
         if accepted == count { Ok(()) } else { Err(format!("{} were not accepted", count - accepted)) }
     }
 }

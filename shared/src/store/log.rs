@@ -21,9 +21,6 @@ use crate::model::{Entity, EntityType, Kind};
 /// How many queries one page may cost. A filter that matches rarely gives a short page and a cursor.
 const QUERIES: usize = 40;
 
-/// How many queries a count may cost, of at most 1 MB each: some 400,000 events.
-const COUNTING_QUERIES: usize = 200;
-
 /// How many items a query with a filter looks at.
 const EXAMINED: usize = 200;
 
@@ -75,11 +72,14 @@ impl LogFilter {
     }
 }
 
+/// What is counted together: the start of an interval, a family, an effect.
+pub type Counted = (Moment, String, String);
+
 /// How many events there were.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counts {
-    /// By the start of their interval, their family and their effect.
-    pub counts: BTreeMap<(Moment, String, String), u64>,
+    /// How many of each.
+    pub counts: BTreeMap<Counted, u64>,
     /// From when on all were counted: later than asked where there are too many for one answer.
     pub counted_from: Moment,
     /// Whether all were.
@@ -95,6 +95,16 @@ struct Timeline {
 }
 
 impl Timeline {
+    fn query(&self, bounds: &Bounds) -> RangeQuery {
+        RangeQuery {
+            index: self.index,
+            partition: self.partition.clone(),
+            low: format!("{}{}", self.prefix, bounds.from),
+            high: format!("{}{}", self.prefix, bounds.below),
+            newest_first: true,
+        }
+    }
+
     fn position(&self, item: &Item) -> String {
         let attribute = if self.index.is_some() { POSITION } else { "sk" };
         let sort_key = item.get(attribute).and_then(|value| value.as_s().ok());
@@ -233,7 +243,7 @@ impl Table {
     }
 
     /// Counts the events of a range by intervals of `step` milliseconds, family and effect; the newest first,
-    /// where there are too many to count them all.
+    /// where they take more than so many queries, of at most 1 MB each.
     ///
     /// # Errors
     /// [`StoreError`] where the table cannot be read.
@@ -242,22 +252,74 @@ impl Table {
         environment: Environment,
         (from, to): (Moment, Moment),
         step: i64,
+        mut queries: usize,
     ) -> Result<Counts, StoreError> {
         let bounds = Bounds::new((Some(from), Some(to)), None)?;
-        let all = usize::MAX;
-        let found = self.by_day(environment, List::Log, &bounds, all, &mut { COUNTING_QUERIES }).await?;
+        let step = step.max(1);
+        let start = |moment: Moment| {
+            let steps = (moment.as_millis() - from.as_millis()).div_euclid(step);
+            Moment::from_millis(from.as_millis() + steps * step)
+        };
         let mut counts = BTreeMap::new();
-        for (position, entry) in &found.entries {
-            let Some(moment) = moment_of(position) else { continue };
-            let steps = (moment.as_millis() - from.as_millis()) / step.max(1);
-            let start = Moment::from_millis(from.as_millis() + steps * step.max(1));
-            let effect = entry.get("effect").and_then(|effect| effect.as_s().ok());
-            let family = facets::word(entry, Facet::Family).unwrap_or_default();
-            let key = (start, family.to_owned(), effect.cloned().unwrap_or_default());
-            *counts.entry(key).or_insert(0) += 1;
+        let mut before = bounds.below.clone();
+        loop {
+            let (days, is_last) = self.days_back(environment, List::Log, &bounds, &before).await?;
+            for day in days {
+                let share = (queries / usize::from(BUCKETS)).max(1);
+                let timelines = of_day(environment, List::Log, &day);
+                let counted =
+                    timelines.iter().map(|timeline| self.count_back(timeline, &bounds, &start, share));
+                let mut floor: Option<String> = None;
+                for (of_timeline, reached, used) in try_join_all(counted).await? {
+                    queries = queries.saturating_sub(used);
+                    floor = floor.max(reached);
+                    for (key, count) in of_timeline {
+                        *counts.entry(key).or_insert(0) += count;
+                    }
+                }
+                let floor = floor.or_else(|| (queries == 0).then(|| format!("{day}T00:00:00.000Z#")));
+                if let Some(floor) = floor.as_deref().and_then(moment_of) {
+                    // The interval that it lies in is not counted to its end.
+                    let counted_from = Moment::from_millis(start(floor).as_millis() + step);
+                    counts.retain(|(at, _, _), _| *at >= counted_from);
+                    return Ok(Counts { counts, counted_from, complete: false });
+                }
+                before = previous_day(&day);
+            }
+            if is_last {
+                return Ok(Counts { counts, counted_from: from, complete: true });
+            }
         }
-        let counted_from = found.floor.as_deref().and_then(moment_of);
-        Ok(Counts { counts, complete: counted_from.is_none(), counted_from: counted_from.unwrap_or(from) })
+    }
+
+    /// Counts a timeline back from the newest event, and keeps none of them; where it had to stop before the
+    /// end for having used its queries, the position it reached; and how many queries it took.
+    async fn count_back(
+        &self,
+        timeline: &Timeline,
+        bounds: &Bounds,
+        start: impl Fn(Moment) -> Moment,
+        queries: usize,
+    ) -> Result<(BTreeMap<Counted, u64>, Option<String>, usize), StoreError> {
+        let query = timeline.query(bounds);
+        let mut counts = BTreeMap::new();
+        let mut next: Option<Item> = None;
+        for used in 1..=queries {
+            let (found, reached) = self.query_once(&query, &[], usize::MAX, next).await?;
+            for entry in &found {
+                let position = timeline.position(entry);
+                let Some(moment) = moment_of(&position).filter(|_| position < bounds.below) else { continue };
+                let effect = entry.get("effect").and_then(|effect| effect.as_s().ok());
+                let family = facets::word(entry, Facet::Family).unwrap_or_default();
+                let key = (start(moment), family.to_owned(), effect.cloned().unwrap_or_default());
+                *counts.entry(key).or_insert(0) += 1;
+            }
+            next = reached;
+            if next.is_none() {
+                return Ok((counts, None, used));
+            }
+        }
+        Ok((counts, next.map(|key| timeline.position(&key)), queries))
     }
 
     /// A list, newest first.
@@ -282,28 +344,12 @@ impl Table {
         limit: usize,
         queries: &mut usize,
     ) -> Result<Stretch, StoreError> {
-        /// Days are looked up in portions of this size.
-        const DAYS: usize = 50;
         let mut stretch = Stretch { entries: Vec::new(), floor: None };
         let mut before = bounds.below.clone();
         loop {
-            let query = RangeQuery {
-                index: None,
-                partition: keys::days(environment, list),
-                low: bounds.from.get(..10).unwrap_or(&bounds.from).to_owned(),
-                high: before.get(..10).unwrap_or("~").to_owned(),
-                newest_first: true,
-            };
-            let days = self.query(&query, DAYS).await?;
-            let last_portion = days.len() < DAYS;
-            for day in days.iter().filter_map(Key::of).map(|key| key.sk) {
-                let timelines: Vec<_> = (0..BUCKETS)
-                    .map(|bucket| Timeline {
-                        index: Some(LOG_INDEX),
-                        partition: keys::log_partition(environment, list, &day, bucket),
-                        prefix: "",
-                    })
-                    .collect();
+            let (days, is_last) = self.days_back(environment, list, bounds, &before).await?;
+            for day in days {
+                let timelines = of_day(environment, list, &day);
                 let wanted = limit - stretch.entries.len().min(limit);
                 let found = self.stretch(&timelines, bounds, &[], wanted, queries).await?;
                 stretch.entries.extend(found.entries);
@@ -314,10 +360,32 @@ impl Table {
                 }
                 before = previous_day(&day);
             }
-            if last_portion {
+            if is_last {
                 return Ok(stretch);
             }
         }
+    }
+
+    /// Some of the days on which a list has entries, newest first, and whether they are the last.
+    async fn days_back(
+        &self,
+        environment: Environment,
+        list: List,
+        bounds: &Bounds,
+        before: &str,
+    ) -> Result<(Vec<String>, bool), StoreError> {
+        /// Days are looked up in portions of this size.
+        const DAYS: usize = 50;
+        let query = RangeQuery {
+            index: None,
+            partition: keys::days(environment, list),
+            low: bounds.from.get(..10).unwrap_or(&bounds.from).to_owned(),
+            high: before.get(..10).unwrap_or("~").to_owned(),
+            newest_first: true,
+        };
+        let days = self.query(&query, DAYS).await?;
+        let is_last = days.len() < DAYS;
+        Ok((days.iter().filter_map(Key::of).map(|key| key.sk).collect(), is_last))
     }
 
     /// The newest entries of several timelines together: more than `limit`, unless there are no more, or the
@@ -364,13 +432,7 @@ impl Table {
         wanted: usize,
         queries: usize,
     ) -> Result<(Vec<Item>, Option<String>, usize), StoreError> {
-        let query = RangeQuery {
-            index: timeline.index,
-            partition: timeline.partition.clone(),
-            low: format!("{}{}", timeline.prefix, bounds.from),
-            high: format!("{}{}", timeline.prefix, bounds.below),
-            newest_first: true,
-        };
+        let query = timeline.query(bounds);
         let examined = if conditions.is_empty() { wanted.saturating_add(1) } else { EXAMINED };
         let mut items = Vec::new();
         let mut start: Option<Item> = None;
@@ -386,6 +448,16 @@ impl Table {
         let floor = start.map(|key| timeline.position(&key));
         Ok((items, floor, queries))
     }
+}
+
+/// The partitions of one day of a list.
+fn of_day(environment: Environment, list: List, day: &str) -> Vec<Timeline> {
+    let of = |bucket| Timeline {
+        index: Some(LOG_INDEX),
+        partition: keys::log_partition(environment, list, day, bucket),
+        prefix: "",
+    };
+    (0..BUCKETS).map(of).collect()
 }
 
 /// The partitions of the entities of this uid.

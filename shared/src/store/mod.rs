@@ -46,7 +46,7 @@ pub use apply::{Applied, Delivery, Means, Recorded};
 pub use facets::Facet;
 pub use items::{EventItem, LedgerLine, QuarantineItem};
 pub use keys::Key;
-pub use log::{Counts, LogFilter};
+pub use log::{Counted, Counts, LogFilter};
 pub use read::{Balance, Cursor, EventRecord, Page, QuarantineRecord};
 
 /// An item as the SDK has it.
