@@ -106,9 +106,12 @@ impl Stack {
                 let page = page.map_err(|error| DisplayErrorContext(error).to_string())?;
                 for one in page.subscriptions.unwrap_or_default() {
                     let id = one.subscription_arn.unwrap_or_default();
-                    // What is not confirmed has no ARN: `PendingConfirmation`.
-                    let confirmed = id.starts_with("arn:");
-                    let policy = if confirmed { filter_policy(&client, &id).await } else { None };
+                    let known = attributes(&client, &id).await;
+                    // What is not confirmed has no ARN, but the text `PendingConfirmation`, or says so itself.
+                    let pending = known.get("PendingConfirmation").is_some_and(|pending| pending == "true");
+                    let confirmed = id.starts_with("arn:") && !pending;
+                    let policy = known.get("FilterPolicy").map(|policy| serde_json::from_str(policy));
+                    let policy: Option<Value> = policy.and_then(Result::ok);
                     all.push(json!({
                         "id": id,
                         "protocol": one.protocol,
@@ -133,10 +136,10 @@ impl Stack {
     }
 }
 
-/// What a subscription filters by; none where it filters nothing, or SNS does not say.
-async fn filter_policy(client: &aws_sdk_sns::Client, id: &str) -> Option<Value> {
-    let found = client.get_subscription_attributes().subscription_arn(id).send().await.ok()?;
-    serde_json::from_str(found.attributes?.get("FilterPolicy")?).ok()
+/// What SNS says of a subscription; nothing where it does not.
+async fn attributes(client: &aws_sdk_sns::Client, id: &str) -> HashMap<String, String> {
+    let asked = client.get_subscription_attributes().subscription_arn(id).send().await;
+    asked.ok().and_then(|answer| answer.attributes).unwrap_or_default()
 }
 
 /// Queues, here or there.

@@ -1,0 +1,109 @@
+"""The stack with an OpenID Connect issuer: who signs in sees the page, and its API, as far as their roles go. It comes
+after the tests of the stack without one."""
+
+import base64
+import http.server
+import json
+import threading
+import time
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+AUDIENCE = "the-page"
+
+
+def encoded(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+class Issuer:
+    """An issuer on this machine: its discovery document, its keys, and its tokens."""
+
+    def __init__(self):
+        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        numbers = self.key.public_key().public_numbers()
+        jwk = {"kid": "one", "kty": "RSA", "alg": "RS256", "use": "sig",
+               "n": encoded(numbers.n.to_bytes(256, "big")), "e": encoded(numbers.e.to_bytes(3, "big"))}
+
+        class Documents(http.server.BaseHTTPRequestHandler):
+            def do_GET(handler):
+                documents = {
+                    "/.well-known/openid-configuration": {"issuer": self.url, "jwks_uri": f"{self.url}/keys"},
+                    "/keys": {"keys": [jwk]},
+                }
+                handler.send_response(200)
+                handler.send_header("content-type", "application/json")
+                handler.end_headers()
+                handler.wfile.write(json.dumps(documents.get(handler.path, {})).encode())
+
+            def log_message(handler, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Documents)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def token(self, scope, key=None, **changes):
+        now = int(time.time())
+        claims = {"iss": self.url, "aud": AUDIENCE, "sub": "subject", "email": "somebody@example.com",
+                  "iat": now - 60, "exp": now + 600, "scope": scope, **changes}
+        signed = ".".join(encoded(json.dumps(part).encode()) for part in ({"alg": "RS256", "kid": "one"}, claims))
+        signature = (key or self.key).sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
+        return f"{signed}.{encoded(signature)}"
+
+
+@pytest.fixture(scope="module")
+def issuer(stack):
+    issuer = Issuer()
+    stack.account.deploy(f"OidcIssuer={issuer.url}", f"OidcClientId={AUDIENCE}")
+    yield issuer
+    issuer.server.shutdown()
+
+
+def ask(stack, method, path, token=None, body=None):
+    headers = {"content-type": "application/json"} if body else {}
+    if token:
+        headers["authorization"] = f"Bearer {token}"
+    status, answer = stack.request(method, path, body, headers)
+    try:
+        return status, json.loads(answer)
+    except ValueError:
+        return status, answer.decode()
+
+
+def test_the_page_is_open_and_knows_who_signs_in_but_no_data(stack, issuer):
+    status, page = ask(stack, "GET", "/")
+    assert status == 200 and "<html" in page
+    status, config = ask(stack, "GET", "/config.json")
+    assert (status, config["auth"]["issuer"], config["auth"]["client_id"]) == (200, issuer.url, AUDIENCE)
+    assert ask(stack, "GET", "/assets/app.js")[0] == 200
+
+
+def test_a_token_opens_what_its_roles_say(stack, issuer):
+    events, redrive = "/api/test/events", "/api/test/dead-letters/deposits/redrive"
+    why = b'{"why": "to see"}'
+    nobody, reader, actor = issuer.token("openid"), issuer.token("openid bitpowr:read"), issuer.token("bitpowr:act")
+    assert ask(stack, "GET", events)[0] == 401
+    assert ask(stack, "GET", events, nobody)[0] == 403
+    assert ask(stack, "GET", events, reader)[0] == 200
+    assert ask(stack, "GET", events, actor)[0] == 200
+    assert ask(stack, "POST", redrive, None, why)[0] == 401
+    status, refusal = ask(stack, "POST", redrive, reader, why)
+    assert (status, refusal["detail"]) == (403, "The role bitpowr:act is missing in the token.")
+    status, done = ask(stack, "POST", redrive, actor, why)
+    assert (status, done["action"]["who"]) == (200, "somebody@example.com (subject)")
+
+
+def test_a_token_of_somebody_else_opens_nothing(stack, issuer):
+    forged = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    now = int(time.time())
+    for token in (issuer.token("bitpowr:act", forged), issuer.token("bitpowr:act", aud="another"),
+                  issuer.token("bitpowr:act", exp=now - 60), issuer.token("bitpowr:act", iss="http://other.example"),
+                  "nonsense"):
+        assert ask(stack, "GET", "/api/test/events", token)[0] == 401
+
+
+def test_webhooks_need_no_token(stack, issuer):
+    stack.send_event("accounts.created", {"uid": "with-an-issuer"})
