@@ -52,7 +52,8 @@ impl<Q: DeliveryQueue, C: Clock> Ingest<Q, C> {
     pub async fn handle(&self, request: Request) -> Response<HttpBody> {
         let path = segments(&request);
         let environment = match path.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            ["webhooks", name] => self.environments.served(name),
+            // A slash at the end is easily pasted.
+            ["webhooks", name] | ["webhooks", name, ""] => self.environments.served(name),
             _ => None,
         };
         let Some(environment) = environment else {
