@@ -8,7 +8,7 @@ use aws_sdk_lambda::error::DisplayErrorContext;
 use serde_json::{Value, json};
 use shared::environment::Environment;
 use shared::model::Family;
-use shared::queue::{DeliveryQueue, Depth, Depths, QueueError, Redrive, Sqs};
+use shared::queue::{DeliveryQueue, Depth, Depths, QueueError, Redrive};
 use shared::rotating::Rotating;
 use shared::runtime;
 use shared::store::Table;
@@ -65,31 +65,30 @@ impl Stack {
         })
     }
 
-    fn urls(&self, prefix: &str) -> HashMap<Family, String> {
-        let url = |family: &Family| {
-            let variable = format!("{prefix}_{}", family.as_str().to_ascii_uppercase());
-            Some((*family, self.variables.get(&variable)?.clone()))
-        };
-        Family::ALL.iter().filter_map(url).collect()
-    }
-
     /// Its table.
-    pub fn table(&self) -> Table {
-        let name = self.variables.get("TABLE_NAME").map(String::as_str).unwrap_or_default();
-        Table::new(aws_sdk_dynamodb::Client::new(&self.config), name)
+    ///
+    /// # Errors
+    /// Where no function names it.
+    pub fn table(&self) -> Result<Table, String> {
+        Ok(Table::new(aws_sdk_dynamodb::Client::new(&self.config), self.variable("TABLE_NAME")?))
     }
 
     /// Its queues.
-    pub fn queues(&self) -> Queues {
-        let queues = Sqs::new(aws_sdk_sqs::Client::new(&self.config), self.urls("QUEUE"))
-            .with_dead_letters(self.urls("DEAD_LETTERS"));
-        Queues::Stack(Box::new(Watched::new(queues, aws_sdk_cloudwatch::Client::new(&self.config))))
+    ///
+    /// # Errors
+    /// Where no function names one of them.
+    pub fn queues(&self) -> Result<Queues, String> {
+        let queues = runtime::queues(&self.config, |name| self.variable(name).map(str::to_owned))?;
+        let watched = Watched::new(queues, aws_sdk_cloudwatch::Client::new(&self.config));
+        Ok(Queues::Stack(Box::new(watched)))
     }
 
     /// What its deliveries are sealed with, if the caller may know it.
-    pub async fn sealing_keys(&self) -> Rotating<SealingKeys> {
-        let id = self.variables.get("SEALING_KEY_ID").cloned().unwrap_or_default();
-        runtime::sealing_keys_of(&self.config, id).await
+    ///
+    /// # Errors
+    /// Where no function names the secret.
+    pub async fn sealing_keys(&self) -> Result<Rotating<SealingKeys>, String> {
+        Ok(runtime::sealing_keys_of(&self.config, self.variable("SEALING_KEY_ID")?.to_owned()).await)
     }
 
     /// Who is told: `id`, `protocol`, `endpoint`, `filter`, `confirmed`.

@@ -17,6 +17,7 @@ use crate::clock::SystemClock;
 use crate::environment::{Environment, Environments};
 use crate::model;
 use crate::pipeline::{Family, Pipeline};
+use crate::queue::Sqs;
 use crate::rotating::Rotating;
 use crate::store::Table;
 use crate::telemetry;
@@ -135,16 +136,26 @@ pub fn sealing_keys_of(
 }
 
 /// The URLs of the families' queues, from `QUEUE_ACCOUNTS`, `QUEUE_ASSETS` … or, with another prefix, from
-/// `DEAD_LETTERS_ACCOUNTS` …
+/// `DEAD_LETTERS_ACCOUNTS` …; `variable` looks one up.
 ///
 /// # Errors
-/// [`StartError::Missing`] for the first that is not set.
-pub fn queue_urls(prefix: &str) -> Result<HashMap<model::Family, String>, StartError> {
-    let url = |family: &model::Family| {
-        let variable = format!("{prefix}_{}", family.as_str().to_ascii_uppercase());
-        Ok((*family, setting(&variable)?))
-    };
-    model::Family::ALL.iter().map(url).collect()
+/// That of the first that is not there.
+pub fn queue_urls<E>(
+    prefix: &str,
+    variable: impl Fn(&str) -> Result<String, E>,
+) -> Result<HashMap<model::Family, String>, E> {
+    let name = |family: &model::Family| format!("{prefix}_{}", family.as_str().to_ascii_uppercase());
+    model::Family::ALL.iter().map(|family| Ok((*family, variable(&name(family))?))).collect()
+}
+
+/// The families' queues and their dead letters.
+///
+/// # Errors
+/// That of the first whose variable is not there.
+pub fn queues<E>(config: &SdkConfig, variable: impl Fn(&str) -> Result<String, E>) -> Result<Sqs, E> {
+    let queues = queue_urls("QUEUE", &variable)?;
+    let dead_letters = queue_urls("DEAD_LETTERS", &variable)?;
+    Ok(Sqs::new(aws_sdk_sqs::Client::new(config), queues).with_dead_letters(dead_letters))
 }
 
 /// Who may do what: by a token's roles where `JWT_ROLES_CLAIM` says which claim has them, else by IAM. In a

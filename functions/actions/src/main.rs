@@ -5,18 +5,15 @@ use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use shared::clock::SystemClock;
 use shared::environment::Environments;
-use shared::queue::Sqs;
 use shared::{http, runtime, telemetry};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     telemetry::deployed();
     let config = runtime::aws().await;
-    let queues = Sqs::new(aws_sdk_sqs::Client::new(&config), runtime::queue_urls("QUEUE")?)
-        .with_dead_letters(runtime::queue_urls("DEAD_LETTERS")?);
     let actions = Actions {
         table: runtime::table(&config)?,
-        queues,
+        queues: runtime::queues(&config, runtime::setting)?,
         keys: runtime::sealing_keys(&config)?.await,
         environments: Environments::only(runtime::environment()?),
         access: runtime::access(),

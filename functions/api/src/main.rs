@@ -5,15 +5,13 @@ use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use shared::clock::SystemClock;
 use shared::environment::Environments;
-use shared::queue::Sqs;
 use shared::{http, runtime, telemetry};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     telemetry::deployed();
     let config = runtime::aws().await;
-    let queues = Sqs::new(aws_sdk_sqs::Client::new(&config), runtime::queue_urls("QUEUE")?)
-        .with_dead_letters(runtime::queue_urls("DEAD_LETTERS")?);
+    let queues = runtime::queues(&config, runtime::setting)?;
     let api = Api {
         table: runtime::table(&config)?,
         queues: Watched::new(queues, aws_sdk_cloudwatch::Client::new(&config)),

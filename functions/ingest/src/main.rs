@@ -12,7 +12,7 @@ use shared::{http, runtime, telemetry};
 async fn main() -> Result<(), Error> {
     telemetry::deployed();
     let config = runtime::aws().await;
-    let queue = Sqs::new(aws_sdk_sqs::Client::new(&config), runtime::queue_urls("QUEUE")?);
+    let queue = Sqs::new(aws_sdk_sqs::Client::new(&config), runtime::queue_urls("QUEUE", runtime::setting)?);
     let (secrets, keys, ()) =
         tokio::join!(runtime::webhook_secrets(&config)?, runtime::sealing_keys(&config)?, queue.warm());
     let ingest = Ingest {

@@ -15,7 +15,7 @@ async fn main() -> Result<(), Error> {
     let config = runtime::aws().await;
     let sweep = Sweep {
         letters: Sqs::new(aws_sdk_sqs::Client::new(&config), HashMap::new())
-            .with_dead_letters(runtime::queue_urls("DEAD_LETTERS")?),
+            .with_dead_letters(runtime::queue_urls("DEAD_LETTERS", runtime::setting)?),
         keys: runtime::sealing_keys(&config)?.await,
         environments: Environments::only(runtime::environment()?),
         table: runtime::table(&config)?,

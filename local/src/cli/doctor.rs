@@ -72,14 +72,14 @@ impl Doctor {
     pub(super) async fn run(self) -> Result<(), String> {
         let opened = self.place.open().await?;
         let mut findings = of_data(&opened).await;
-        if let Some(name) = &self.place.stack {
-            let stack = Stack::find(name).await?;
-            findings.push(or_note("versions", versions(&stack).await));
-            findings.push(or_note("webhook secret", secret(&stack).await));
-            findings.push(or_note("subscriptions", subscriptions(&stack).await));
-            findings.push(or_note("alarms", alarms(&stack).await));
-            findings.push(or_note("quota of concurrency", concurrency(&stack).await));
-            findings.push(or_note("quota of SMS", sms(&stack).await));
+        if let Some(stack) = &opened.stack {
+            let told = stack.subscriptions().await;
+            findings.push(or_note("versions", versions(stack)));
+            findings.push(or_note("webhook secret", secret(stack).await));
+            findings.push(or_note("subscriptions", told.as_deref().map(subscriptions).map_err(Clone::clone)));
+            findings.push(or_note("alarms", alarms(stack).await));
+            findings.push(or_note("quota of concurrency", concurrency(stack).await));
+            findings.push(or_note("quota of SMS", sms(stack, told.as_deref().unwrap_or_default()).await));
         }
         let ill = findings.iter().filter(|finding| finding.verdict == Verdict::Ill).count();
         if self.json {
@@ -140,7 +140,7 @@ async fn of_data(opened: &Opened) -> Vec<Finding> {
     ]
 }
 
-async fn versions(stack: &Stack) -> Result<Finding, String> {
+fn versions(stack: &Stack) -> Result<Finding, String> {
     let (theirs, ours) = (stack.variable("BITPOWR_VERSION")?, env!("CARGO_PKG_VERSION"));
     Ok(if theirs == ours {
         finding("versions", Verdict::Well, format!("the stack and this program are {ours}"))
@@ -162,20 +162,19 @@ async fn secret(stack: &Stack) -> Result<Finding, String> {
     })
 }
 
-async fn subscriptions(stack: &Stack) -> Result<Finding, String> {
-    let all = stack.subscriptions().await?;
+fn subscriptions(all: &[Value]) -> Finding {
     let pending: Vec<_> = all
         .iter()
         .filter(|one| one.get("confirmed") != Some(&Value::Bool(true)))
         .map(|one| text(one, "endpoint"))
         .collect();
-    Ok(if all.is_empty() {
+    if all.is_empty() {
         finding("subscriptions", Verdict::Note, "nobody is told: see subscribe --help")
     } else if pending.is_empty() {
         finding("subscriptions", Verdict::Well, format!("{}, all confirmed", all.len()))
     } else {
         finding("subscriptions", Verdict::Ill, format!("not confirmed: {}", pending.join(", ")))
-    })
+    }
 }
 
 async fn alarms(stack: &Stack) -> Result<Finding, String> {
@@ -216,9 +215,8 @@ async fn concurrency(stack: &Stack) -> Result<Finding, String> {
     })
 }
 
-async fn sms(stack: &Stack) -> Result<Finding, String> {
+async fn sms(stack: &Stack, all: &[Value]) -> Result<Finding, String> {
     let what = "quota of SMS";
-    let all = stack.subscriptions().await?;
     if !all.iter().any(|one| text(one, "protocol") == "sms") {
         return Ok(finding(what, Verdict::Well, "nobody is told by SMS"));
     }

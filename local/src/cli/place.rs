@@ -45,6 +45,8 @@ pub(super) struct Opened {
     actions: Actions<Queues, SystemClock>,
     /// What keeps a data folder open.
     attached: Option<Attached>,
+    /// The stack, if it is one.
+    pub(super) stack: Option<Stack>,
 }
 
 impl Place {
@@ -56,9 +58,10 @@ impl Place {
         match &self.stack {
             Some(name) => {
                 let stack = Stack::find(name).await?;
-                let keys = stack.sealing_keys().await;
-                let who = stack.caller().await?;
-                Ok(Opened::new(stack.environment, stack.table(), stack.queues(), keys, who, None))
+                let (keys, who) = (stack.sealing_keys().await?, stack.caller().await?);
+                let (table, queues) = (stack.table()?, stack.queues()?);
+                let opened = Opened::new(stack.environment, table, queues, keys, who, None);
+                Ok(Opened { stack: Some(stack), ..opened })
             }
             None => {
                 let attached = Attached::to(&self.data).map_err(|error| error.to_string())?;
@@ -96,7 +99,7 @@ impl Opened {
             access: Access::Own(who.clone()),
             clock: SystemClock,
         };
-        Self { environment, table, who, api, actions, attached }
+        Self { environment, table, who, api, actions, attached, stack: None }
     }
 
     /// The handlers, to be served, and what keeps them open.
