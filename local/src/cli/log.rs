@@ -37,14 +37,10 @@ impl Log {
     pub(super) async fn run(self) -> Result<(), String> {
         let opened = self.place.open().await?;
         let query = self.filter.query();
-        let begun = SystemClock.now();
-        let mut events = newest(&opened, &query, self.limit).await?;
         if self.follow {
-            // As they came: what follows is below.
-            events.reverse();
-            self.print(&events);
-            return self.go_on(&opened, query, &events, begun).await;
+            return self.follow(&opened, query).await;
         }
+        let events = newest(&opened, &query, self.limit).await?;
         if events.is_empty() && !self.json {
             say("no event is like that");
         }
@@ -60,22 +56,21 @@ impl Log {
         }
     }
 
-    /// Prints what comes, oldest first, each event once.
-    async fn go_on(
-        &self,
-        opened: &Opened,
-        mut query: Vec<(String, String)>,
-        shown: &[Value],
-        begun: Moment,
-    ) -> Result<(), String> {
-        query.retain(|(name, _)| name != "from");
+    /// Prints the newest, and then what comes, oldest first, each event once.
+    async fn follow(&self, opened: &Opened, query: Vec<(String, String)>) -> Result<(), String> {
         let from = |moment: Moment| {
             let mut recent = query.clone();
+            recent.retain(|(name, _)| name != "from");
             recent.push(("from".to_owned(), moment.before(OVERLAP).to_string()));
             recent
         };
-        // What came just before is not news, whether it was shown or was one too many.
+        let begun = SystemClock.now();
+        // What came just before is not news, even where it is one too many to be shown. Asked first: what comes
+        // between the two questions is in the second, or is found later.
         let before = newest(opened, &from(begun), usize::MAX).await?;
+        let mut shown = newest(opened, &query, self.limit).await?;
+        shown.reverse();
+        self.print(&shown);
         let known = shown.iter().chain(&before);
         let mut seen: HashMap<String, Moment> =
             known.filter_map(|event| Some((text(event, "id").to_owned(), recorded(event)?))).collect();
