@@ -81,6 +81,17 @@ def test_what_is_pasted_into_the_search_is_recognised(page, product):
     expect(rows(page)).to_have_count(2)
 
 
+def test_a_word_of_no_known_form_is_searched_by_what_has_it(page, product):
+    product.apply(sample("transaction.deposit.created", uid="my-deposit", transactionRef="my-order"))
+    page.goto("/")
+    for text, name in (("my-deposit", "entity"), ("my-order", "reference")):
+        page.get_by_role("combobox", name="Search the log").fill(text)
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(re.compile(rf"[?&]{name}={text}"))
+        expect(rows(page)).to_have_count(1)
+        page.get_by_role("button", name="Clear all").or_(page.get_by_role("button", name=re.compile("Remove filter"))).first.click()
+
+
 def test_hash_reference_address_customer_status_and_asset_are_searched_by_the_receiver(page, product):
     deposit = sample("transaction.deposit.created", uid="wanted", customerId="5742dc8e-7694-4f26-9d74-2d1e0d77bbc2")
     product.apply(deposit)

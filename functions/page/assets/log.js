@@ -65,7 +65,10 @@ export function show({ main, route, env, signal, every, title }) {
   const liveButton = button([h("span", { class: "pulse", "aria-hidden": "true" }), h("span", null, "Live")], toggleLive, { class: "live", "aria-pressed": "true", title: "New events appear by themselves" });
   const form = filterForm(change);
   const panel = h("details", { class: "panel" }, h("summary", null, "Filters"), form.form);
-  const box = searchBox((name, value) => (name === "id" ? go(toEvent(value)) : change(name, value)));
+  const box = searchBox(
+    (name, value) => (name === "id" ? go(toEvent(value)) : change(name, value)),
+    async (name, value) => (await get(env, "events", { [name]: value, limit: 1 })).events.length > 0,
+  );
 
   fill(
     main,

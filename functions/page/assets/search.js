@@ -38,8 +38,9 @@ function guesses(text) {
   return found.slice(0, 8);
 }
 
-/// The box. `choose(parameter, value)` is called with what was picked.
-export function searchBox(choose) {
+/// The box. `choose(parameter, value)` is called with what was picked; `has(parameter, value)` says whether some
+/// event is found by it.
+export function searchBox(choose, has) {
   const list = freshId("guesses");
   const options = h("ul", { role: "listbox", id: list, class: "guesses", "aria-label": "Search by", hidden: true });
   const input = h("input", {
@@ -64,6 +65,14 @@ export function searchBox(choose) {
     offer();
     choose(name, value);
   };
+
+  /// Takes the likeliest guess by which something is found; the likeliest of all, where nothing is.
+  async function pickFound() {
+    const asked = found;
+    const hits = await Promise.all(asked.map(([name, , value]) => name === "id" || has(name, value).catch(() => false)));
+    // Somebody has typed on, or picked meanwhile.
+    if (asked === found) pick(Math.max(hits.indexOf(true), 0));
+  }
 
   function mark(index) {
     active = (index + found.length) % found.length;
@@ -106,7 +115,7 @@ export function searchBox(choose) {
     const isOpen = !options.hidden;
     if (event.key === "ArrowDown" && isOpen) mark(active + 1);
     else if (event.key === "ArrowUp" && isOpen) mark(active - 1);
-    else if (event.key === "Enter" && found.length > 0) pick(active);
+    else if (event.key === "Enter" && found.length > 0) active === 0 ? pickFound() : pick(active);
     else if (event.key === "Escape") {
       if (isOpen && input.value) close();
       else input.blur();
