@@ -297,21 +297,25 @@ impl Queues {
     /// # Errors
     /// [`QueueError`] where the file cannot be read.
     pub async fn subscriptions(&self) -> Result<Vec<Subscription>, QueueError> {
-        let read = |row: &rusqlite::Row<'_>| {
+        let broken = |column, cause: Box<dyn std::error::Error + Send + Sync>| {
+            rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, cause)
+        };
+        let read = move |row: &rusqlite::Row<'_>| {
             let (protocol, filter): (String, String) = (row.get(1)?, row.get(3)?);
-            let filter = serde_json::from_str(&filter).unwrap_or_default();
-            Ok(Protocol::named(&protocol)
-                .map(|protocol| (protocol, FilterPolicy::from_json(&filter)))
-                .and_then(|(protocol, filter)| {
-                    Some(Subscription { id: row.get(0).ok()?, protocol, endpoint: row.get(2).ok()?, filter })
-                }))
+            // Whoever filters is not told everything because the filter cannot be read.
+            let filter = serde_json::from_str(&filter).map_err(|error| broken(3, error.into()))?;
+            Ok(Subscription {
+                id: row.get(0)?,
+                protocol: Protocol::named(&protocol).ok_or_else(|| broken(1, "no protocol".into()))?,
+                endpoint: row.get(2)?,
+                filter: FilterPolicy::from_json(&filter),
+            })
         };
         self.with(move |connection| {
-            let found = connection
+            connection
                 .prepare_cached("SELECT id, protocol, endpoint, filter FROM subscription ORDER BY rowid")?
                 .query_map([], read)?
-                .collect::<rusqlite::Result<Vec<Option<Subscription>>>>()?;
-            Ok(found.into_iter().flatten().collect())
+                .collect()
         })
         .await
     }
@@ -482,6 +486,14 @@ mod tests {
         let queues = Queues::open(Some(&file)).unwrap();
         queues.send("q", vec!["new".into()]).await.unwrap();
         assert_eq!(bodies(&queues, "q", REDRIVE).await, ["old", "new"]);
+    }
+
+    #[tokio::test]
+    async fn a_filter_that_cannot_be_read_is_not_taken_for_none() {
+        let queues = Queues::open(None).unwrap();
+        let insert = "INSERT INTO subscription VALUES ('1', 'email', 'a@example.com', 'no JSON')";
+        queues.with(move |connection| connection.execute(insert, [])).await.unwrap();
+        assert!(queues.subscriptions().await.is_err());
     }
 
     #[tokio::test]

@@ -56,19 +56,18 @@ impl Access {
     /// # Errors
     /// [`Denied`].
     pub fn caller(&self, request: &Request, role: Role) -> Result<String, Denied> {
-        if let Self::Own(who) = self {
-            return Ok(who.clone());
-        }
-        let context = match request.request_context_ref() {
-            Some(RequestContext::ApiGatewayV2(context)) => context.authorizer.as_ref(),
-            _ => None,
+        let authorizer = || match request.request_context_ref() {
+            Some(RequestContext::ApiGatewayV2(context)) => context.authorizer.as_ref().ok_or(Denied::Unknown),
+            _ => Err(Denied::Unknown),
         };
-        let authorizer = context.ok_or(Denied::Unknown)?;
         match self {
             Self::Own(who) => Ok(who.clone()),
-            Self::Iam => authorizer.iam.as_ref().and_then(|iam| iam.user_arn.clone()).ok_or(Denied::Unknown),
+            Self::Iam => {
+                let iam = authorizer()?.iam.as_ref();
+                iam.and_then(|iam| iam.user_arn.clone()).ok_or(Denied::Unknown)
+            }
             Self::Token { roles } => {
-                let claims = &authorizer.jwt.as_ref().ok_or(Denied::Unknown)?.claims;
+                let claims = &authorizer()?.jwt.as_ref().ok_or(Denied::Unknown)?.claims;
                 let held = claims.get(roles).map(String::as_str).unwrap_or_default();
                 let allows = |held: &str| held == role.as_str() || held == Role::Act.as_str();
                 if !members(held).any(allows) {

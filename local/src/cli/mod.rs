@@ -22,6 +22,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use tracing_subscriber::EnvFilter;
 
 /// A serverless receiver for Bitpowr's webhooks, on this machine: no account, no Docker.
 ///
@@ -79,6 +80,9 @@ struct SecretArgument {
 /// Runs the command line: 0 where all went well, 1 where not, 2 where it was not understood.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    // What the handlers log is the cause of what they answer.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,dynoxide=error"));
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).init();
     let command = cli.command.unwrap_or(Command::Serve(cli.serve));
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,

@@ -8,6 +8,7 @@ use futures::TryStreamExt as _;
 use serde_json::json;
 use shared::clock::{Clock as _, SystemClock};
 use shared::store::Job;
+use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
 use super::filter::Filter;
@@ -130,6 +131,8 @@ impl Resend {
         }
         let bar = spinner();
         let mut pace = tokio::time::interval(Duration::from_millis(1000 / self.rate));
+        // What took longer is not made up for by a burst.
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let filter = job.filter.clone();
         let mut pages = std::pin::pin!(opened.pages("events", &filter, job.cursor.clone()));
         while let Some(page) = pages.try_next().await? {

@@ -8,7 +8,6 @@ use shared::environment::Environment;
 use shared::model::EventType;
 use shared::verify::Secret;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::{SecretArgument, say};
@@ -42,12 +41,6 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self) -> Result<(), String> {
-        tracing_subscriber::fmt()
-            .with_writer(std::io::stderr)
-            .with_env_filter(
-                EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,dynoxide=error")),
-            )
-            .init();
         let failed = |error: std::io::Error| error.to_string();
         let (mut interrupt, mut terminate) = (
             signal(SignalKind::interrupt()).map_err(failed)?,
