@@ -26,7 +26,7 @@ pub(crate) struct World {
 impl World {
     /// Over an embedded DynamoDB in memory.
     pub(crate) async fn new() -> Self {
-        let engine = Engine::start(None).unwrap();
+        let engine = Engine::open(None).unwrap();
         let table = schema::create(&engine.client(), TABLE).await.unwrap();
         Self { _engine: Some(engine), ..Self::over(table) }
     }

@@ -261,14 +261,14 @@ async fn measure(table: &Table, requests: &AtomicUsize, search: usize, count: us
 #[tokio::main]
 async fn main() {
     let most = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(10_000);
-    let engine = Engine::start(None).unwrap();
+    let engine = Engine::open(None).unwrap();
     schema::create(&engine.client(), TABLE).await.unwrap();
     // Nobody reads the stream, and the engine in memory reads all of it at every write.
     let no_stream = StreamSpecification::builder().stream_enabled(false).build().unwrap();
     engine.client().update_table().table_name(TABLE).stream_specification(no_stream).send().await.unwrap();
     let requests = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&requests);
-    let default = aws_smithy_http_client::Builder::new().build_http();
+    let default = engine.http_client();
     let client = http_client_fn(move |settings, components| {
         let inner = default.http_connector(settings, components);
         SharedHttpConnector::new(Counted { inner, requests: Arc::clone(&counted) })

@@ -69,11 +69,11 @@ fn uids(shards: std::ops::Range<u8>) -> Vec<String> {
 }
 
 async fn measure(shards: std::ops::Range<u8>) {
-    let engine = Engine::start(None).unwrap();
+    let engine = Engine::open(None).unwrap();
     schema::create(&engine.client(), "bench").await.unwrap();
     let transactions = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&transactions);
-    let default = aws_smithy_http_client::Builder::new().build_http();
+    let default = engine.http_client();
     let client = http_client_fn(move |settings, components| {
         let inner = default.http_connector(settings, components);
         SharedHttpConnector::new(Slow { inner, transactions: Arc::clone(&counted) })

@@ -9,41 +9,41 @@
 //! | SNS | `PublishBatch` to the local topics |
 //!
 //! Requests and answers have the form that the AWS SDK speaks: JSON (`x-amz-target` names the operation), and
-//! for SNS form fields and XML (AWS, Smithy, "AWS protocols"). Nobody's signature is looked at.
+//! for SNS form fields and XML (AWS, Smithy, "AWS protocols"). Whoever asks has to name the
+//! access key; signatures are not verified.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Bytes, to_bytes};
+use axum::body::to_bytes;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use shared::http::Problem;
 use shared::model::Words;
 use shared::model::notification::Attribute;
 use shared::publish::{Message, Publish as _};
 use shared::verify::Secret;
+use url::Host;
 
-use crate::development::{KEY, KEY_ID};
+use crate::development::{ACCESS_KEY, KEY, KEY_ID};
+use crate::engine::{Engine, MAX_REQUEST, TARGET};
+use crate::guard::{CONTAINER_HOST, from_no_page, named_as_here};
 use crate::queues::{Queues, RedrivePolicy};
 use crate::topics::Topics;
-
-/// The largest request, in bytes: a DynamoDB transaction's 4 MB, written as JSON.
-const MAX_REQUEST: usize = 16 * 1024 * 1024;
 
 /// What the functions of a deployed stack find in AWS.
 #[derive(Debug)]
 pub struct Services {
-    /// Where the embedded DynamoDB listens.
-    pub dynamodb: SocketAddr,
-    /// Carries requests there.
-    pub client: reqwest::Client,
+    /// The embedded DynamoDB.
+    pub engine: Engine,
     /// The webhook secret.
     pub secret: Secret,
     /// Queues and dead letters: the last part of a queue's URL is its name.
@@ -63,6 +63,11 @@ impl Refusal {
     fn invalid(message: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code: "ValidationException", message: message.into() }
     }
+
+    fn denied(problem: Problem) -> Self {
+        let (status, message) = problem.into_parts();
+        Self { status, code: "AccessDeniedException", message }
+    }
 }
 
 impl<E: std::error::Error> From<E> for Refusal {
@@ -75,15 +80,53 @@ impl<E: std::error::Error> From<E> for Refusal {
     }
 }
 
-/// The services, to be served.
-pub fn router(services: Services) -> Router {
-    Router::new().fallback(serve).with_state(Arc::new(services))
+/// The services, to be served at an address.
+pub fn router(services: Services, address: SocketAddr) -> Router {
+    let address = match address.ip() {
+        IpAddr::V4(address) => Host::Ipv4(address),
+        IpAddr::V6(address) => Host::Ipv6(address),
+    };
+    let names = vec![Host::Domain(CONTAINER_HOST.to_owned()), address];
+    let keys = [Some(ACCESS_KEY.to_owned()), std::env::var("AWS_ACCESS_KEY_ID").ok()];
+    let door = Door { names, keys: keys.into_iter().flatten().collect() };
+    Router::new().fallback(serve).with_state(Arc::new((door, services)))
 }
 
-async fn serve(State(services): State<Arc<Services>>, request: Request) -> Response {
-    let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
+/// Who is let in: the functions in containers, and no page in this machine's browser. A page elsewhere cannot send
+/// an `Authorization` without asking first, and is not answered when it asks.
+struct Door {
+    /// The names under which containers reach this address.
+    names: Vec<Host>,
+    /// The access keys that requests may be signed with.
+    keys: Vec<String>,
+}
+
+impl Door {
+    fn admit(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        named_as_here(headers, &self.names).and_then(|()| from_no_page(headers)).map_err(Refusal::denied)?;
+        let signed = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        // AWS Signature Version 4: `AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, …`.
+        let credential = signed.and_then(|signed| signed.strip_prefix("AWS4-HMAC-SHA256 Credential="));
+        let key = credential.and_then(|credential| credential.split('/').next()).unwrap_or_default();
+        if self.keys.iter().any(|known| known == key) {
+            return Ok(());
+        }
+        let message = format!(
+            "The request has to be signed with the access key `{ACCESS_KEY}`, or with the one that AWS_ACCESS_KEY_ID \
+             named when the product was started."
+        );
+        Err(Refusal { status: StatusCode::FORBIDDEN, code: "AccessDeniedException", message })
+    }
+}
+
+async fn serve(State(served): State<Arc<(Door, Services)>>, request: Request) -> Response {
+    let (door, services) = &*served;
+    let target = request.headers().get(TARGET).and_then(|target| target.to_str().ok());
     let target = target.map(str::to_owned);
-    let answered = services.answer(target.as_deref(), request).await;
+    let answered = match door.admit(request.headers()) {
+        Ok(()) => services.answer(target.as_deref(), request).await,
+        Err(refusal) => Err(refusal),
+    };
     answered.unwrap_or_else(|refusal| match target {
         Some(_) => {
             let body = json!({ "__type": refusal.code, "message": refusal.message });
@@ -120,27 +163,14 @@ impl Services {
         let body = to_bytes(body, MAX_REQUEST).await?;
         let Some(target) = target else { return self.sns(&body).await };
         let answer = match target.split_once('.') {
-            Some((service, _)) if service.starts_with("DynamoDB") => return self.dynamodb(parts, body).await,
+            Some((service, _)) if service.starts_with("DynamoDB") => {
+                return Ok(self.engine.serve(&parts.headers, body).await);
+            }
             Some(("secretsmanager", "GetSecretValue")) => self.secret(&object(&body)?)?,
             Some(("AmazonSQS", operation)) => self.sqs(operation, &object(&body)?).await?,
             _ => return Err(Refusal::invalid(format!("{target} is not served here"))),
         };
         Ok(respond(StatusCode::OK, JSON, answer.to_string()))
-    }
-
-    async fn dynamodb(&self, parts: axum::http::request::Parts, body: Bytes) -> Result<Response, Refusal> {
-        let mut request = self.client.post(format!("http://{}/", self.dynamodb)).body(body);
-        for (name, value) in &parts.headers {
-            if name != header::HOST && name != header::CONTENT_LENGTH {
-                request = request.header(name, value);
-            }
-        }
-        let answer = request.send().await?;
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let mut response = answer.bytes().await?.into_response();
-        *response.status_mut() = status;
-        *response.headers_mut() = headers;
-        Ok(response)
     }
 
     /// Two secrets, each with a current version and no previous one.

@@ -1,7 +1,7 @@
 //! What stands here for the secrets and the identities of a deployed stack.
 
 use shared::verify::seal::WeakKey;
-use shared::verify::{SealingKey, SealingKeys};
+use shared::verify::{SealingKey, SealingKeys, Secret};
 
 /// What deliveries are sealed with here. It is known to all, as everything on this machine is to its user;
 /// deployed, the key is a secret that the stack generates.
@@ -17,6 +17,17 @@ pub const KEY_ID: &str = "development";
 pub fn keys() -> Result<SealingKeys, WeakKey> {
     Ok(SealingKeys::new(SealingKey::new(KEY_ID, KEY)?, []))
 }
+
+/// The webhook secret, where no other is given.
+pub const SECRET: &str = "local-secret";
+
+/// Whether a webhook secret is the one that everybody knows.
+pub fn is_public(secret: &Secret) -> bool {
+    Secret::new(SECRET).is_ok_and(|public| public.header_value() == secret.header_value())
+}
+
+/// The access key that functions in containers sign with, beside the one that the environment names.
+pub const ACCESS_KEY: &str = "local";
 
 /// Who uses this machine, by name.
 pub fn user() -> String {

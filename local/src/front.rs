@@ -19,9 +19,9 @@ use shared::clock::{Clock, SystemClock};
 use shared::http::{Problem, answer, method_not_allowed};
 use shared::queue::{DeliveryQueue, Depths, Redrive};
 use tracing::error;
-use url::Url;
 use uuid::Uuid;
 
+use crate::guard::{from_no_page, from_own_page, named_as_here};
 use crate::queues::Queues;
 
 /// The largest request that API Gateway takes, in bytes (Amazon API Gateway, developer guide, quotas of HTTP
@@ -33,12 +33,30 @@ const MAX_REQUEST: usize = 10 * 1024 * 1024;
 pub struct Functions<Q> {
     /// `/webhooks/…`; nothing where only another place's data is shown.
     pub ingest: Option<Ingest<Queues, SystemClock>>,
+    /// Whether everybody knows the webhook secret.
+    pub is_secret_public: bool,
     /// `GET /api/…`
     pub api: Api<Q, SystemClock>,
     /// `POST /api/…`
     pub actions: Actions<Q, SystemClock>,
     /// Everything else.
     pub page: Page,
+}
+
+impl<Q> Functions<Q> {
+    /// No page sends webhooks. They carry the secret and may come through a tunnel, under any name, unless
+    /// everybody knows it: then a page under a name that was bent to this address could forge them.
+    fn admit_webhook(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        from_no_page(headers)?;
+        match named_as_here(headers, &[]) {
+            Err(_) if self.is_secret_public => {
+                let detail = "With the default secret, webhooks are taken from this machine only, as 127.0.0.1 or \
+                              localhost. Start the product with a secret of your own to receive them through a tunnel.";
+                Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "foreign_host", detail))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Everything that is served.
@@ -53,10 +71,11 @@ async fn serve<Q: Depths + DeliveryQueue + Redrive>(
 ) -> Response<Body> {
     let first = request.uri().path().split('/').nth(1).unwrap_or_default().to_owned();
     let is_post = request.method() == Method::POST;
-    // Webhooks are authenticated; they may come through a tunnel, under another name.
-    if first != "webhooks"
-        && let Err(problem) = is_from_here(request.headers())
-    {
+    let admitted = match first.as_str() {
+        "webhooks" => functions.admit_webhook(request.headers()),
+        _ => named_as_here(request.headers(), &[]).and_then(|()| from_own_page(request.headers())),
+    };
+    if let Err(problem) = admitted {
         return respond(problem.into_response());
     }
     if request.uri().path() == "/healthz" {
@@ -81,31 +100,6 @@ async fn serve<Q: Depths + DeliveryQueue + Redrive>(
         let detail = "The request could not be handled. Send it again.";
         respond(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).into_response())
     })
-}
-
-/// Refuses what a page from elsewhere makes a browser send: to a name that somebody bent to this address (DNS
-/// rebinding), or from another origin.
-fn is_from_here(headers: &HeaderMap) -> Result<(), Problem> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let host = text(header::HOST).unwrap_or_default();
-    let url = Url::parse(&format!("http://{host}/")).ok();
-    let is_loopback = match url.as_ref().and_then(Url::host) {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    if !is_loopback {
-        let detail = "This is served to this machine only, as 127.0.0.1 or localhost.";
-        return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "foreign_host", detail));
-    }
-    match headers.get(header::ORIGIN) {
-        Some(_) if text(header::ORIGIN) != Some(&format!("http://{host}")) => {
-            let detail = "Pages from elsewhere may not ask here.";
-            Err(Problem::new(StatusCode::FORBIDDEN, "foreign_origin", detail))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// The event that API Gateway would make of a request.
@@ -193,38 +187,4 @@ fn from_lambda(response: Value) -> Result<Response<Body>, String> {
 
 fn respond(response: Response<LambdaBody>) -> Response<Body> {
     response.map(|body| Body::from(body.as_ref().to_vec()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(host: &str, origin: Option<&str>) -> Option<u16> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::HOST, host.parse().unwrap());
-        if let Some(origin) = origin {
-            headers.insert(header::ORIGIN, origin.parse().unwrap());
-        }
-        is_from_here(&headers).err().map(|problem| problem.into_response().status().as_u16())
-    }
-
-    #[test]
-    fn only_this_machine_under_its_own_names_is_served() {
-        for host in ["127.0.0.1:8787", "localhost:8787", "LOCALHOST", "[::1]:9", "127.0.0.1"] {
-            assert_eq!(refused(host, None), None, "{host}");
-        }
-        for host in
-            ["evil.example", "evil.example:8787", "localhost.evil.example", "0.0.0.0", "192.168.0.1", ""]
-        {
-            assert_eq!(refused(host, None), Some(421), "{host}");
-        }
-    }
-
-    #[test]
-    fn other_origins_are_refused_even_on_this_machine() {
-        assert_eq!(refused("localhost:8787", Some("http://localhost:8787")), None);
-        for origin in ["http://evil.example", "http://localhost:3000", "https://localhost:8787", "null"] {
-            assert_eq!(refused("localhost:8787", Some(origin)), Some(403), "{origin}");
-        }
-    }
 }

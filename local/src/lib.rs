@@ -6,11 +6,11 @@
 //! | API Gateway | [`front`]: real HTTP in, API Gateway events to the handlers |
 //! | SQS | [`queues`]: a file of messages with visibility time-outs, receive counts and dead letters |
 //! | event source mappings | [`mapping`]: batches from queues and stream to the handlers |
-//! | DynamoDB and its stream | [`engine`]: dynoxide, reached through the real SDK over loopback |
+//! | DynamoDB and its stream | [`engine`]: dynoxide, reached through the real SDK without a port |
 //! | SNS | [`topics`], [`subscriptions`]: standard output, POSTs, a folder of e-mails |
 //! | AWS itself, for functions in containers | [`aws`]: all of these at one address |
 //!
-//! [`development`] stands for secrets and identities; [`families`] names the code of each family; [`product`] puts the parts together; [`stack`] is a deployed one,
+//! [`guard`] knows who may ask, [`folder`] keeps the data, [`development`] stands for secrets and identities; [`families`] names the code of each family; [`product`] puts the parts together; [`stack`] is a deployed one,
 //! seen from here; [`cli`] is the command line.
 
 pub mod aws;
@@ -18,7 +18,9 @@ pub mod cli;
 pub mod development;
 pub mod engine;
 pub mod families;
+pub mod folder;
 pub mod front;
+pub mod guard;
 pub mod mapping;
 pub mod product;
 pub mod queues;

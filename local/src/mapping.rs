@@ -110,7 +110,7 @@ async fn batch<F: Family>(queues: &Queues, pipeline: &Pipeline<SystemClock>) -> 
 
 /// Hands the stream to `notify` until it is time to stop, and once more then.
 pub async fn stream<P: Publish>(
-    engine: Arc<Engine>,
+    engine: Engine,
     queues: Queues,
     notify: Notify<P>,
     written: Arc<Signal>,
@@ -136,10 +136,10 @@ pub async fn stream<P: Publish>(
 }
 
 /// Tells what the stream has until there is no more.
-async fn drain<P: Publish>(engine: &Arc<Engine>, queues: &Queues, notify: &Notify<P>) -> Result<(), String> {
+async fn drain<P: Publish>(engine: &Engine, queues: &Queues, notify: &Notify<P>) -> Result<(), String> {
     loop {
         let after = queues.checkpoint(STREAM).await.map_err(|error| error.to_string())?;
-        let reading = Arc::clone(engine);
+        let reading = engine.clone();
         let page = tokio::task::spawn_blocking(move || reading.stream(after.as_deref(), STREAM_BATCH))
             .await
             .map_err(|error| error.to_string())?

@@ -1,6 +1,5 @@
 //! The parts, put together and taken down.
 
-use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,14 +21,15 @@ use shared::rotating::Rotating;
 use shared::store::{Table, schema};
 use shared::verify::seal::WeakKey;
 use shared::verify::{Secret, Secrets};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Notify as Signal, watch};
 use tokio::task::JoinSet;
 use url::Url;
 
 use crate::aws::{self, Services};
 use crate::development::{self, user};
-use crate::engine::{self, Engine, TABLE};
+use crate::engine::{Engine, Remote, TABLE};
+use crate::folder::{self, DataFolder, FolderError};
 use crate::front::{self, Functions};
 use crate::mapping::{self, Stop};
 use crate::queues::Queues;
@@ -39,9 +39,6 @@ use crate::with_family;
 /// How long deliveries that were accepted may take to be applied and told when the product stops. Those that
 /// take longer are kept, and applied at the next start.
 const DRAIN: Duration = Duration::from_secs(5);
-
-/// The file in the data folder that says where the DynamoDB of a running product listens.
-const ENDPOINT: &str = "dynamodb";
 
 /// How the product shall run.
 #[derive(Clone, Debug)]
@@ -81,7 +78,10 @@ pub enum StartError {
         /// What the system says.
         cause: std::io::Error,
     },
-    /// The folder cannot be made, read or written.
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// What is in the data folder cannot be used.
     #[error("the data folder {folder} cannot be used: {cause}. Choose another with --data, or use --memory")]
     Data {
         /// The folder.
@@ -89,14 +89,6 @@ pub enum StartError {
         /// What the system, or the database, says.
         cause: String,
     },
-    /// There is no data yet.
-    #[error(
-        "there is no data in {0}. Start the product first (cargo run), or name another folder with --data"
-    )]
-    NoData(String),
-    /// Another process uses it.
-    #[error("the data folder {0} is in use by another process. Choose another with --data")]
-    Locked(String),
     /// The folder for e-mails cannot be made.
     #[error("the folder for e-mails {folder} cannot be used: {cause}")]
     Mail {
@@ -147,7 +139,7 @@ pub struct Product {
     families: Workers,
     notify: Workers,
     webhook: Workers,
-    _lock: Option<File>,
+    _folder: Option<DataFolder>,
 }
 
 impl Product {
@@ -160,23 +152,11 @@ impl Product {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, settings.port)).await.map_err(busy)?;
         let address = listener.local_addr().map_err(busy)?;
         if let Some(mail) = &settings.mail {
-            std::fs::create_dir_all(mail)
+            folder::make_dir(mail)
                 .map_err(|cause| StartError::Mail { folder: mail.display().to_string(), cause })?;
         }
-        let data = settings.data.as_deref();
-        let lock = data.map(lock).transpose()?;
-        let folder = data.map(|data| data.display().to_string()).unwrap_or_default();
-        let unusable = |cause| StartError::Data { folder: folder.clone(), cause };
-        let file = |name| data.map(|data| data.join(name));
-        let queues =
-            Queues::open(file("queues.db").as_deref()).map_err(|error| unusable(error.to_string()))?;
-        let engine =
-            Engine::start(file("table.db").as_deref()).map_err(|error| unusable(error.to_string()))?;
-        if let Some(data) = data {
-            let address = engine.address().to_string();
-            std::fs::write(data.join(ENDPOINT), address).map_err(|error| unusable(error.to_string()))?;
-        }
-        let engine = Arc::new(engine);
+        let folder = settings.data.as_deref().map(DataFolder::claim).transpose()?;
+        let (engine, queues) = open(folder.as_ref())?;
         let table = schema::create(&engine.client(), TABLE).await?;
 
         let keys = development::keys()?;
@@ -189,6 +169,7 @@ impl Product {
                 queue: queues.clone(),
                 clock: SystemClock,
             }),
+            is_secret_public: development::is_public(&settings.secret),
             api: Api {
                 table: table.clone(),
                 queues: queues.clone(),
@@ -216,12 +197,11 @@ impl Product {
             queues: queues.clone(),
             webhook: settings.webhook,
             mail: settings.mail,
-            people: file("told"),
+            people: folder.as_ref().map(DataFolder::told),
             print: settings.print,
         });
         let services = Services {
-            dynamodb: engine.address(),
-            client: reqwest::Client::new(),
+            engine: engine.clone(),
             secret: settings.secret,
             queues: queues.clone(),
             topics: Arc::clone(&topics),
@@ -239,7 +219,7 @@ impl Product {
         }
         let (mut notify, stop) = Workers::new();
         notify.tasks.spawn(mapping::stream(
-            engine,
+            engine.clone(),
             queues.clone(),
             Notify { publish: topics },
             written,
@@ -250,14 +230,21 @@ impl Product {
 
         let (mut front, stop) = Workers::new();
         front.tasks.spawn(serve(listener, front::router(functions), stop.clone()));
+        if let Some(folder) = &folder {
+            let (listener, router) = engine
+                .listen(folder.path())
+                .map_err(|cause| unusable(folder.path().display().to_string(), cause))?;
+            front.tasks.spawn(serve_socket(listener, router, stop.clone()));
+        }
         let mut aws_endpoint = None;
         if let Some(address) = settings.aws_endpoint {
             let unusable = |cause| StartError::AwsEndpoint { address, cause };
             let listener = TcpListener::bind(address).await.map_err(unusable)?;
-            aws_endpoint = Some(listener.local_addr().map_err(unusable)?);
-            front.tasks.spawn(serve(listener, aws::router(services), stop));
+            let address = listener.local_addr().map_err(unusable)?;
+            aws_endpoint = Some(address);
+            front.tasks.spawn(serve(listener, aws::router(services, address), stop));
         }
-        Ok(Self { address, aws_endpoint, queues, front, families, notify, webhook, _lock: lock })
+        Ok(Self { address, aws_endpoint, queues, front, families, notify, webhook, _folder: folder })
     }
 
     /// Where it listens.
@@ -305,43 +292,54 @@ impl Product {
     }
 }
 
+/// Opens what a data folder holds, or memory.
+fn open(folder: Option<&DataFolder>) -> Result<(Engine, Queues), StartError> {
+    let (table, queues) = (folder.map(DataFolder::table), folder.map(DataFolder::queues));
+    let name = || folder.map(|folder| folder.path().display().to_string()).unwrap_or_default();
+    let queues = Queues::open(queues.as_deref()).map_err(|error| unusable(name(), error))?;
+    let engine = Engine::open(table.as_deref()).map_err(|error| unusable(name(), error))?;
+    Ok((engine, queues))
+}
+
+fn unusable(folder: String, cause: impl std::fmt::Display) -> StartError {
+    StartError::Data { folder, cause: cause.to_string() }
+}
+
 /// A connection to the data of a folder, whether the product is running on it or not.
 pub struct Attached {
+    /// What asks the table.
     client: Client,
     /// Its queues.
     pub queues: Queues,
-    /// Where the product is not running: what stands in for it, and keeps it from starting meanwhile.
-    _own: Option<(Engine, File)>,
+    /// How the product is reached that is running, or what keeps it from starting meanwhile.
+    _way: Way,
+}
+
+#[expect(dead_code, reason = "they are held, not looked at")]
+enum Way {
+    There(Remote),
+    Here(DataFolder),
 }
 
 impl Attached {
-    /// Connects to the DynamoDB of the product that is running on the folder, else opens its file.
+    /// Connects to the product that is running on the folder, else opens its files.
     ///
     /// # Errors
     /// [`StartError`] where there is nothing, or it cannot be opened.
     pub fn to(data: &Path) -> Result<Self, StartError> {
-        let folder = data.display().to_string();
-        let unusable = |cause: String| StartError::Data { folder: folder.clone(), cause };
-        if !data.join("table.db").exists() {
-            return Err(StartError::NoData(folder));
-        }
-        let file = data.join("queues.db");
-        match lock(data) {
-            Ok(lock) => {
-                let queues = Queues::open(Some(&file)).map_err(|error| unusable(error.to_string()))?;
-                let engine = Engine::start(Some(&data.join("table.db")))
-                    .map_err(|error| unusable(error.to_string()))?;
-                Ok(Self { client: engine.client(), queues, _own: Some((engine, lock)) })
+        match DataFolder::claim_existing(data) {
+            Ok(folder) => {
+                let (engine, queues) = open(Some(&folder))?;
+                Ok(Self { client: engine.client(), queues, _way: Way::Here(folder) })
             }
-            Err(StartError::Locked(_)) => {
-                let queues = Queues::attach(&file).map_err(|error| unusable(error.to_string()))?;
-                let address = std::fs::read_to_string(data.join(ENDPOINT))
-                    .map_err(|error| unusable(error.to_string()))?
-                    .parse()
-                    .map_err(|_| unusable("where its DynamoDB listens is unknown".to_owned()))?;
-                Ok(Self { client: engine::client(address), queues, _own: None })
+            // Whoever works on it answers at its socket, if it is the product.
+            Err(FolderError::Locked(folder)) => {
+                let remote = Remote::of(data).map_err(|_| FolderError::Locked(folder.clone()))?;
+                let queues = Queues::attach(&folder::queues_of(data));
+                let queues = queues.map_err(|error| unusable(folder, error))?;
+                Ok(Self { client: remote.client(), queues, _way: Way::There(remote) })
             }
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -351,25 +349,21 @@ impl Attached {
     }
 }
 
-/// Serves until it is time to stop.
+/// Serves at an address until it is time to stop.
 pub(crate) async fn serve(listener: TcpListener, router: Router, mut stop: Stop) {
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let stopped = async move { stop.or(std::future::pending()).await };
-    if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stopped).await {
-        tracing::error!(%error, "an HTTP server stopped");
-    }
+    ended(axum::serve(listener, service).with_graceful_shutdown(stopped).await);
 }
 
-/// Makes the data folder and keeps other processes out of it for as long as the file lives.
-fn lock(data: &Path) -> Result<File, StartError> {
-    let folder = data.display().to_string();
-    let unusable =
-        |error: std::io::Error| StartError::Data { folder: folder.clone(), cause: error.to_string() };
-    std::fs::create_dir_all(data).map_err(unusable)?;
-    let file = File::create(data.join("lock")).map_err(unusable)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(StartError::Locked(folder)),
-        Err(std::fs::TryLockError::Error(error)) => Err(unusable(error)),
+/// Serves at a socket until it is time to stop.
+async fn serve_socket(listener: UnixListener, router: Router, mut stop: Stop) {
+    let stopped = async move { stop.or(std::future::pending()).await };
+    ended(axum::serve(listener, router).with_graceful_shutdown(stopped).await);
+}
+
+fn ended(outcome: std::io::Result<()>) {
+    if let Err(error) = outcome {
+        tracing::error!(%error, "an HTTP server stopped");
     }
 }

@@ -13,6 +13,7 @@ use tracing::warn;
 use url::Url;
 use uuid::Uuid;
 
+use crate::folder;
 use crate::mapping::Stop;
 use crate::queues::{Queues, RedrivePolicy};
 use crate::subscriptions::{Protocol, Subscription};
@@ -116,9 +117,9 @@ async fn write(folder: &Path, extension: &str, contents: Vec<u8>) -> std::io::Re
     let file = folder.join(format!("{}.{extension}", Uuid::now_v7()));
     let write = move || {
         if let Some(folder) = file.parent() {
-            std::fs::create_dir_all(folder)?;
+            folder::make_dir(folder)?;
         }
-        std::fs::write(file, contents)
+        folder::create_file(&file)?.write_all(&contents)
     };
     tokio::task::spawn_blocking(write).await.map_err(std::io::Error::other)?
 }

@@ -102,6 +102,11 @@ impl Problem {
         }
     }
 
+    /// Its status, and what it says in words.
+    pub fn into_parts(self) -> (StatusCode, String) {
+        (StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), self.detail)
+    }
+
     /// The answer that carries it.
     pub fn into_response(self) -> Response<Body> {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

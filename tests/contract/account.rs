@@ -19,7 +19,7 @@ impl Account {
         let endpoint = std::env::var("CONTRACT_ENDPOINT").unwrap_or_else(|_| {
             panic!("CONTRACT_ENDPOINT names no emulated AWS account; tests/sam starts one")
         });
-        Self { config: config(&endpoint), product: None }
+        Self { config: config(&endpoint, "test"), product: None }
     }
 
     /// What the local product serves to functions in containers.
@@ -36,7 +36,7 @@ impl Account {
         change(&mut settings);
         let product = Product::start(settings).await.unwrap();
         let endpoint = format!("http://{}", product.aws_endpoint().unwrap());
-        Self { config: config(&endpoint), product: Some(product) }
+        Self { config: config(&endpoint, "local"), product: Some(product) }
     }
 
     pub(crate) fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
@@ -52,8 +52,8 @@ impl Account {
     }
 }
 
-fn config(endpoint: &str) -> SdkConfig {
-    let credentials = Credentials::new("test", "test", None, None, "test");
+fn config(endpoint: &str, key: &str) -> SdkConfig {
+    let credentials = Credentials::new(key, "test", None, None, "test");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("eu-west-1"))

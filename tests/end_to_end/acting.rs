@@ -121,7 +121,7 @@ async fn a_body_that_still_cannot_be_read_stays_in_quarantine() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_from_elsewhere_may_not_ask_but_webhooks_come_under_any_name() {
+async fn pages_from_elsewhere_may_not_ask() {
     let running = Running::start().await;
     let client = &running.client;
     let asked = async |path: &str, name: &str, value: &str| {
@@ -133,9 +133,5 @@ async fn pages_from_elsewhere_may_not_ask_but_webhooks_come_under_any_name() {
         assert_eq!(asked(path, "origin", "http://evil.example").await, 403, "{path}");
         assert_eq!(asked(path, "host", "localhost:1").await, 200, "{path}");
     }
-    let webhook = client.http.post(format!("{}/webhooks/test", client.base));
-    let webhook = webhook.header("host", "tunnel.example").header("x-webhook-secret", Client::header());
-    let sample = r#"{"event":"accounts.created","data":{"uid":"a"}}"#;
-    assert_eq!(webhook.body(sample).send().await.unwrap().status(), 200);
     running.stop().await;
 }

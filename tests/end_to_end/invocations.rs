@@ -102,7 +102,7 @@ async fn told() -> String {
 
 /// What the stream hands to `notify` after a deposit has succeeded: written by the real pipeline.
 async fn stream() -> Value {
-    let engine = Engine::start(None).unwrap();
+    let engine = Engine::open(None).unwrap();
     let pipeline = Pipeline {
         keys: Rotating::fixed(keys()),
         environments: Environments::only(Environment::Test),

@@ -8,6 +8,7 @@
 //! | [`reading`] | lists, filters, cursors |
 //! | [`telling`] | notifications at a webhook that fails, and e-mails |
 //! | [`acting`] | telling again, retrying, redriving; who may ask |
+//! | [`exposed`] | what other users of the machine, and web pages in its browser, can reach |
 //! | [`horizon`] | identity over time, with a clock that is set |
 //! | [`invocations`] | the events in `events/<function>` are current |
 //! | [`process`] | the real binary: killed, restarted, stopped, misused |
@@ -19,6 +20,7 @@
 mod acting;
 mod command_line;
 mod documentation;
+mod exposed;
 mod horizon;
 mod invocations;
 mod once;

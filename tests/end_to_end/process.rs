@@ -1,6 +1,7 @@
 //! The real binary: killed, restarted, stopped, misused.
 
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -16,11 +17,18 @@ pub(crate) struct Serving {
     lines: std::sync::mpsc::Receiver<String>,
     pub(crate) client: Client,
     curl: String,
+    greeting: Vec<String>,
 }
 
 impl Serving {
     pub(crate) fn start(folder: &Path, arguments: &[&str]) -> Self {
+        Self::start_with(folder, arguments, None)
+    }
+
+    /// With a webhook secret in the environment.
+    fn start_with(folder: &Path, arguments: &[&str], secret: Option<&str>) -> Self {
         let mut child = Command::new(BINARY)
+            .envs(secret.map(|secret| ("BITPOWR_WEBHOOK_SECRET", secret)))
             .args(["serve", "--port", "0"])
             .args(arguments)
             .current_dir(folder)
@@ -44,7 +52,11 @@ impl Serving {
         let curl = greeting.iter().find(|line| line.contains("curl")).unwrap().trim().to_owned();
         let base = greeting[0].split_whitespace().find(|word| word.starts_with("http://")).unwrap();
         let address = base.trim_start_matches("http://").trim_end_matches("/webhooks/test").parse().unwrap();
-        Self { child, lines, client: Client::new(address), curl }
+        Self { child, lines, client: Client::new(address), curl, greeting }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn notification(&self) -> Value {
@@ -117,11 +129,38 @@ async fn memory_leaves_nothing_behind() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_printed_curl_line_works_when_pasted() {
     let folder = tempfile::tempdir().unwrap();
-    let serving = Serving::start(folder.path(), &["--memory", "--secret", "it's \"quoted\" & $strange"]);
-    let pasted = Command::new("sh").args(["-c", &serving.curl]).output().unwrap();
-    let answer = String::from_utf8_lossy(&pasted.stdout);
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer} {}", String::from_utf8_lossy(&pasted.stderr));
-    assert_eq!(serving.notification()["event"], "transaction.deposit.success");
+    let own = "it's \"quoted\" & $strange, and longer than what fits into one line of Base64 text";
+    for arguments in [&["--memory"][..], &["--memory", "--secret", own]] {
+        let serving = Serving::start(folder.path(), arguments);
+        let pasted =
+            Command::new("sh").args(["-c", &serving.curl]).env("BITPOWR_WEBHOOK_SECRET", own).output();
+        let pasted = pasted.unwrap();
+        let answer = String::from_utf8_lossy(&pasted.stdout);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer} {}", String::from_utf8_lossy(&pasted.stderr));
+        assert_eq!(serving.notification()["event"], "transaction.deposit.success");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_of_ones_own_is_taken_from_an_option_a_file_or_the_environment_and_not_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("secret"), "of our own\n").unwrap();
+    for (arguments, variable) in [
+        (&["--secret", "of our own"][..], None),
+        (&["--secret-file", "secret"], None),
+        (&["--secret-file", "secret", "--secret", "another"], None),
+        (&[], Some("of our own")),
+    ] {
+        let arguments = [&["--memory"], arguments].concat();
+        let serving = Serving::start_with(folder.path(), &arguments, variable);
+        let greeting = serving.greeting.join("\n");
+        for text in ["of our own", "b2Ygb3VyIG93bg"] {
+            assert!(!greeting.contains(text), "{greeting}");
+        }
+        let url = &serving.client.base;
+        let trigger = ["trigger", "accounts.created", "--url", url, "--secret-file", "secret"];
+        assert_eq!(run(folder.path(), &trigger).0, Some(0));
+    }
 }
 
 /// Runs the binary to its end: exit code, standard output, standard error.
@@ -173,7 +212,7 @@ async fn trigger_sends_the_samples_and_reports_each_answer() {
 fn misuse_gets_one_clear_line_and_exit_1() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("file"), "not a folder").unwrap();
-    std::fs::create_dir(folder.path().join("broken")).unwrap();
+    std::fs::DirBuilder::new().mode(0o700).create(folder.path().join("broken")).unwrap();
     std::fs::write(folder.path().join("broken/queues.db"), "this is no database, and long enough to tell")
         .unwrap();
     let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -14,6 +14,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
+use local::engine::Engine;
 use serde_json::{Value, json};
 
 /// What may go wrong.
@@ -87,19 +88,18 @@ impl Faults {
         applies.then_some(fault)
     }
 
-    /// A client of the engine at this address that meets these faults. It gives up soon, so that workers, too,
-    /// see them.
-    pub(crate) fn client(self: &Arc<Self>, address: std::net::SocketAddr) -> aws_sdk_dynamodb::Client {
+    /// A client of the engine that meets these faults. It gives up soon, so that workers, too, see them.
+    pub(crate) fn client(self: &Arc<Self>, engine: &Engine) -> aws_sdk_dynamodb::Client {
         let faults = Arc::clone(self);
-        let default = aws_smithy_http_client::Builder::new().build_http();
+        let sound = engine.http_client();
         let client = http_client_fn(move |settings: &HttpConnectorSettings, components| {
-            let inner = default.http_connector(settings, components);
+            let inner = sound.http_connector(settings, components);
             SharedHttpConnector::new(Faulty { inner, faults: Arc::clone(&faults) })
         });
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version_latest()
             .region(aws_sdk_dynamodb::config::Region::new("local"))
-            .endpoint_url(format!("http://{address}"))
+            .endpoint_url("http://localhost")
             .credentials_provider(aws_credential_types::Credentials::new(
                 "local", "local", None, None, "local",
             ))

@@ -35,7 +35,7 @@ struct Damaged {
 
 impl Damaged {
     async fn new() -> Self {
-        let engine = Engine::start(None).unwrap();
+        let engine = Engine::open(None).unwrap();
         let client = engine.client();
         let world = World::over(schema::create(&client, TABLE).await.unwrap());
         for (uid, amount) in [("one", "1"), ("two", "2"), ("three", "4")] {

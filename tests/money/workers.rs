@@ -167,21 +167,18 @@ async fn by_workers(world: &World, lives: &[Said], workers: usize, rng: &mut fas
 }
 
 /// One set of events, both ways: what was injected.
-async fn check(engine: &Engine, lives: &[Said], seed: u64) -> Result<BTreeMap<Fault, u64>, TestCaseError> {
+async fn check(lives: &[Said], seed: u64) -> Result<BTreeMap<Fault, u64>, TestCaseError> {
     let mut rng = fastrand::Rng::with_seed(seed);
-    let names = ["ordered", "workers"].map(|name| format!("{name}-{}", uuid::Uuid::new_v4()));
-    let ordered = World::over(schema::create(&engine.client(), &names[0]).await.unwrap());
+    let engine = Engine::open(None).unwrap();
+    let ordered = World::over(schema::create(&engine.client(), "ordered").await.unwrap());
     let expected = one_after_the_other(&ordered, lives).await;
 
-    let table = schema::create(&engine.client(), &names[1]).await.unwrap();
+    let table = schema::create(&engine.client(), "workers").await.unwrap();
     let faults = Faults::new(seed, 20);
-    let world = World::over(Table::new(faults.client(engine.address()), &names[1]));
+    let world = World::over(Table::new(faults.client(&engine), "workers"));
     by_workers(&world, lives, rng.usize(1..6), &mut rng).await;
     let found = Outcome::of(&table).await;
     let report = rebuilding::rebuild(&table, Mode::Check, world.clock.now()).await;
-    for name in names {
-        engine.client().delete_table().table_name(name).send().await.unwrap();
-    }
     prop_assert_eq!(&found, &expected);
     prop_assert_eq!(&found.balances, &found.ledger);
     prop_assert_eq!(&found.balances, &found.contributions());
@@ -194,7 +191,6 @@ async fn workers_redeliveries_and_faults_end_as_one_delivery_after_the_other() {
     let seed: u64 = setting("SEED").unwrap_or_else(|| fastrand::u64(..));
     let cases = setting("STORE_CASES").unwrap_or(CASES);
     say(&format!("workers: {cases} sets of events, SEED={seed}"));
-    let engine = Engine::start(None).unwrap();
     let injected: Mutex<BTreeMap<Fault, u64>> = Mutex::default();
     let config = Config {
         cases,
@@ -205,7 +201,7 @@ async fn workers_redeliveries_and_faults_end_as_one_delivery_after_the_other() {
     };
     let outcome = tokio::task::block_in_place(|| {
         TestRunner::new(config).run(&(lives(14), any::<u64>().no_shrink()), |(lives, seed)| {
-            for (fault, count) in tokio::runtime::Handle::current().block_on(check(&engine, &lives, seed))? {
+            for (fault, count) in tokio::runtime::Handle::current().block_on(check(&lives, seed))? {
                 *injected.lock().unwrap().entry(fault).or_default() += count;
             }
             Ok(())
@@ -219,10 +215,10 @@ async fn workers_redeliveries_and_faults_end_as_one_delivery_after_the_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_parallel_deposits_and_transfers_over_one_balance_are_exact() {
-    let engine = Engine::start(None).unwrap();
+    let engine = Engine::open(None).unwrap();
     schema::create(&engine.client(), "hot").await.unwrap();
     let faults = Faults::new(1, 15);
-    let world = World::over(Table::new(faults.client(engine.address()), "hot"));
+    let world = World::over(Table::new(faults.client(&engine), "hot"));
     let deliver = async |number: usize| {
         let (event, amount) = match number % 2 {
             0 => ("transaction.deposit.success", "0.3"),
@@ -248,10 +244,10 @@ async fn a_hundred_parallel_deposits_and_transfers_over_one_balance_are_exact() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_costs_the_requests_that_the_document_on_costs_counts() {
-    let engine = Engine::start(None).unwrap();
+    let engine = Engine::open(None).unwrap();
     schema::create(&engine.client(), "costs").await.unwrap();
     let faults = Faults::new(0, 0);
-    let world = World::over(Table::new(faults.client(engine.address()), "costs"));
+    let world = World::over(Table::new(faults.client(&engine), "costs"));
     let deposit = json!({ "uid": "d", "amount": "1", "assetType": "BTC", "accountId": "a" });
     let count = async |event: &str| {
         world.deliver(event, deposit.clone()).await;

@@ -1,6 +1,5 @@
 //! `export`: the log as a file, in bounded memory.
 
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
@@ -12,6 +11,7 @@ use super::filter::Filter;
 use super::place::Place;
 use super::show::encoded;
 use super::{spinner, text};
+use crate::folder::create_file;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
@@ -112,7 +112,7 @@ impl Export {
         let opened = self.place.open().await?;
         let to: Box<dyn Write> = match &self.output {
             Some(file) => {
-                let created = File::create(file).map_err(|error| format!("{}: {error}", file.display()))?;
+                let created = create_file(file).map_err(|error| format!("{}: {error}", file.display()))?;
                 Box::new(BufWriter::new(created))
             }
             None => Box::new(BufWriter::new(std::io::stdout())),

@@ -16,13 +16,18 @@ mod show;
 mod subscribe;
 mod trigger;
 
+use std::fmt;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use shared::verify::Secret;
 use tracing_subscriber::EnvFilter;
+
+use crate::development::SECRET;
 
 /// A serverless receiver for Bitpowr's webhooks, on this machine: no account, no Docker.
 ///
@@ -72,9 +77,46 @@ enum Command {
 /// The secret, which sender and receiver share.
 #[derive(Clone, Debug, Args)]
 struct SecretArgument {
-    /// The webhook secret, as set on Bitpowr's webhook page.
-    #[arg(long, default_value = "local-secret", env = "BITPOWR_WEBHOOK_SECRET", hide_env_values = true)]
-    secret: String,
+    /// The webhook secret, as set on Bitpowr's webhook page. Other users of this machine can see a command's
+    /// arguments: better name a file, or set the variable.
+    #[arg(long, value_name = "TEXT", default_value = SECRET, env = "BITPOWR_WEBHOOK_SECRET", hide_env_values = true)]
+    secret: SecretText,
+    /// A file that holds the webhook secret; a line break at its end does not count. It goes before `--secret`.
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+}
+
+/// A secret on its way from the command line. It does not print.
+#[derive(Clone)]
+struct SecretText(String);
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+impl From<&str> for SecretText {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl SecretArgument {
+    fn read(self) -> Result<Secret, String> {
+        let text = match self.secret_file {
+            None => self.secret.0.into_bytes(),
+            Some(file) => {
+                let mut bytes = std::fs::read(&file)
+                    .map_err(|error| format!("the secret cannot be read from {}: {error}", file.display()))?;
+                while matches!(bytes.last(), Some(b'\n' | b'\r')) {
+                    bytes.pop();
+                }
+                bytes
+            }
+        };
+        Secret::new(text).map_err(|error| error.to_string())
+    }
 }
 
 /// Runs the command line: 0 where all went well, 1 where not, 2 where it was not understood.

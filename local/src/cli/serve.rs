@@ -1,16 +1,16 @@
 //! `serve`: the product, until Ctrl-C.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
 use shared::environment::Environment;
 use shared::model::EventType;
-use shared::verify::Secret;
 use tokio::signal::unix::{SignalKind, signal};
 use url::Url;
 
 use super::{SecretArgument, say};
+use crate::development::is_public;
 use crate::product::{Product, Settings};
 use crate::samples;
 
@@ -46,8 +46,9 @@ impl Serve {
             signal(SignalKind::interrupt()).map_err(failed)?,
             signal(SignalKind::terminate()).map_err(failed)?,
         );
-        let secret = Secret::new(self.secret.secret).map_err(|error| error.to_string())?;
-        let header = secret.header_value();
+        let secret = self.secret.read()?;
+        // A secret that is one is not printed: terminals are shared, and their output is kept.
+        let shown = is_public(&secret).then(|| secret.header_value());
         let data = (!self.memory).then_some(self.data);
         let kept = data.as_ref().map_or("memory only".to_owned(), |data| format!("{}/", data.display()));
         let settings = Settings {
@@ -62,16 +63,20 @@ impl Serve {
         let mut product = Product::start(settings).await.map_err(|error| error.to_string())?;
         let url = format!("http://{}", product.address());
         say(&format!("Receiving Bitpowr's webhooks at {url}/webhooks/test and {url}/webhooks/live"));
-        say(&format!("  x-webhook-secret: {header}"));
+        say(&format!("  x-webhook-secret: {}", shown.as_deref().unwrap_or("Base64 of your secret")));
         say(&format!("  data: {kept}    page: {url}/"));
         if let Some(address) = product.aws_endpoint() {
+            if !is_near(address.ip()) {
+                tracing::warn!(%address, "other machines can reach the AWS services: serve them at 127.0.0.1, or at Docker's bridge");
+            }
             say(&format!("  AWS services for sam local: http://{address}"));
         }
         say("");
         say("Send an event:");
-        say(&format!("  {}", curl(&url, &header)?));
+        say(&format!("  {}", curl(&url, shown.as_deref())?));
         say("");
-        say("or all of them, from a second terminal: cargo run -- trigger all");
+        let own = if shown.is_some() { "" } else { " (it needs the secret, too)" };
+        say(&format!("or all of them, from a second terminal: cargo run -- trigger all{own}"));
         say("Each notification is one line from here on. Ctrl-C stops.");
         tokio::select! {
             _ = interrupt.recv() => {}
@@ -85,8 +90,15 @@ impl Serve {
     }
 }
 
-/// A complete line that works when pasted.
-fn curl(url: &str, header: &str) -> Result<String, String> {
+/// Whether only this machine and its containers reach an address: Docker's bridge is 172.17.0.1, if nobody has
+/// chosen another.
+fn is_near(address: IpAddr) -> bool {
+    let bridge = matches!(address, IpAddr::V4(address) if address.octets().starts_with(&[172, 17]));
+    address.is_loopback() || bridge
+}
+
+/// A complete line that works when pasted; with a secret of one's own, where `BITPOWR_WEBHOOK_SECRET` holds it.
+fn curl(url: &str, header: Option<&str>) -> Result<String, String> {
     let only = ["uid", "status", "type", "accountId", "assetType", "amount", "network"];
     let sample = samples::sample(EventType::DepositSuccess, Environment::Test, &[])
         .map_err(|error| error.to_string())?;
@@ -94,7 +106,11 @@ fn curl(url: &str, header: &str) -> Result<String, String> {
     if let Some(data) = sample.get_mut("data").and_then(serde_json::Value::as_object_mut) {
         data.retain(|field, _| only.contains(&field.as_str()));
     }
-    Ok(format!(
-        "curl -i {url}/webhooks/test -H 'x-webhook-secret: {header}' -H 'content-type: application/json' -d '{sample}'"
-    ))
+    let secret = match header {
+        Some(header) => format!("'x-webhook-secret: {header}'"),
+        None => {
+            r#""x-webhook-secret: $(printf %s "$BITPOWR_WEBHOOK_SECRET" | base64 | tr -d '\n')""#.to_owned()
+        }
+    };
+    Ok(format!("curl -i {url}/webhooks/test -H {secret} -H 'content-type: application/json' -d '{sample}'"))
 }

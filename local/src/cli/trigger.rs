@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use shared::environment::Environment;
 use shared::model::{EventType, Family};
-use shared::verify::{Secret, secret::HEADER};
+use shared::verify::secret::HEADER;
 use url::Url;
 
 use super::{SecretArgument, say, say_json};
@@ -33,7 +33,7 @@ pub(super) struct Trigger {
 impl Trigger {
     pub(super) async fn run(self) -> Result<(), String> {
         let events = select(&self.what)?;
-        let secret = Secret::new(self.secret.secret).map_err(|error| error.to_string())?.header_value();
+        let secret = self.secret.read()?.header_value();
         let url = self.url.join(&format!("/webhooks/{}", self.env)).map_err(|error| error.to_string())?;
         let client = reqwest::Client::builder().build().map_err(|error| error.to_string())?;
         let count = events.len();

@@ -1,16 +1,34 @@
-//! The embedded DynamoDB.
+//! The embedded DynamoDB: dynoxide, in this process.
+//!
+//! | module | what it knows |
+//! | --- | --- |
+//! | `dispatch` | the operations, by name, from JSON to JSON |
+//! | `connector` | how the AWS SDK reaches them without a port |
+//! | `socket` | how commands reach the engine of a product that is running |
 
-use std::net::SocketAddr;
+mod connector;
+mod dispatch;
+mod socket;
+
+pub use dispatch::Answer;
+pub use socket::Remote;
+
+use std::fmt;
 use std::path::Path;
 
-use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use connector::Connector;
+use dispatch::{MEDIA_TYPE, dispatch};
 use dynoxide::Database;
 use dynoxide::actions::get_records::GetRecordsRequest;
 use dynoxide::actions::get_shard_iterator::GetShardIteratorRequest;
 use dynoxide::actions::list_streams::ListStreamsRequest;
-use tokio::sync::oneshot;
+use tokio::net::UnixListener;
 
 /// The table's name in the embedded DynamoDB.
 pub const TABLE: &str = "bitpowr-webhooks";
@@ -24,12 +42,22 @@ fn failed(error: impl std::fmt::Display) -> EngineError {
     EngineError(error.to_string())
 }
 
-/// An embedded DynamoDB that listens on loopback until it is stopped.
+/// The header that names the operation.
+pub const TARGET: &str = "x-amz-target";
+
+/// The largest request, in bytes: a transaction's 4 MB, written as JSON.
+pub const MAX_REQUEST: usize = 16 * 1024 * 1024;
+
+/// An embedded DynamoDB. It listens nowhere by itself.
+#[derive(Clone)]
 pub struct Engine {
     database: Database,
-    address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Engine")
+    }
 }
 
 /// Records of the stream, as `{"Records": […]}`, and where the next ones start.
@@ -43,11 +71,11 @@ pub struct StreamPage {
 }
 
 impl Engine {
-    /// Opens the database file, or one in memory, and serves it.
+    /// Opens the database file, or one in memory.
     ///
     /// # Errors
     /// [`EngineError`] where the file cannot be opened.
-    pub fn start(file: Option<&Path>) -> Result<Self, EngineError> {
+    pub fn open(file: Option<&Path>) -> Result<Self, EngineError> {
         let database = match file {
             Some(file) => Database::new(file.to_str().ok_or_else(|| failed("the path is not UTF-8"))?),
             None => Database::memory(),
@@ -56,39 +84,44 @@ impl Engine {
         if let Some(file) = file {
             index_stream(file).map_err(failed)?;
         }
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let (stop, stopped) = oneshot::channel::<()>();
-        // A runtime of its own: SQLite blocks its threads, and must not block those of the product.
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .map_err(failed)?;
-        let served = database.clone();
-        let thread = std::thread::spawn(move || {
-            let outcome = runtime.block_on(async {
-                let listener =
-                    tokio::net::TcpListener::from_std(listener).map_err(|error| error.to_string())?;
-                let stopped = async { stopped.await.unwrap_or_default() };
-                dynoxide::server::serve_with_shutdown(listener, served, stopped).await
-            });
-            if let Err(error) = outcome {
-                tracing::error!(%error, "the embedded DynamoDB stopped");
-            }
-        });
-        Ok(Self { database, address, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { database })
     }
 
-    /// A client for it.
+    /// A client for it, which asks it without a connection.
     pub fn client(&self) -> Client {
-        client(self.address)
+        connector::client(self.http_client())
     }
 
-    /// Where it listens on loopback.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// What carries the requests of an AWS SDK to it.
+    pub fn http_client(&self) -> SharedHttpClient {
+        SharedHttpClient::new(Connector::Here(self.clone()))
+    }
+
+    /// Runs the operation that `target` names ([`TARGET`]). SQLite blocks its thread, which is none of those that
+    /// the product works on.
+    pub async fn answer(&self, target: String, body: impl AsRef<[u8]> + Send + 'static) -> Answer {
+        let database = self.database.clone();
+        let answered = tokio::task::spawn_blocking(move || dispatch(&database, &target, body.as_ref())).await;
+        answered.unwrap_or_else(|error| {
+            tracing::error!(%error, "the embedded DynamoDB failed");
+            Answer { status: 500, body: r#"{"__type":"InternalServerError"}"#.to_owned() }
+        })
+    }
+
+    /// Answers a request that came over HTTP.
+    pub async fn serve(&self, headers: &HeaderMap, body: Bytes) -> Response {
+        let target = headers.get(TARGET).and_then(|target| target.to_str().ok()).unwrap_or_default();
+        let Answer { status, body } = self.answer(target.to_owned(), body).await;
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response()
+    }
+
+    /// A socket in the data folder, and what answers there, for commands while the product runs on the folder.
+    ///
+    /// # Errors
+    /// Where the socket cannot be made.
+    pub fn listen(&self, folder: &Path) -> std::io::Result<(UnixListener, Router)> {
+        Ok((socket::listen(folder)?, socket::router(self.clone())))
     }
 
     /// The records of the table's stream after a sequence number; from the oldest on, if there is none.
@@ -131,27 +164,4 @@ fn index_stream(file: &Path) -> rusqlite::Result<()> {
         "CREATE INDEX IF NOT EXISTS stream_order
          ON _stream_records (table_name, CAST(sequence_number AS INTEGER), shard_id)",
     )
-}
-
-/// A client for the engine that listens at an address. Its credentials are no secret: the engine looks whether
-/// there are any.
-pub fn client(address: SocketAddr) -> Client {
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("local"))
-        .endpoint_url(format!("http://{address}"))
-        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
-        .build();
-    Client::from_conf(config)
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
 }
