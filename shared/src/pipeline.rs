@@ -12,11 +12,11 @@ use crate::clock::{Clock, Moment};
 use crate::environment::{Environment, Environments};
 use crate::fold::{Effect, Folded};
 use crate::model::notification::{self, Audience};
-use crate::model::{self, Body, EventType, Facts, Meaning, Notification, Words, lenient};
+use crate::model::{self, Body, EventType, Facts, Meaning, Notification, Reason, Unreadable, Words, lenient};
 use crate::rotating::Rotating;
 use crate::store::{Applied, Delivery, EventItem, Recorded, StoreError, Table};
 use crate::telemetry;
-use crate::verify::{Opened, SealRefusal, SealingKeys};
+use crate::verify::{Envelope, Opened, SealRefusal, SealingKeys};
 
 /// The largest `data` that a notification carries, in bytes; of a larger one programs get the event's id only.
 const MAX_DATA: usize = 32 * 1024;
@@ -114,9 +114,9 @@ pub enum DeliveryError {
     /// It is not what `ingest` sealed.
     #[error("the seal was refused: {0}")]
     Seal(#[from] SealRefusal),
-    /// What was sealed as readable is not.
-    #[error("the body cannot be read any more: {0}")]
-    Body(#[from] model::Unreadable),
+    /// What was sealed as readable is not, or not to its family.
+    #[error("the body cannot be read: {0}")]
+    Body(#[from] Unreadable),
     /// It could not be written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -151,10 +151,15 @@ impl<C: Clock> Pipeline<C> {
         let opened = self.open(message, F::FAMILY).await?;
         let envelope = opened.envelope();
         let applied = match &envelope.refused {
-            Some((reason, detail)) => {
-                self.table.quarantine(envelope, (*reason, detail), self.clock.now()).await?
-            }
-            None => self.event::<F>(&opened).await?,
+            Some((reason, detail)) => self.quarantine(envelope, *reason, detail).await?,
+            None => match self.event::<F>(&opened).await {
+                // It would be read no better the next time.
+                Err(DeliveryError::Body(unreadable)) => {
+                    warn!(family = %F::FAMILY, delivery_id = envelope.delivery_id, %unreadable, "quarantined");
+                    self.quarantine(envelope, unreadable.reason, &unreadable.detail).await?
+                }
+                outcome => outcome?,
+            },
         };
         telemetry::count(Some(F::FAMILY), if applied.new { applied.effect.as_str() } else { "redelivered" });
         info!(
@@ -192,6 +197,15 @@ impl<C: Clock> Pipeline<C> {
         }
     }
 
+    async fn quarantine(
+        &self,
+        envelope: &Envelope,
+        reason: Reason,
+        detail: &str,
+    ) -> Result<Applied, DeliveryError> {
+        Ok(self.table.quarantine(envelope, (reason, detail), self.clock.now()).await?)
+    }
+
     async fn event<F: Family>(&self, opened: &Opened) -> Result<Applied, DeliveryError> {
         let envelope = opened.envelope();
         let body = Body::parse(&envelope.body, envelope.environment)?;
@@ -204,7 +218,11 @@ impl<C: Clock> Pipeline<C> {
             delivery_id: envelope.delivery_id.clone(),
         };
         let render = |recorded: &Recorded<'_>| render::<F>(&delivery, known, recorded);
-        Ok(self.table.apply(&delivery, &meaning::<F>, &*self.clock, render).await?)
+        let applied = self.table.apply(&delivery, &meaning::<F>, &*self.clock, render).await;
+        applied.map_err(|error| match meaning::<F>(&delivery.body, delivery.received_at) {
+            Err(_) => Unreadable::new(Reason::NotUnderstood).into(),
+            Ok(_) => error.into(),
+        })
     }
 }
 
@@ -212,7 +230,7 @@ impl<C: Clock> Pipeline<C> {
 /// no identifier.
 ///
 /// # Errors
-/// Where the object cannot be read into its type; none can so far, since every field is lenient.
+/// Where the object cannot be read into its type.
 pub fn meaning<F: Family>(body: &Body, received_at: Moment) -> Result<Option<Meaning>, serde_json::Error> {
     let Some(event) = body.event.known() else { return Ok(None) };
     Ok(F::meaning(event, &lenient::object::<F::Data>(&body.data)?, received_at))

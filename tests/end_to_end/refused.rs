@@ -1,8 +1,15 @@
 //! Bad secrets, bad bodies, bad paths: a clear answer, never a 500, and nothing authenticated is lost.
 
 use serde_json::{Value, json};
+use shared::clock::Moment;
+use shared::environment::Environment;
+use shared::fold::Effect;
+use shared::model::notification::Audience;
+use shared::model::{self, EventType, Meaning, Words};
+use shared::pipeline::{Family, Telling};
 
 use crate::support::{Client, Running, eventually};
+use crate::world::World;
 
 const GOOD: &str =
     r#"{"event":"transaction.deposit.success","data":{"uid":"u","amount":"1","assetType":"BTC"}}"#;
@@ -241,4 +248,113 @@ async fn no_content_type_and_no_sensible_host_are_no_obstacle() {
     }
     assert_eq!(client.log_of(3).await.len(), 1);
     running.stop().await;
+}
+
+/// What serde_json keeps for itself, in a body: the same event as another one, or more than the bytes say.
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_the_json_reader_keeps_for_itself_hide_nothing() {
+    let running = Running::start().await;
+    let client = &running.client;
+    let nested = |depth: usize| {
+        let mut text = "1".to_owned();
+        for _ in 0..depth {
+            text = json!({ "$serde_json::private::RawValue": format!("[{text}]") }).to_string();
+        }
+        text
+    };
+    let fields = [
+        r#""amount":{"$serde_json::private::Number":"2"}"#.to_owned(),
+        r#""amount":{"\u0024serde_json::private::Number":"2"}"#.to_owned(),
+        format!(r#""amount":{}"#, nested(5)),
+        format!(r#""later":[{{"of":{}}}]"#, nested(1)),
+        r#""amount":"2","later":{"a":1,"$serde_json::private::Number":"not a number"}"#.to_owned(),
+    ];
+    let bodies = fields.map(|fields| {
+        format!(
+            r#"{{"event":"transaction.deposit.success","data":{{"uid":"u","assetType":"BTC",{fields}}}}}"#
+        )
+    });
+    for body in &bodies {
+        let (status, problem) = client.post("test", body.clone()).await;
+        assert_eq!((status, &problem["code"]), (400, &json!("reserved_name")), "{body}");
+    }
+    let kept = quarantine(client, "/api/test/quarantine", bodies.len()).await;
+    for body in &bodies {
+        assert!(kept.iter().any(|entry| entry["raw"] == *body), "{body}");
+    }
+    assert_eq!(client.log().await.len(), 0);
+    // As a text they are a text like any other.
+    let memo =
+        json!({ "uid": "u", "amount": "2", "assetType": "BTC", "memo": "$serde_json::private::Number" });
+    client.send("transaction.deposit.success", memo).await;
+    assert_eq!(client.log_of(1).await.len(), 1);
+    running.stop().await;
+}
+
+/// As deep as a body may be, it is applied, shown, notified and told again.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_deepest_body_that_is_read_passes_every_part() {
+    let running = Running::start().await;
+    let client = &running.client;
+    let of = |depth: usize| {
+        let inner = format!("{}{}", "[".repeat(depth - 2), "]".repeat(depth - 2));
+        format!(
+            r#"{{"event":"transaction.deposit.success","data":{{"uid":"deep","amount":"1","assetType":"BTC","x":{inner}}}}}"#
+        )
+    };
+    assert_eq!(client.post("test", of(121)).await.0, 400);
+    let deepest = of(120);
+    assert_eq!(client.post("test", deepest.clone()).await.0, 200);
+    let log = client.log_of(1).await;
+    let id = log[0]["id"].as_str().unwrap();
+    assert_eq!(client.get(&format!("events/{id}")).await["raw"], *deepest);
+    assert_eq!(running.webhook.take(1).await[0]["id"], *id);
+    let resend = client.http.post(format!("{}/api/test/events/{id}/resend", client.base));
+    let resend = resend.header("content-type", "application/json").body(r#"{"why":"to see"}"#);
+    assert_eq!(resend.send().await.unwrap().status(), 200);
+    assert_eq!(running.webhook.take(1).await[0]["id"], *id);
+    running.stop().await;
+}
+
+/// A family that takes less than what real objects contain.
+struct Strict;
+
+#[derive(serde::Deserialize)]
+struct Counted {
+    _count: u64,
+}
+
+impl Family for Strict {
+    const FAMILY: model::Family = model::Family::Deposits;
+    type Data = Counted;
+
+    fn meaning(_: EventType, _: &Counted, _: Moment) -> Option<Meaning> {
+        None
+    }
+
+    fn audience(_: EventType) -> Audience {
+        Audience::Programs("")
+    }
+
+    fn words(_: EventType, telling: &Telling<'_>) -> Words {
+        telling.say("", &[])
+    }
+}
+
+/// What a family cannot read it could not read the next time either: it does not go round and round.
+#[tokio::test]
+async fn what_a_family_cannot_read_is_kept_in_quarantine_at_once() {
+    let world = World::new().await;
+    let event = "transaction.deposit.success";
+    // Sealed by a receiver that knew less.
+    let private = json!({ "uid": "u", "amount": { "$serde_json::private::Number": "2" } });
+    let message = world.message(event, &private, "one");
+    let applied = world.hand_over(event, &message).await.unwrap();
+    assert_eq!((applied.effect, applied.entity), (Effect::None, None));
+    let message = world.message(event, &json!({ "uid": "u" }), "two");
+    world.pipeline.delivery::<Strict>(&message).await.unwrap();
+
+    let kept = world.table().quarantined(Environment::Test, 10, None).await.unwrap().items;
+    let reasons: Vec<_> = kept.iter().map(|(item, _)| item.reason.as_str()).collect();
+    assert_eq!(reasons, ["not_understood", "reserved_name"]);
 }

@@ -57,6 +57,7 @@ def test_a_webhook_without_the_secret(product, headers):
     ("not_json", b"{"),
     ("not_json", b'{"event":"a.b","data":{"a":NaN}}'),
     ("not_an_object", b"[]"),
+    ("reserved_name", b'{"event":"a.b","data":{"amount":{"$serde_json::private::Number":"2"}}}'),
     ("repeated_field", b'{"event":"a.b","event":"a.b","data":{}}'),
     ("no_event", b'{"data":{}}'),
     ("event_not_text", b'{"event":1,"data":{}}'),

@@ -9,6 +9,7 @@ use serde_json::error::Category;
 use serde_json::{Map, Value};
 
 use super::catalogue::EventName;
+use super::grammar::{self, MAX_DEPTH, Unfit};
 use crate::environment::Environment;
 
 /// The largest body that is accepted, in bytes: as Base64 it still fits a queue message of 256 KiB.
@@ -43,6 +44,7 @@ reasons! {
     Empty "empty" "The body is empty.";
     NotUtf8 "not_utf8" "The body is not UTF-8.";
     NotJson "not_json" "The body is not JSON.";
+    ReservedName "reserved_name" "The name of a field begins with $serde_json::private::, which is reserved.";
     NotAnObject "not_an_object" "The body is JSON, but no object.";
     RepeatedField "repeated_field" "`event` or `data` is given more than once.";
     NoEvent "no_event" "The field `event` is missing.";
@@ -51,6 +53,7 @@ reasons! {
     DataNotAnObject "data_not_an_object" "The field `data` is no object.";
     TestOnLive "test_on_live" "An object of the test environment was sent to the live URL.";
     TooLarge "too_large" "The body is larger than 128 KiB.";
+    NotUnderstood "not_understood" "The fields of `data` are of other types than the event's family reads.";
     NotApplied "not_applied" "The delivery could not be applied for three days.";
 }
 
@@ -84,7 +87,8 @@ pub struct Unreadable {
 }
 
 impl Unreadable {
-    fn new(reason: Reason) -> Self {
+    /// Unreadable for this reason, in the reason's own words.
+    pub fn new(reason: Reason) -> Self {
         Self { reason, detail: reason.describe().to_owned() }
     }
 }
@@ -109,6 +113,13 @@ impl Body {
             return Err(Unreadable::new(Reason::Empty));
         }
         let text = std::str::from_utf8(bytes).map_err(|_| Unreadable::new(Reason::NotUtf8))?;
+        grammar::check(text).map_err(|unfit| match unfit {
+            Unfit::ReservedName => Unreadable::new(Reason::ReservedName),
+            Unfit::TooDeep => Unreadable {
+                reason: Reason::NotJson,
+                detail: format!("The body is nested more than {MAX_DEPTH} levels deep."),
+            },
+        })?;
         let fields: Fields = serde_json::from_str(text).map_err(|error| match error.classify() {
             Category::Data => Unreadable::new(Reason::NotAnObject),
             _ => Unreadable {
@@ -217,6 +228,10 @@ mod tests {
             (b"{\"event\":\"a.b\",\"data\":{\"x\":\"\0\"}}", Reason::NotJson),
             (b"{\"event\":\"a.b\",\"data\":{\"x\":\"\\ud800\"}}", Reason::NotJson),
             (deep.as_bytes(), Reason::NotJson),
+            (
+                b"{\"event\":\"a.b\",\"data\":{\"amount\":{\"$serde_json::private::Number\":\"2\"}}}",
+                Reason::ReservedName,
+            ),
             (b"[]", Reason::NotAnObject),
             (b"null", Reason::NotAnObject),
             (b"1.5", Reason::NotAnObject),

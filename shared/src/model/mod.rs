@@ -23,6 +23,7 @@ pub mod body;
 pub mod catalogue;
 pub mod entity;
 pub mod facts;
+mod grammar;
 pub mod identity;
 pub mod lenient;
 pub mod lifecycle;
