@@ -8,6 +8,7 @@ use std::time::Duration;
 use mail_builder::MessageBuilder;
 use serde::{Deserialize, Serialize};
 use shared::model::Words;
+use shared::printable;
 use shared::publish::{Message, Publish, PublishError};
 use tracing::warn;
 use url::Url;
@@ -54,7 +55,7 @@ impl Topics {
             Message::Programs { json, attributes } => {
                 if self.print {
                     // Whoever reads our output may have gone; that must not stop the others from being told.
-                    let _ = writeln!(std::io::stdout(), "{json}");
+                    let _ = writeln!(std::io::stdout(), "{}", printable::json(&json));
                 }
                 let wanted = subscriptions.iter().filter(|one| one.filter.accepts(&attributes));
                 let endpoints = wanted.filter(|one| one.protocol == Protocol::Https);

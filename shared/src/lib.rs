@@ -12,7 +12,8 @@
 //! | tell people and programs | [`publish`] |
 //!
 //! [`http`] stands before the HTTP functions, [`access`] knows who may do what there, [`runtime`] starts a deployed function, [`rotating`] holds its
-//! secrets, [`telemetry`] is what is seen from outside, [`clock`] tells the time.
+//! secrets, [`telemetry`] is what is seen from outside, [`clock`] tells the time,
+//! [`printable`] takes the power from other people's text.
 
 pub mod access;
 pub mod clock;
@@ -21,6 +22,7 @@ pub mod fold;
 pub mod http;
 pub mod model;
 pub mod pipeline;
+pub mod printable;
 pub mod publish;
 pub mod queue;
 pub mod rotating;

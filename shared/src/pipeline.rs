@@ -13,6 +13,7 @@ use crate::environment::{Environment, Environments};
 use crate::fold::{Effect, Folded};
 use crate::model::notification::{self, Audience};
 use crate::model::{self, Body, EventType, Facts, Meaning, Notification, Reason, Unreadable, Words, lenient};
+use crate::printable::one_line;
 use crate::rotating::Rotating;
 use crate::store::{Applied, Delivery, EventItem, Recorded, StoreError, Table};
 use crate::telemetry;
@@ -75,7 +76,8 @@ impl Telling<'_> {
             Environment::Live => "",
         };
         let conflict = if self.conflict { "CONFLICT: " } else { "" };
-        let headline = format!("{mark}{conflict}{sentence}");
+        // What the webhook says stays within its line, and makes none of its own.
+        let headline = one_line(&format!("{mark}{conflict}{sentence}")).into_owned();
         let mut text = format!("{headline}.\n\n");
         if self.conflict {
             text.push_str(
@@ -84,10 +86,11 @@ impl Telling<'_> {
         }
         for (label, field) in fields {
             if let Some(value) = self.facts.get(field) {
-                text.push_str(&format!("{label}: {value}\n"));
+                text.push_str(&format!("{label}: {}\n", one_line(value)));
             }
         }
-        text.push_str(&format!("Identifier: {}\nEnvironment: {}\n", self.uid, self.environment));
+        let uid = one_line(self.uid);
+        text.push_str(&format!("Identifier: {uid}\nEnvironment: {}\n", self.environment));
         Words::new(&headline, &text, &headline)
     }
 }

@@ -7,7 +7,7 @@ use shared::model::Family;
 use uuid::Uuid;
 
 use super::place::{Opened, Place};
-use super::{say, say_json, table, text};
+use super::{say, say_json, say_table, text};
 
 #[derive(Debug, Args)]
 pub(super) struct DeadLetters {
@@ -70,7 +70,7 @@ async fn list(opened: &Opened, json: bool) -> Result<(), String> {
         let cells = columns.map(|column| queue.get(column).filter(|value| !value.is_null()).map(cell));
         cells.map(Option::unwrap_or_default).to_vec()
     };
-    say(&table(&["family", "dead letters", "waiting", "in flight", "oldest, s"], queues.iter().map(row)));
+    say_table(&["family", "dead letters", "waiting", "in flight", "oldest, s"], queues.iter().map(row));
     Ok(())
 }
 

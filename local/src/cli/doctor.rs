@@ -11,7 +11,7 @@ use serde_json::Value;
 use shared::clock::{Clock as _, Moment, SystemClock};
 
 use super::place::{Opened, Place};
-use super::{say, say_json, table, text};
+use super::{say, say_json, say_table, text};
 use crate::stack::Stack;
 
 /// A delivery that waits for so many seconds is stuck.
@@ -88,7 +88,7 @@ impl Doctor {
             let row = |finding: &Finding| {
                 vec![finding.verdict.to_string(), finding.what.to_owned(), finding.found.clone()]
             };
-            say(&table(&["", "what", "found"], findings.iter().map(row)));
+            say_table(&["", "what", "found"], findings.iter().map(row));
         }
         if ill == 0 { Ok(()) } else { Err(format!("{ill} things are not as they should be")) }
     }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use futures::TryStreamExt as _;
 use serde_json::Value;
+use shared::model::Decimal;
+use shared::printable::{self, one_line};
 
 use super::filter::Filter;
 use super::place::Place;
@@ -78,7 +80,7 @@ impl Writer {
 
     fn write(&mut self, event: &Value) -> std::io::Result<()> {
         match self {
-            Self::Jsonl(to) => writeln!(to, "{event}"),
+            Self::Jsonl(to) => writeln!(to, "{}", printable::json(&event.to_string())),
             Self::Csv(to) => Ok(to.write_record(COLUMNS.map(|column| cell(event, column)))?),
         }
     }
@@ -98,10 +100,18 @@ fn cell(event: &Value, column: &str) -> String {
         other => event.get(other),
     };
     match value {
-        Some(Value::String(text)) => text.clone(),
+        Some(Value::String(text)) => inert(text),
         Some(Value::Null) | None => String::new(),
         Some(other) => other.to_string(),
     }
+}
+
+/// A text on one line that no spreadsheet takes for a formula (OWASP, "CSV Injection"). A decimal number begins with
+/// a minus, and is none.
+fn inert(text: &str) -> String {
+    let line = one_line(text);
+    let may_be_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']);
+    if may_be_formula && Decimal::read(text).is_err() { format!("'{line}") } else { line.into_owned() }
 }
 
 impl Export {
@@ -150,5 +160,31 @@ fn closed(error: &std::io::Error) -> Result<(), String> {
     match error.kind() {
         std::io::ErrorKind::BrokenPipe => Ok(()),
         _ => Err(format!("the events cannot be written: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::inert;
+
+    #[test]
+    fn no_cell_is_a_formula_and_numbers_stay_numbers() {
+        for (text, cell) in [
+            ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+            ("@SUM(1+1)", "'@SUM(1+1)"),
+            ("+1+cmd", "'+1+cmd"),
+            ("-2+3", "'-2+3"),
+            ("\t=1", "'\\t=1"),
+            ("\r=1", "'\\r=1"),
+            ("＝1", "'＝1"),
+            ("-0.5", "-0.5"),
+            ("-1", "-1"),
+            ("0.45", "0.45"),
+            ("a=b", "a=b"),
+            ("one\ntwo\u{1b}[2J", "one\\ntwo\\u001b[2J"),
+            ("", ""),
+        ] {
+            assert_eq!(inert(text), cell);
+        }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use shared::clock::Moment;
 
 use super::place::Place;
-use super::{say, say_json, table, text};
+use super::{say, say_json, say_table, text};
 
 #[derive(Debug, Args)]
 pub(super) struct Ledger {
@@ -43,9 +43,9 @@ impl Ledger {
         }
         let columns = ["asset", "received", "sent", "fees", "pending", "balance"];
         let row = |balance: &Value| columns.map(|column| text(balance, column).to_owned()).to_vec();
-        say(&table(&columns, balances.iter().map(row)));
+        say_table(&columns, balances.iter().map(row));
         let columns = ["when", "asset", "rule", "change", "transaction", "event"];
-        say(&table(&columns, ledger.iter().map(line)));
+        say_table(&columns, ledger.iter().map(line));
         say("The webhook of a line: show EVENT");
         Ok(())
     }

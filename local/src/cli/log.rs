@@ -11,7 +11,7 @@ use shared::clock::{Clock as _, Moment, SystemClock};
 
 use super::filter::Filter;
 use super::place::{Opened, Place};
-use super::{say, say_json, table, text};
+use super::{say, say_json, say_table, text};
 
 /// What comes late into the index is looked for again for so long.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(5);
@@ -52,7 +52,7 @@ impl Log {
         if self.json {
             events.iter().for_each(say_json);
         } else if !events.is_empty() {
-            say(&table(&COLUMNS, events.iter().map(row)));
+            say_table(&COLUMNS, events.iter().map(row));
         }
     }
 

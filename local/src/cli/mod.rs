@@ -24,6 +24,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use shared::printable::{self, one_line};
 use shared::verify::Secret;
 use tracing_subscriber::EnvFilter;
 
@@ -155,23 +156,43 @@ pub fn main() -> ExitCode {
 
 /// One readable line.
 fn fail(message: &str) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "error: {message}");
+    let _ = writeln!(std::io::stderr(), "error: {}", one_line(message));
     ExitCode::FAILURE
 }
 
-/// Writes a line, or several. Whoever reads them may have gone. Webhooks are other people's text: no control
-/// character of theirs reaches the terminal.
-fn say(text: &str) {
-    let printable: String =
-        text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect();
-    let _ = writeln!(std::io::stdout(), "{printable}");
+/// Writes a line. Whoever reads it may have gone. Webhooks are other people's text: nothing of it acts on the
+/// terminal.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{}", one_line(line));
 }
 
 /// Writes JSON, for programs: nothing is left out of it.
 fn say_json(value: &impl Serialize) {
     // Everything that is shown can be written.
     let json = serde_json::to_string(value).unwrap_or_default();
-    let _ = writeln!(std::io::stdout(), "{json}");
+    let _ = writeln!(std::io::stdout(), "{}", printable::json(&json));
+}
+
+/// Writes a body: indented where it is JSON, else its lines.
+fn say_body(body: &str) {
+    let value = serde_json::from_str::<serde_json::Value>(body).ok();
+    match value.and_then(|value| serde_json::to_string_pretty(&value).ok()) {
+        Some(indented) => {
+            let _ = writeln!(std::io::stdout(), "{}", printable::json(&indented));
+        }
+        None => body.lines().for_each(say),
+    }
+}
+
+/// Writes a table for people: a line each row.
+fn say_table(columns: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
+    let mut table = comfy_table::Table::new();
+    let rows = rows.into_iter().map(|cells| cells.into_iter().map(|cell| one_line(&cell).into_owned()));
+    table.load_preset(comfy_table::presets::NOTHING).set_header(columns).add_rows(rows);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    let _ = writeln!(std::io::stdout(), "{}", table.trim_fmt());
 }
 
 /// Asks whoever sits at the terminal; nobody there means no.
@@ -198,16 +219,6 @@ fn spinner() -> ProgressBar {
 /// A text field of an object; empty where it has none.
 fn text<'a>(value: &'a serde_json::Value, field: &str) -> &'a str {
     value.get(field).and_then(serde_json::Value::as_str).unwrap_or_default()
-}
-
-/// A table for people.
-fn table(columns: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING).set_header(columns).add_rows(rows);
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table.trim_fmt()
 }
 
 #[cfg(test)]

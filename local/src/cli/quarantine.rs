@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::place::Place;
 use super::show::encoded;
-use super::{say, say_json, table, text};
+use super::{say, say_json, say_table, text};
 
 #[derive(Debug, Args)]
 pub(super) struct Quarantine {
@@ -65,7 +65,7 @@ async fn list(place: &Place, json: bool) -> Result<(), String> {
             ["recorded_at", "reason", "detail", "id"].map(|field| text(item, field));
         [recorded, reason, detail, &deliveries, id].map(str::to_owned).to_vec()
     };
-    say(&table(&["recorded", "reason", "detail", "deliveries", "id"], found.iter().map(row)));
+    say_table(&["recorded", "reason", "detail", "deliveries", "id"], found.iter().map(row));
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use super::filter::Filter;
 use super::log::{COLUMNS, row};
 use super::place::{Opened, Place};
 use super::show::encoded;
-use super::{confirm, say, say_json, spinner, table, text};
+use super::{confirm, say, say_json, say_table, spinner, text};
 
 /// How many events a dry run shows.
 const SAMPLE: usize = 5;
@@ -95,7 +95,7 @@ impl Resend {
         bar.finish_and_clear();
         if !self.json {
             say(&format!("{count} events would be told again, newest first; {} of them:", sample.len()));
-            say(&table(&COLUMNS, sample.iter().map(row)));
+            say_table(&COLUMNS, sample.iter().map(row));
         }
         if count == 0 || !(self.yes || confirm(&format!("Tell {count} events again?"))?) {
             if self.json {

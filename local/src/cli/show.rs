@@ -6,7 +6,7 @@ use shared::model::EntityType;
 
 use super::log::{COLUMNS, row};
 use super::place::Place;
-use super::{say, say_json, table, text};
+use super::{say, say_body, say_json, say_table, text};
 
 #[derive(Debug, Args)]
 pub(super) struct Show {
@@ -66,11 +66,9 @@ fn tell_event(event: &Value) {
         say(&format!("{:<13} {at} by {who}: {}", text(action, "action"), text(action, "why")));
     }
     say("");
-    let raw = event.get("raw").and_then(Value::as_str);
-    let parsed = raw.and_then(|raw| serde_json::from_str::<Value>(raw).ok());
-    match parsed.and_then(|body| serde_json::to_string_pretty(&body).ok()) {
-        Some(pretty) => say(&pretty),
-        None => say(raw.unwrap_or_else(|| text(event, "raw_base64"))),
+    match event.get("raw").and_then(Value::as_str) {
+        Some(raw) => say_body(raw),
+        None => say(text(event, "raw_base64")),
     }
 }
 
@@ -78,7 +76,7 @@ fn tell_entity(entity: &Value) {
     fields(entity, &["history", "cursor"]);
     say("");
     let history = entity.get("history").and_then(Value::as_array).into_iter().flatten();
-    say(&table(&COLUMNS, history.map(row)));
+    say_table(&COLUMNS, history.map(row));
 }
 
 /// The fields of an object, a line each.

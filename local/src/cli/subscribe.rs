@@ -10,7 +10,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::place::Place;
-use super::{say, say_json, table};
+use super::{say, say_json, say_table};
 use crate::product::Attached;
 use crate::stack::Stack;
 use crate::subscriptions::{FilterPolicy, Protocol, Subscription};
@@ -236,7 +236,7 @@ async fn list(place: &Place, as_json: bool) -> Result<(), String> {
         let cell = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         columns.map(|column| one.get(column).map(cell).unwrap_or_default()).to_vec()
     };
-    say(&table(&columns, found.iter().map(row)));
+    say_table(&columns, found.iter().map(row));
     Ok(())
 }
 
