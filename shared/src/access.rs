@@ -3,8 +3,12 @@
 //! API Gateway lets nobody in whom it has not authenticated; here it is read who that is, and what a token's
 //! roles allow. IAM separates the roles before a request comes here: by the method that a principal may invoke.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use lambda_http::http::header;
 use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt as _};
+use serde_json::{Map, Value};
 
 /// What somebody wants to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,9 +72,9 @@ impl Access {
             }
             Self::Token { roles } => {
                 let claims = &authorizer()?.jwt.as_ref().ok_or(Denied::Unknown)?.claims;
-                let held = claims.get(roles).map(String::as_str).unwrap_or_default();
+                let token = Token::of(request).filter(|token| token.subject() == claims.get("sub"));
                 let allows = |held: &str| held == role.as_str() || held == Role::Act.as_str();
-                if !members(held).any(allows) {
+                if !token.is_some_and(|token| token.members(roles).any(allows)) {
                     return Err(Denied::Role(role.as_str()));
                 }
                 let subject = claims.get("sub").ok_or(Denied::Unknown)?;
@@ -83,16 +87,55 @@ impl Access {
     }
 }
 
-/// The members of a claim: API Gateway passes a list as `[a b]`, a scope is `a b`.
-fn members(claim: &str) -> impl Iterator<Item = &str> {
-    claim.trim_start_matches('[').trim_end_matches(']').split([' ', ',']).filter(|member| !member.is_empty())
+/// The claims of the token that API Gateway verified, as the issuer wrote them. API Gateway hands claims over as texts
+/// in which the list `["a", "b c"]` and the list `["a", "b", "c"]` are one: a role cannot be told from a part of a name.
+struct Token(Map<String, Value>);
+
+impl Token {
+    /// Reads the payload (RFC 7519, section 3). The request has exactly one token, so that it is the verified one.
+    fn of(request: &Request) -> Option<Self> {
+        let mut sent = request.headers().get_all(header::AUTHORIZATION).iter();
+        let (Some(sent), None) = (sent.next(), sent.next()) else { return None };
+        let sent = sent.to_str().ok()?;
+        // API Gateway takes a token with and without the scheme.
+        let scheme = sent.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("bearer "));
+        let token = scheme.map_or(Some(sent), |scheme| sent.get(scheme.len()..))?;
+        let [_, payload, _] = token.trim().split('.').collect::<Vec<_>>()[..] else { return None };
+        Some(Self(serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?))
+    }
+
+    fn text(&self, claim: &str) -> Option<&String> {
+        match self.0.get(claim)? {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn subject(&self) -> Option<&String> {
+        self.text("sub")
+    }
+
+    /// What a claim lists: the texts of a list; the words of a scope, which is a list in one text (RFC 6749,
+    /// section 3.3; Microsoft Entra ID calls it `scp`); any other text as a whole.
+    fn members<'a>(&'a self, claim: &str) -> impl Iterator<Item = &'a str> {
+        let (list, text) = match self.0.get(claim) {
+            Some(Value::Array(list)) => (list.as_slice(), None),
+            Some(Value::String(text)) => (&[][..], Some(text.as_str())),
+            _ => (&[][..], None),
+        };
+        let words = text.map(|text| match claim {
+            "scope" | "scp" => text.split(' ').collect(),
+            _ => vec![text],
+        });
+        list.iter().filter_map(Value::as_str).chain(words.into_iter().flatten())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use aws_lambda_events::apigw::ApiGatewayV2httpRequestContext;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     fn request(authorizer: &Value) -> Request {
         let context: ApiGatewayV2httpRequestContext =
@@ -100,21 +143,53 @@ mod tests {
         Request::default().with_request_context(RequestContext::ApiGatewayV2(context))
     }
 
+    /// As API Gateway hands a list over.
+    fn flattened(claims: &Value) -> Value {
+        let text = |value: &Value| match value {
+            Value::Array(list) => {
+                let texts: Vec<_> = list.iter().filter_map(Value::as_str).collect();
+                Value::from(format!("[{}]", texts.join(" ")))
+            }
+            Value::String(text) => Value::from(text.as_str()),
+            other => Value::from(other.to_string()),
+        };
+        claims.as_object().unwrap().iter().map(|(name, value)| (name.clone(), text(value))).collect()
+    }
+
+    fn token(claims: &Value) -> String {
+        format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims.to_string()))
+    }
+
+    fn with_token(claims: &Value, authorization: &[String]) -> Request {
+        let mut request = request(&json!({ "jwt": { "claims": flattened(claims), "scopes": null } }));
+        for value in authorization {
+            request.headers_mut().append(header::AUTHORIZATION, value.parse().unwrap());
+        }
+        request
+    }
+
+    fn bearer_of(claim: &str, claims: &Value, role: Role) -> Result<String, Denied> {
+        let access = Access::Token { roles: claim.to_owned() };
+        access.caller(&with_token(claims, &[format!("Bearer {}", token(claims))]), role)
+    }
+
     fn bearer(claims: &Value, role: Role) -> Result<String, Denied> {
-        let access = Access::Token { roles: "groups".to_owned() };
-        access.caller(&request(&json!({ "jwt": { "claims": claims, "scopes": null } })), role)
+        bearer_of("groups", claims, role)
     }
 
     #[test]
     fn a_token_allows_what_its_roles_say() {
         for (groups, reads, acts) in [
-            ("bitpowr:read", true, false),
-            ("bitpowr:act", true, true),
-            ("[staff bitpowr:read]", true, false),
-            ("[bitpowr:act staff]", true, true),
-            ("staff,bitpowr:act", true, true),
-            ("bitpowr:reader", false, false),
-            ("", false, false),
+            (json!(["bitpowr:read"]), true, false),
+            (json!(["staff", "bitpowr:read"]), true, false),
+            (json!(["bitpowr:act", "staff"]), true, true),
+            (json!("bitpowr:read"), true, false),
+            (json!("bitpowr:act"), true, true),
+            (json!(["bitpowr:reader"]), false, false),
+            (json!([]), false, false),
+            (json!(""), false, false),
+            (json!(7), false, false),
+            (json!({ "bitpowr:act": true }), false, false),
         ] {
             let claims = json!({ "sub": "s", "groups": groups });
             assert_eq!(bearer(&claims, Role::Read).is_ok(), reads, "{groups}");
@@ -122,6 +197,55 @@ mod tests {
         }
         let other = json!({ "sub": "s", "scope": "bitpowr:act" });
         assert_eq!(bearer(&other, Role::Act), Err(Denied::Role("bitpowr:act")));
+    }
+
+    #[test]
+    fn a_group_whose_name_contains_a_role_is_not_the_role() {
+        for name in ["x,bitpowr:act", "x bitpowr:act", "[bitpowr:act", "bitpowr:act]", "bitpowr:act "] {
+            for groups in [json!([name]), json!(name), json!(["staff", name])] {
+                let claims = json!({ "sub": "s", "groups": groups });
+                assert_eq!(bearer(&claims, Role::Act), Err(Denied::Role("bitpowr:act")), "{groups}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_scope_is_a_list_of_words() {
+        for claim in ["scope", "scp"] {
+            let claims = json!({ "sub": "s", claim: "openid bitpowr:act" });
+            assert!(bearer_of(claim, &claims, Role::Act).is_ok(), "{claim}");
+            let claims = json!({ "sub": "s", claim: "openid,bitpowr:act" });
+            assert!(bearer_of(claim, &claims, Role::Act).is_err(), "{claim}");
+        }
+    }
+
+    #[test]
+    fn roles_are_read_from_the_one_token_that_was_verified() {
+        let verified = json!({ "sub": "s", "groups": ["staff"] });
+        let wanted = json!({ "sub": "s", "groups": ["bitpowr:act"] });
+        let of_another = json!({ "sub": "another", "groups": ["bitpowr:act"] });
+        let access = Access::Token { roles: "groups".to_owned() };
+        let bearer = |claims| format!("Bearer {}", token(claims));
+        for authorization in [
+            vec![],
+            vec![bearer(&verified)],
+            vec![bearer(&of_another)],
+            // API Gateway joins repeated headers.
+            vec![format!("{},{}", bearer(&verified), bearer(&wanted))],
+            vec![bearer(&verified), bearer(&wanted)],
+            vec!["Bearer nonsense".to_owned()],
+            vec!["Bearer a.b.c".to_owned()],
+        ] {
+            let request = with_token(&verified, &authorization);
+            assert_eq!(
+                access.caller(&request, Role::Act),
+                Err(Denied::Role("bitpowr:act")),
+                "{authorization:?}"
+            );
+        }
+        for authorization in [bearer(&wanted), token(&wanted), format!("bearer {}", token(&wanted))] {
+            assert!(access.caller(&with_token(&wanted, &[authorization]), Role::Act).is_ok());
+        }
     }
 
     #[test]

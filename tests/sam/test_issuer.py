@@ -45,10 +45,10 @@ class Issuer:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def token(self, scope, key=None, **changes):
+    def token(self, groups, key=None, **changes):
         now = int(time.time())
         claims = {"iss": self.url, "aud": AUDIENCE, "sub": "subject", "email": "somebody@example.com",
-                  "iat": now - 60, "exp": now + 600, "scope": scope, **changes}
+                  "iat": now - 60, "exp": now + 600, "scope": "openid", "groups": groups, **changes}
         signed = ".".join(encoded(json.dumps(part).encode()) for part in ({"alg": "RS256", "kid": "one"}, claims))
         signature = (key or self.key).sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
         return f"{signed}.{encoded(signature)}"
@@ -57,7 +57,7 @@ class Issuer:
 @pytest.fixture(scope="module")
 def issuer(stack):
     issuer = Issuer()
-    stack.account.deploy(f"OidcIssuer={issuer.url}", f"OidcClientId={AUDIENCE}")
+    stack.account.deploy(f"OidcIssuer={issuer.url}", f"OidcClientId={AUDIENCE}", "RolesClaim=groups")
     yield issuer
     issuer.server.shutdown()
 
@@ -84,7 +84,7 @@ def test_the_page_is_open_and_knows_who_signs_in_but_no_data(stack, issuer):
 def test_a_token_opens_what_its_roles_say(stack, issuer):
     events, redrive = "/api/test/events", "/api/test/dead-letters/deposits/redrive"
     why = b'{"why": "to see"}'
-    nobody, reader, actor = issuer.token("openid"), issuer.token("openid bitpowr:read"), issuer.token("bitpowr:act")
+    nobody, reader, actor = (issuer.token(groups) for groups in (["staff"], ["staff", "bitpowr:read"], ["bitpowr:act"]))
     assert ask(stack, "GET", events)[0] == 401
     assert ask(stack, "GET", events, nobody)[0] == 403
     assert ask(stack, "GET", events, reader)[0] == 200
@@ -96,11 +96,17 @@ def test_a_token_opens_what_its_roles_say(stack, issuer):
     assert (status, done["action"]["who"]) == (200, "somebody@example.com (subject)")
 
 
+def test_a_group_whose_name_contains_a_role_is_not_the_role(stack, issuer):
+    for groups in (["x,bitpowr:act"], ["x bitpowr:act"], "x bitpowr:act", ["[bitpowr:act]"]):
+        status, refusal = ask(stack, "GET", "/api/test/events", issuer.token(groups))
+        assert (status, refusal["detail"]) == (403, "The role bitpowr:read is missing in the token."), groups
+
+
 def test_a_token_of_somebody_else_opens_nothing(stack, issuer):
     forged = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     now = int(time.time())
-    for token in (issuer.token("bitpowr:act", forged), issuer.token("bitpowr:act", aud="another"),
-                  issuer.token("bitpowr:act", exp=now - 60), issuer.token("bitpowr:act", iss="http://other.example"),
+    for token in (issuer.token(["bitpowr:act"], forged), issuer.token(["bitpowr:act"], aud="another"),
+                  issuer.token(["bitpowr:act"], exp=now - 60), issuer.token(["bitpowr:act"], iss="http://other.example"),
                   "nonsense"):
         assert ask(stack, "GET", "/api/test/events", token)[0] == 401
 

@@ -113,6 +113,11 @@ impl Page {
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
         headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
+        // Deployed, it is there over TLS only, and for good (RFC 6797).
+        if self.sign_in.is_some() {
+            let always = HeaderValue::from_static("max-age=63072000");
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, always);
+        }
         if let Ok(policy) = HeaderValue::from_str(&self.content_security_policy()) {
             headers.insert(header::CONTENT_SECURITY_POLICY, policy);
         }
@@ -182,6 +187,8 @@ mod tests {
             token_origin: Some("https://tokens.example/oauth2/token".to_owned()),
         };
         let signed_in = get(&page(Some(sign_in)), "/").await;
+        assert_eq!(signed_in.headers()[header::STRICT_TRANSPORT_SECURITY], "max-age=63072000");
+        assert!(!own.headers().contains_key(header::STRICT_TRANSPORT_SECURITY));
         assert!(policy(&signed_in).contains("connect-src 'self' https://id.example https://tokens.example;"));
     }
 }
