@@ -6,10 +6,13 @@ started the tests fail; SKIP_SAM_LOCAL=1 skips them, and says so.
 """
 
 import contextlib
+import fcntl
 import io
 import json
 import os
 import shutil
+import socket
+import struct
 import subprocess
 import tarfile
 import urllib.request
@@ -29,12 +32,12 @@ def engine(folder):
     if os.environ.get("SKIP_SAM_LOCAL"):
         pytest.skip("SKIP_SAM_LOCAL is set: sam local is NOT tested")
     assert shutil.which("dockerd"), "install a Docker engine (apt-get install docker.io iptables), or set SKIP_SAM_LOCAL=1"
-    socket = f"unix://{folder}/docker.sock"
-    client = environment(DOCKER_HOST=socket)
+    host = f"unix://{folder}/docker.sock"
+    client = environment(DOCKER_HOST=host)
     with open(folder / "log", "w") as log:
         engine = subprocess.Popen(
             ["dockerd", "--data-root", folder / "data", "--exec-root", folder / "exec",
-             "--pidfile", folder / "pid", "-H", socket], stdout=log, stderr=log)
+             "--pidfile", folder / "pid", "-H", host], stdout=log, stderr=log)
     try:
         def answers():
             assert engine.poll() is None, (folder / "log").read_text()
@@ -46,6 +49,26 @@ def engine(folder):
         yield client
     finally:
         end(engine)
+
+
+def bridge(docker):
+    """The host's address on the network of the containers. The kernel is asked, not the engine: one that has just made
+    the bridge names no gateway, only one that found it does. An address of our own choice (`--bip`) is refused where
+    the bridge is there with another one."""
+    interface = subprocess.run(
+        ["docker", "network", "inspect", "bridge",
+         "--format", '{{index .Options "com.docker.network.bridge.name"}}'],
+        env=docker, check=True, capture_output=True, text=True).stdout.strip()
+    return address(interface)
+
+
+def address(interface):
+    """The IPv4 address of an interface, as the kernel says it."""
+    get_address = 0x8915  # SIOCGIFADDR, netdevice(7)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        answer = fcntl.ioctl(any_socket, get_address, struct.pack("256s", interface.encode()))
+    # A `struct ifreq`: 16 bytes of name; then a `struct sockaddr_in`, whose address begins at its fifth byte.
+    return socket.inet_ntoa(answer[20:24])
 
 
 def image():
@@ -115,9 +138,7 @@ class Local:
 @contextlib.contextmanager
 def product(docker, folder):
     """The local product, serving AWS to containers."""
-    host = subprocess.run(
-        ["docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"],
-        env=docker, check=True, capture_output=True, text=True).stdout.strip()
+    host = bridge(docker)
     with open(folder / "out", "w") as out:
         product = subprocess.Popen(
             [PRODUCT, "--port", "0", "--data", folder / "data", "--aws-endpoint", f"{host}:0"],
