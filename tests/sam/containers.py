@@ -34,10 +34,12 @@ def engine(folder):
     assert shutil.which("dockerd"), "install a Docker engine (apt-get install docker.io iptables), or set SKIP_SAM_LOCAL=1"
     host = f"unix://{folder}/docker.sock"
     client = environment(DOCKER_HOST=host)
+    # It refuses to start where the machine's own settings say one of these things too.
+    (folder / "settings.json").write_text("{}")
     with open(folder / "log", "w") as log:
         engine = subprocess.Popen(
-            ["dockerd", "--data-root", folder / "data", "--exec-root", folder / "exec",
-             "--pidfile", folder / "pid", "-H", host], stdout=log, stderr=log)
+            ["dockerd", "--config-file", folder / "settings.json", "--data-root", folder / "data",
+             "--exec-root", folder / "exec", "--pidfile", folder / "pid", "-H", host], stdout=log, stderr=log)
     try:
         def answers():
             assert engine.poll() is None, (folder / "log").read_text()
