@@ -146,6 +146,8 @@ def started(folder):
     settings = environment(
         MINISTACK_HOST="localhost", BIND_HOST="127.0.0.1", GATEWAY_PORT=str(port), EDGE_PORT=str(port),
         IOT_MTLS_ENABLED="0", AUTH="true",
+        # It unpacks every function there, under the name of its port, and leaves it behind.
+        TMPDIR=str(folder),
     )
     with open(folder / "log", "w") as log:
         emulator = subprocess.Popen([TOOLS / "ministack"], cwd=folder, env=settings, stdout=log, stderr=log)
