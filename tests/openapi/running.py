@@ -20,6 +20,9 @@ BINARY = os.environ.get("BITPOWR_BINARY", ROOT / "target" / "debug" / "bitpowr-w
 SECRET = "local-secret"
 PLURALS = {"transaction": "transactions", "account": "accounts", "asset": "assets", "address": "addresses",
            "customer": "customers"}
+# How long something may take that takes a second at rest. A delivery that fails is tried again after 2, 4, 8 and 16
+# seconds: half a minute in all, which a limit has to exceed.
+PATIENCE = 90
 AUTHENTIC = {"x-webhook-secret": seals.std(SECRET.encode()), "content-type": "application/json"}
 
 
@@ -63,7 +66,7 @@ class Product:
 
     def settle(self):
         """Waits until everything that was accepted is applied."""
-        until = time.monotonic() + 30
+        until = time.monotonic() + PATIENCE
         while any(queue["waiting"] + queue["in_flight"] for queue in self.get("/api/test/health").json()["queues"]):
             assert time.monotonic() < until, "deliveries are still waiting"
             time.sleep(0.05)

@@ -7,7 +7,7 @@ import pytest
 from schemathesis import checks
 
 from description import SCHEMA, errors, operations, parameters, pointer, resolved
-from running import AUTHENTIC, sealed, transaction
+from running import AUTHENTIC, PATIENCE, sealed, transaction
 
 RESEND = "/api/{environment}/events/{id}/resend"
 RETRY = "/api/{environment}/quarantine/{id}/retry"
@@ -219,7 +219,7 @@ def test_one_key_names_one_action(product):
 
 
 def test_what_is_told_is_described(product):
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE
     while not any("resend" in told for told in product.notifications()):
         assert time.monotonic() < until, "nothing was told again"
         time.sleep(0.05)

@@ -9,7 +9,7 @@ import time
 import urllib.request
 
 from account import FAMILIES, STACK
-from tools import ROOT, eventually
+from tools import PATIENCE, ROOT, eventually
 
 
 def test_every_event_type_goes_through_the_deployed_stack(stack, payloads):
@@ -71,12 +71,12 @@ def test_an_http_subscriber_confirms_and_is_told_what_its_filter_selects(stack):
             TopicArn=stack.outputs["ProgramsTopic"], Protocol="http",
             Endpoint=f"http://127.0.0.1:{server.server_port}/",
             Attributes={"FilterPolicy": json.dumps({"event": ["accounts.archived"], "environment": ["test"]})})
-        kind, message = posted.get(timeout=60)
+        kind, message = posted.get(timeout=PATIENCE)
         assert (kind, message["Type"]) == ("SubscriptionConfirmation", "SubscriptionConfirmation")
         sns.confirm_subscription(TopicArn=message["TopicArn"], Token=message["Token"])
         stack.send_event("accounts.updated", {"uid": "http", "name": "not selected"})
         stack.send_event("accounts.archived", {"uid": "http", "name": "selected"})
-        kind, message = posted.get(timeout=60)
+        kind, message = posted.get(timeout=PATIENCE)
         assert (kind, message["Type"]) == ("Notification", "Notification")
         told = json.loads(message["Message"])
         assert (told["event"], told["entity"]["uid"]) == ("accounts.archived", "http")
@@ -168,7 +168,7 @@ def test_a_secret_that_is_rotated_while_events_arrive_refuses_none(stack):
         body = json.dumps({"event": "accounts.updated", "data": {"uid": "r", "name": "c"}}).encode()
         return stack.send(body, "the-next-secret-of-this-test") == 200
     # A function fetches anew at most once a minute.
-    eventually(accepted, 90)
+    eventually(accepted, 60 + PATIENCE)
     assert stack.send(b"{}", "something else") == 401
 
 
