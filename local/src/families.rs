@@ -9,14 +9,16 @@ use shared::pipeline;
 macro_rules! with_family {
     ($family:expr, $name:ident => $action:expr) => {
         $crate::with_family!(@ $family, $name, $action,
-            Accounts accounts, Assets assets, Addresses addresses, Customers customers, Deposits deposits,
-            Transfers transfers, Compliance compliance, Contracts contracts, Legacy legacy,
-            Unrecognised unrecognised)
+            Accounts = ::accounts::Accounts, Assets = ::assets::Assets, Addresses = ::addresses::Addresses,
+            Customers = ::customers::Customers, Deposits = ::deposits::Deposits,
+            Transfers = ::transfers::Transfers, Compliance = ::compliance::Compliance,
+            Contracts = ::contracts::Contracts, Legacy = ::legacy::Legacy,
+            Unrecognised = ::unrecognised::Unrecognised)
     };
-    (@ $family:expr, $name:ident, $action:expr, $($variant:ident $crate_name:ident),*) => {
+    (@ $family:expr, $name:ident, $action:expr, $($variant:ident = $code:path),*) => {
         match $family {
             $(::shared::model::Family::$variant => {
-                type $name = ::$crate_name::$variant;
+                type $name = $code;
                 $action
             })*
         }
