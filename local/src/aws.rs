@@ -33,7 +33,7 @@ use shared::publish::{Message, Publish as _};
 use shared::verify::Secret;
 use url::Host;
 
-use crate::development::{ACCESS_KEY, KEY, KEY_ID};
+use crate::development::{ACCESS_KEY, KEY, KEY_ID, SAM_ACCESS_KEY};
 use crate::engine::{Engine, MAX_REQUEST, TARGET};
 use crate::guard::{CONTAINER_HOST, from_no_page, named_as_here};
 use crate::queues::{Queues, RedrivePolicy};
@@ -87,8 +87,9 @@ pub fn router(services: Services, address: SocketAddr) -> Router {
         IpAddr::V6(address) => Host::Ipv6(address),
     };
     let names = vec![Host::Domain(CONTAINER_HOST.to_owned()), address];
-    let keys = [Some(ACCESS_KEY.to_owned()), std::env::var("AWS_ACCESS_KEY_ID").ok()];
-    let door = Door { names, keys: keys.into_iter().flatten().collect() };
+    let known = [ACCESS_KEY, SAM_ACCESS_KEY].map(str::to_owned);
+    let keys = known.into_iter().chain(std::env::var("AWS_ACCESS_KEY_ID")).collect();
+    let door = Door { names, keys };
     Router::new().fallback(serve).with_state(Arc::new((door, services)))
 }
 
@@ -112,8 +113,8 @@ impl Door {
             return Ok(());
         }
         let message = format!(
-            "The request has to be signed with the access key `{ACCESS_KEY}`, or with the one that AWS_ACCESS_KEY_ID \
-             named when the product was started."
+            "The request has to name the access key `{ACCESS_KEY}`, or the one that AWS_ACCESS_KEY_ID named when the \
+             product was started."
         );
         Err(Refusal { status: StatusCode::FORBIDDEN, code: "AccessDeniedException", message })
     }

@@ -29,6 +29,9 @@ pub fn is_public(secret: &Secret) -> bool {
 /// The access key that functions in containers sign with, beside the one that the environment names.
 pub const ACCESS_KEY: &str = "local";
 
+/// What the SAM CLI has functions sign with where it finds no credentials.
+pub const SAM_ACCESS_KEY: &str = "defaultkey";
+
 /// Who uses this machine, by name.
 pub fn user() -> String {
     let name = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|variable| std::env::var(variable).ok());

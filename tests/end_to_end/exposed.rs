@@ -250,3 +250,68 @@ fn the_aws_endpoint_answers_the_functions_only() {
     assert_eq!(status, "403");
     assert!(answer.contains("AWS_ACCESS_KEY_ID"), "{answer}");
 }
+
+/// What acts on whoever reads it, and how it is shown.
+const HOSTILE: &str =
+    "=cmd|' /C calc'!A0\nEnvironment: live\n\nSee https://evil.example\u{1b}[2J\u{9b}31m\u{7f}\u{202e}";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_peoples_text_acts_on_no_terminal_mail_or_spreadsheet() {
+    let folder = tempfile::tempdir().unwrap();
+    let serving = Serving::start(folder.path(), &["--mail", "mail"]);
+    let data = json!({
+        "uid": HOSTILE, "amount": HOSTILE, "assetType": HOSTILE, "accountId": HOSTILE, "chain": HOSTILE,
+        "transactionRef": HOSTILE, "hash": HOSTILE, "address": HOSTILE, "status": "SUCCESS",
+    });
+    serving.client.send("transaction.deposit.success", data).await;
+    serving.client.send(HOSTILE, json!({ "uid": "u", "amount": HOSTILE })).await;
+    assert_eq!(serving.client.post("test", format!("{HOSTILE} is no JSON")).await.0, 400);
+    let log = serving.client.log_of(2).await;
+    let about = log.iter().find(|event| event["family"] == "deposits").unwrap();
+    let id = about["id"].as_str().unwrap();
+    assert_eq!(about["entity"]["uid"], HOSTILE);
+
+    let acts = |text: &str| {
+        text.chars().any(|c| (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}'))
+    };
+    let forged =
+        |text: &str| text.lines().any(|line| line.trim() == "Environment: live" || line.starts_with("See"));
+    let transaction = format!("transaction:{HOSTILE}");
+    for arguments in [
+        &["log"][..],
+        &["log", "--json"],
+        &["show", id],
+        &["show", id, "--json"],
+        &["show", &transaction],
+        &["quarantine", "list"],
+        &["quarantine", "list", "--json"],
+        &["ledger", "--account", HOSTILE],
+        &["export"],
+        &["export", "--raw"],
+        &["export", "--format", "csv"],
+        &["resend", "--why", HOSTILE, "--status", HOSTILE],
+    ] {
+        let (_, output, error) = run(folder.path(), arguments);
+        for text in [&output, &error] {
+            assert!(!acts(text), "{arguments:?}: {text:?}");
+            // Of a body every line is shown, and nothing of ours stands beside it.
+            assert!(!forged(text), "{arguments:?}: {text:?}");
+        }
+    }
+    let (_, csv, _) = run(folder.path(), &["export", "--format", "csv"]);
+    let columns = csv.lines().next().unwrap().split(',').count();
+    assert_eq!((csv.lines().count(), columns), (3, 16), "{csv}");
+    for line in csv.lines() {
+        let cells = line.split(',').map(|cell| cell.trim_start_matches('"'));
+        assert!(!cells.into_iter().any(|cell| cell.starts_with('=')), "{line}");
+    }
+
+    let told = serving.client.get(&format!("events/{id}")).await;
+    let mail = told["told"]["people"]["text"].as_str().unwrap();
+    assert!(!acts(mail) && !forged(mail), "{mail:?}");
+    assert_eq!(mail.lines().filter(|line| line.starts_with("Environment: ")).count(), 1, "{mail:?}");
+    for field in ["subject", "sms"] {
+        let text = told["told"]["people"][field].as_str().unwrap();
+        assert!(!text.contains('\n') && !acts(text), "{text:?}");
+    }
+}

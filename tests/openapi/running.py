@@ -60,7 +60,9 @@ class Product:
 
     def hand_over(self, queue, message):
         """Puts a message into a queue, as SQS would take it."""
-        answer = requests.post(self.queues, timeout=30, headers={"x-amz-target": "AmazonSQS.SendMessage"},
+        headers = {"x-amz-target": "AmazonSQS.SendMessage",
+                   "authorization": "AWS4-HMAC-SHA256 Credential=local/20260101/eu-west-1/sqs/aws4_request"}
+        answer = requests.post(self.queues, timeout=30, headers=headers,
                                data=json.dumps({"QueueUrl": queue, "MessageBody": json.dumps(message)}))
         answer.raise_for_status()
 

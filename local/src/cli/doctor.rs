@@ -11,7 +11,7 @@ use serde_json::Value;
 use shared::clock::{Clock as _, Moment, SystemClock};
 
 use super::place::{Opened, Place};
-use super::{say, say_json, say_table, text};
+use super::{say_json, say_table, text};
 use crate::stack::Stack;
 
 /// A delivery that waits for so many seconds is stuck.
