@@ -82,10 +82,16 @@ def test_a_webhook_that_is_too_large(product, size):
     refused(product.receive(b"x" * size), "POST", WEBHOOK, 413, "too_large")
 
 
-def test_a_webhook_may_come_through_a_tunnel(product):
-    headers = {**AUTHENTIC, "host": "tunnel.example", "origin": "https://tunnel.example"}
+@pytest.mark.parametrize("name, value, status, code", [
+    ("origin", "https://tunnel.example", 403, "foreign_origin"),
+    # Everybody knows the secret of this product.
+    ("host", "tunnel.example", 421, "foreign_host"),
+])
+def test_no_page_sends_webhooks(product, name, value, status, code):
+    headers = {**AUTHENTIC, name: value}
     answer = product.ask("POST", "/webhooks/test", json={"event": "a.b", "data": {}}, headers=headers)
-    assert described(answer, "POST", WEBHOOK).status_code == 200
+    answer = described(answer, "POST", WEBHOOK)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
 # -------------------------------------------------------------------------------------------- who may ask
