@@ -1,49 +1,12 @@
 //! Bitpowr's two worlds: test (testnet, play money) and live (mainnet).
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
-
-/// Which of Bitpowr's two environments something belongs to. They share nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Environment {
-    /// Testnets; objects carry `mode: TEST`, `network: TESTNET`.
-    Test,
-    /// Mainnets; objects carry `mode: LIVE`, `network: MAINNET`.
-    Live,
-}
-
-impl Environment {
-    /// Both of them.
-    pub const ALL: [Self; 2] = [Self::Test, Self::Live];
-
-    /// The name in paths, keys and events: `test` or `live`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Test => "test",
-            Self::Live => "live",
-        }
-    }
-}
-
-impl fmt::Display for Environment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// The text names no environment.
-#[derive(Debug, thiserror::Error)]
-#[error("unknown environment: use test or live")]
-pub struct UnknownEnvironment;
-
-impl FromStr for Environment {
-    type Err = UnknownEnvironment;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|known| known.as_str() == text).ok_or(UnknownEnvironment)
+crate::names! {
+    /// Which of Bitpowr's two environments something belongs to. They share nothing.
+    "environment" Environment {
+        /// Testnets; objects carry `mode: TEST`, `network: TESTNET`.
+        Test "test";
+        /// Mainnets; objects carry `mode: LIVE`, `network: MAINNET`.
+        Live "live";
     }
 }
 

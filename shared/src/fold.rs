@@ -1,9 +1,5 @@
 //! Applying one event to what is known of its entity: a pure function.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
 use crate::model::lifecycle::{self, Step};
 use crate::model::transaction::{self, Posting};
 use crate::model::{EntityType, Facts, Meaning};
@@ -17,58 +13,21 @@ pub struct Known {
     pub posted: Option<Posting>,
 }
 
-/// What an event did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Effect {
-    /// It changed the state.
-    Applied,
-    /// A later step or a newer word was known already: kept, not told.
-    Stale,
-    /// Other bytes, same state: kept, not told; it may have added a hash or confirmations.
-    Repeat,
-    /// It contradicts what is known: kept, told, counted for nothing until somebody has looked.
-    Conflict,
-    /// It came again although the entity has changed since, and nothing tells whether it happened again.
-    Ambiguous,
-    /// Nothing to change: kept and told to programs.
-    None,
-}
-
-impl Effect {
-    /// Every effect.
-    pub const ALL: [Self; 6] =
-        [Self::Applied, Self::Stale, Self::Repeat, Self::Conflict, Self::Ambiguous, Self::None];
-
-    /// The name in events and filters.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Applied => "applied",
-            Self::Stale => "stale",
-            Self::Repeat => "repeat",
-            Self::Conflict => "conflict",
-            Self::Ambiguous => "ambiguous",
-            Self::None => "none",
-        }
-    }
-}
-
-impl fmt::Display for Effect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// No effect has this name.
-#[derive(Debug, thiserror::Error)]
-#[error("unknown effect")]
-pub struct UnknownEffect;
-
-impl std::str::FromStr for Effect {
-    type Err = UnknownEffect;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|known| known.as_str() == name).ok_or(UnknownEffect)
+crate::names! {
+    /// What an event did.
+    "effect" Effect {
+        /// It changed the state.
+        Applied "applied";
+        /// A later step or a newer word was known already: kept, not notified.
+        Stale "stale";
+        /// Other bytes, same state: kept, not notified; it may have added a hash or confirmations.
+        Repeat "repeat";
+        /// It contradicts what is known: kept, notified, counted for nothing until somebody has looked.
+        Conflict "conflict";
+        /// It came again although the entity has changed since, and nothing shows whether it happened again.
+        Ambiguous "ambiguous";
+        /// Nothing to change: kept, and notified to programs.
+        None "none";
     }
 }
 
@@ -358,7 +317,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_order_ends_in_the_same_state(
-            mut events in prop::collection::vec((prop::sample::select(Step::ALL), 1_u8..4), 1..8),
+            mut events in prop::collection::vec((prop::sample::select(Step::ALL.to_vec()), 1_u8..4), 1..8),
             seed in any::<u64>(),
         ) {
             let state = |events: &[(Step, u8)]| {

@@ -13,7 +13,8 @@
 //!
 //! [`http`] stands before the HTTP functions, [`access`] knows who may do what there, [`runtime`] starts a deployed function, [`rotating`] holds its
 //! secrets, [`telemetry`] is what is seen from outside, [`clock`] tells the time,
-//! [`printable`] takes the power from other people's text.
+//! [`names`] makes
+//! closed lists of names, [`printable`] takes the power from other people's text.
 
 pub mod access;
 pub mod clock;
@@ -21,6 +22,7 @@ pub mod environment;
 pub mod fold;
 pub mod http;
 pub mod model;
+pub mod names;
 pub mod pipeline;
 pub mod printable;
 pub mod publish;

@@ -171,7 +171,7 @@ async fn the_sqs_client_keeps_it_over_an_emulated_account() {
         for urls in [&mut queues, &mut letters] {
             let created =
                 account.sqs().create_queue().queue_name(unique(family.as_str())).send().await.unwrap();
-            urls.insert(*family, created.queue_url.unwrap());
+            urls.insert(family, created.queue_url.unwrap());
         }
     }
     client_contract(&account, &queues, &letters).await;

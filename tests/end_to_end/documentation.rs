@@ -39,14 +39,14 @@ fn row<F: pipeline::Family>(event: EventType) -> String {
         Audience::People(why) => format!("yes: {why}"),
         Audience::Programs(why) => format!("no: {why}"),
     };
-    format!("| `{}` | {status} | {money} | {people} |\n", event.name())
+    format!("| `{}` | {status} | {money} | {people} |\n", event.as_str())
 }
 
 fn table() -> String {
     let mut table = String::new();
     for family in Family::ALL {
         let mut rows = String::new();
-        for event in EventType::ALL.iter().copied().filter(|event| event.family() == *family) {
+        for event in EventType::ALL.iter().copied().filter(|event| event.family() == family) {
             rows.push_str(&with_family!(family, F => row::<F>(event)));
         }
         if !rows.is_empty() {

@@ -110,7 +110,7 @@ async fn stream() -> Value {
         clock: std::sync::Arc::new(ManualClock::at(received_at())),
     };
     let event = EventType::DepositSuccess;
-    let message = sealed(Family::Deposits, event.name(), samples::payload(event), None);
+    let message = sealed(Family::Deposits, event.as_str(), samples::payload(event), None);
     pipeline.delivery::<deposits::Deposits>(&message).await.unwrap();
     let mut stream = engine.stream(None, 100).unwrap().event;
     let records = stream["Records"].as_array_mut().unwrap();
@@ -135,7 +135,7 @@ async fn invocations() -> BTreeMap<PathBuf, Value> {
         files.insert(Path::new(function).join(name).with_added_extension("json"), event);
     };
     for event in EventType::ALL.iter().copied() {
-        let (name, payload, family) = (event.name(), samples::payload(event), event.family());
+        let (name, payload, family) = (event.as_str(), samples::payload(event), event.family());
         add("ingest", name, http("POST", "/webhooks/test", Some(SECRET), Some(payload)));
         add(family.as_str(), name, message(family, &sealed(family, name, payload, None)));
     }

@@ -250,6 +250,6 @@ fn help_lists_the_events() {
     let (code, help, _) = run(folder.path(), &["trigger", "--help"]);
     assert_eq!(code, Some(0));
     for event in shared::model::EventType::ALL {
-        assert!(help.contains(event.name()), "{}", event.name());
+        assert!(help.contains(event.as_str()), "{}", event.as_str());
     }
 }

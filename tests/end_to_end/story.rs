@@ -11,7 +11,7 @@ const ACCOUNT: &str = "c3275a32-0b71-401c-aa25-b5771f22e0b0";
 
 async fn tell_the_story(running: &Running) {
     for event in EventType::ALL {
-        running.client.send_sample(*event).await;
+        running.client.send_sample(event).await;
     }
 }
 
@@ -29,7 +29,7 @@ async fn every_event_is_received_kept_applied_and_told_once_and_again_only_count
         log.iter().map(|event| (event["event"].as_str(), event["family"].as_str())).collect();
     assert_eq!(families.len(), 43);
     for event in EventType::ALL {
-        assert_eq!(families[&Some(event.name())], Some(event.family().as_str()));
+        assert_eq!(families[&Some(event.as_str())], Some(event.family().as_str()));
     }
     // Applied: in this order every step is news.
     for event in &log {

@@ -32,10 +32,10 @@ fn steps() -> String {
     let mut table = "| rank | status | | announced by |\n| --- | --- | --- | --- |\n".to_owned();
     for step in Step::ALL {
         let announces = |event: &&EventType| {
-            event.name().starts_with("transaction.") && Step::named(event.last_word()) == Some(*step)
+            event.as_str().starts_with("transaction.") && Step::named(event.last_word()) == Some(step)
         };
         let events: Vec<_> =
-            EventType::ALL.iter().filter(announces).map(|event| format!("`{}`", event.name())).collect();
+            EventType::ALL.iter().filter(announces).map(|event| format!("`{}`", event.as_str())).collect();
         let outcome = match step.outcome() {
             Outcome::Open => "on its way",
             Outcome::Success => "**ended: money has moved**",

@@ -18,7 +18,7 @@ use crate::lives::{Said, lives, say, setting};
 const CASES: u32 = 100_000;
 
 fn means(said: &Said) -> Option<Meaning> {
-    let body = json!({ "event": said.event.name(), "data": said.data }).to_string();
+    let body = json!({ "event": said.event.as_str(), "data": said.data }).to_string();
     let body = Body::parse(body.as_bytes(), Environment::Test).unwrap();
     let at = Moment::from_millis(i64::from(said.at) * 1000);
     with_family!(said.event.family(), F => meaning::<F>(&body, at).unwrap())

@@ -126,14 +126,14 @@ pub(crate) fn start() -> Moment {
 pub(crate) fn message(world: &World, said: &Said, later: u16, delivery_id: &str) -> (EventType, String) {
     world.clock.set(start());
     world.clock.advance(SignedDuration::from_secs(i64::from(said.at) + i64::from(later)));
-    (said.event, world.message(said.event.name(), &said.data, delivery_id))
+    (said.event, world.message(said.event.as_str(), &said.data, delivery_id))
 }
 
 /// One delivery of each event, in the order in which they were received.
 async fn one_after_the_other(world: &World, lives: &[Said]) -> Outcome {
     for (number, said) in lives.iter().enumerate() {
         let (event, message) = message(world, said, 0, &format!("first {number}"));
-        world.hand_over(event.name(), &message).await.unwrap();
+        world.hand_over(event.as_str(), &message).await.unwrap();
     }
     Outcome::of(world.table()).await
 }
@@ -158,7 +158,7 @@ async fn by_workers(world: &World, lives: &[Said], workers: usize, rng: &mut fas
         loop {
             let next = queue.lock().unwrap().pop_front();
             let Some((event, message)) = next else { return };
-            if world.hand_over(event.name(), &message).await.is_err() {
+            if world.hand_over(event.as_str(), &message).await.is_err() {
                 queue.lock().unwrap().push_back((event, message));
             }
         }

@@ -95,7 +95,7 @@ mod tests {
     fn every_event_becomes_a_step_of_the_version_2_model() {
         for event in EventType::ALL.iter().filter(|event| event.family() == Families::Legacy) {
             let meaning = meaning(*event, r#"{"uid":"u","type":"TRANSFER","status":"PENDING"}"#).unwrap();
-            assert!(Step::named(&meaning.status).is_some(), "{}", event.name());
+            assert!(Step::named(&meaning.status).is_some(), "{}", event.as_str());
         }
     }
 

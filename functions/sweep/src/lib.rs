@@ -56,12 +56,12 @@ impl<L: DeadLetters, C: Clock> Sweep<L, C> {
         let mut moved = 0;
         for family in Family::ALL {
             for _ in 0..QUESTIONS {
-                let letters = self.letters.receive(*family).await?;
+                let letters = self.letters.receive(family).await?;
                 if letters.is_empty() {
                     break;
                 }
                 for letter in letters {
-                    moved += usize::from(self.letter(*family, letter).await?);
+                    moved += usize::from(self.letter(family, letter).await?);
                 }
             }
         }

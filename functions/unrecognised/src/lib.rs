@@ -25,6 +25,6 @@ impl Family for Unrecognised {
     }
 
     fn words(event: EventType, telling: &Telling<'_>) -> Words {
-        telling.say(&format!("An event {} came", event.name()), &[])
+        telling.say(&format!("An event {} came", event.as_str()), &[])
     }
 }

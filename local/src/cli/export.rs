@@ -111,7 +111,7 @@ fn cell(event: &Value, column: &str) -> String {
 fn inert(text: &str) -> String {
     let line = one_line(text);
     let may_be_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']);
-    if may_be_formula && Decimal::read(text).is_err() { format!("'{line}") } else { line.into_owned() }
+    if may_be_formula && text.parse::<Decimal>().is_err() { format!("'{line}") } else { line.into_owned() }
 }
 
 impl Export {

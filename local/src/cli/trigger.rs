@@ -55,9 +55,9 @@ impl Trigger {
             let body = response.text().await.unwrap_or_default();
             if self.json {
                 let answer: Value = serde_json::from_str(&body).unwrap_or(Value::String(body));
-                say_json(&json!({ "event": event.name(), "status": status.as_u16(), "answer": answer }));
+                say_json(&json!({ "event": event.as_str(), "status": status.as_u16(), "answer": answer }));
             } else {
-                say(&format!("{} {:<48} {body}", status.as_u16(), event.name()));
+                say(&format!("{} {:<48} {body}", status.as_u16(), event.as_str()));
             }
         }
         if !self.json {
@@ -88,12 +88,12 @@ fn select(what: &str) -> Result<Vec<EventType>, String> {
 pub(super) fn list_of_events() -> String {
     let mut list = "Families and their events:\n".to_owned();
     for family in Family::ALL {
-        let events: Vec<_> = EventType::ALL.iter().filter(|event| event.family() == *family).collect();
+        let events: Vec<_> = EventType::ALL.iter().filter(|event| event.family() == family).collect();
         if !events.is_empty() {
             list.push_str(&format!("\n  {family}\n"));
         }
         for event in events {
-            list.push_str(&format!("    {}\n", event.name()));
+            list.push_str(&format!("    {}\n", event.as_str()));
         }
     }
     list

@@ -1,7 +1,6 @@
 //! A webhook's body: `{"event": "<type>", "data": {…}}`, or the reason it cannot be read.
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
@@ -17,21 +16,14 @@ pub const MAX_BODY: usize = 128 * 1024;
 
 macro_rules! reasons {
     ($($variant:ident $name:literal $doc:literal;)*) => {
-        /// Why an authenticated body went to quarantine. The names are stable.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Reason {
-            $(#[doc = $doc] $variant,)*
+        crate::names! {
+            /// Why an authenticated body went to quarantine. The names are stable.
+            "reason" Reason {
+                $(#[doc = $doc] $variant $name;)*
+            }
         }
 
         impl Reason {
-            /// Every reason.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// The reason's name in the quarantine, in problems and in logs.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $name),* }
-            }
-
             /// What is wrong, in words.
             pub fn describe(self) -> &'static str {
                 match self { $(Self::$variant => $doc),* }
@@ -55,25 +47,6 @@ reasons! {
     TooLarge "too_large" "The body is larger than 128 KiB.";
     NotUnderstood "not_understood" "The fields of `data` are of other types than the event's family reads.";
     NotApplied "not_applied" "The delivery could not be applied for three days.";
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// No reason has this name.
-#[derive(Debug, thiserror::Error)]
-#[error("unknown reason")]
-pub struct UnknownReason;
-
-impl FromStr for Reason {
-    type Err = UnknownReason;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL.iter().copied().find(|known| known.as_str() == name).ok_or(UnknownReason)
-    }
 }
 
 /// The body cannot be read.
@@ -276,7 +249,7 @@ mod tests {
     #[test]
     fn names_of_reasons_read_back() {
         for reason in Reason::ALL {
-            assert_eq!(reason.as_str().parse::<Reason>().unwrap(), *reason);
+            assert_eq!(reason.as_str().parse::<Reason>().unwrap(), reason);
         }
     }
 }

@@ -5,92 +5,70 @@
 //! added here does not compile without its sample.
 
 use std::fmt;
-use std::str::FromStr;
 
-/// Calls the macro `$with` with every event type: `Variant "name" version Family;` in the order of the
+/// Calls the macro `$with` with every event type: `Variant "name" Family;` in the order of the
 /// families, and within a family in the order of life.
 #[macro_export]
 macro_rules! for_each_event {
     ($with:ident) => {
         $with! {
-            AccountsCreated "accounts.created" V2 Accounts;
-            AccountsUpdated "accounts.updated" V2 Accounts;
-            AccountsPolicyUpdated "accounts.policy.updated" V2 Accounts;
-            AccountsFrozen "accounts.frozen" V2 Accounts;
-            AccountsArchived "accounts.archived" V2 Accounts;
-            AssetsCreated "assets.created" V2 Assets;
-            AddressCreated "address.created" V2 Addresses;
-            AddressUpdated "address.updated" V2 Addresses;
-            AddressFlagged "address.flagged" V2 Addresses;
-            AddressBlocked "address.blocked" V2 Addresses;
-            CustomerCreated "customer.created" V2 Customers;
-            CustomerUpdated "customer.updated" V2 Customers;
-            CustomerAttachedToAddress "customer.attached_to_address" V2 Customers;
-            CustomerDeleted "customer.deleted" V2 Customers;
-            DepositCreated "transaction.deposit.created" V2 Deposits;
-            DepositPending "transaction.deposit.pending" V2 Deposits;
-            DepositAwaitingConfirmation "transaction.deposit.awaiting_confirmation" V2 Deposits;
-            DepositSuccess "transaction.deposit.success" V2 Deposits;
-            DepositAmlFlagged "transaction.deposit.aml_flagged" V2 Deposits;
-            TransferCreated "transaction.transfer.created" V2 Transfers;
-            TransferApproved "transaction.transfer.approved" V2 Transfers;
-            TransferApprovedByCounterparty "transaction.transfer.approved_by_counterparty" V2 Transfers;
-            TransferAwaitingConfirmation "transaction.transfer.awaiting_confirmation" V2 Transfers;
-            TransferSuccess "transaction.transfer.success" V2 Transfers;
-            TransferFailed "transaction.transfer.failed" V2 Transfers;
-            TransferCancelled "transaction.transfer.cancelled" V2 Transfers;
-            TransferRejected "transaction.transfer.rejected" V2 Transfers;
-            TransferRejectedByCounterparty "transaction.transfer.rejected_by_counterparty" V2 Transfers;
-            TransferDropped "transaction.transfer.dropped" V2 Transfers;
-            ComplianceAmlFlag "transaction.compliance.aml_flag" V2 Compliance;
-            ContractDeploymentSuccess "transaction.contract.deployment.success" V2 Contracts;
-            ContractDeploymentFailed "transaction.contract.deployment.failed" V2 Contracts;
-            ContractInteractionSuccess "transaction.contract.interaction.success" V2 Contracts;
-            ContractInteractionFailed "transaction.contract.interaction.failed" V2 Contracts;
-            LegacyIncoming "transaction.incoming" V1 Legacy;
-            LegacyNew "transaction.new" V1 Legacy;
-            LegacyPendingApproval "transaction.pending_approval" V1 Legacy;
-            LegacyPending "transaction.pending" V1 Legacy;
-            LegacyProcessing "transaction.processing" V1 Legacy;
-            LegacyQueue "transaction.queue" V1 Legacy;
-            LegacyAwaitingConfirmation "transaction.awaiting_confirmation" V1 Legacy;
-            LegacySuccess "transaction.success" V1 Legacy;
-            LegacyFailed "transaction.failed" V1 Legacy;
+            AccountsCreated "accounts.created" Accounts;
+            AccountsUpdated "accounts.updated" Accounts;
+            AccountsPolicyUpdated "accounts.policy.updated" Accounts;
+            AccountsFrozen "accounts.frozen" Accounts;
+            AccountsArchived "accounts.archived" Accounts;
+            AssetsCreated "assets.created" Assets;
+            AddressCreated "address.created" Addresses;
+            AddressUpdated "address.updated" Addresses;
+            AddressFlagged "address.flagged" Addresses;
+            AddressBlocked "address.blocked" Addresses;
+            CustomerCreated "customer.created" Customers;
+            CustomerUpdated "customer.updated" Customers;
+            CustomerAttachedToAddress "customer.attached_to_address" Customers;
+            CustomerDeleted "customer.deleted" Customers;
+            DepositCreated "transaction.deposit.created" Deposits;
+            DepositPending "transaction.deposit.pending" Deposits;
+            DepositAwaitingConfirmation "transaction.deposit.awaiting_confirmation" Deposits;
+            DepositSuccess "transaction.deposit.success" Deposits;
+            DepositAmlFlagged "transaction.deposit.aml_flagged" Deposits;
+            TransferCreated "transaction.transfer.created" Transfers;
+            TransferApproved "transaction.transfer.approved" Transfers;
+            TransferApprovedByCounterparty "transaction.transfer.approved_by_counterparty" Transfers;
+            TransferAwaitingConfirmation "transaction.transfer.awaiting_confirmation" Transfers;
+            TransferSuccess "transaction.transfer.success" Transfers;
+            TransferFailed "transaction.transfer.failed" Transfers;
+            TransferCancelled "transaction.transfer.cancelled" Transfers;
+            TransferRejected "transaction.transfer.rejected" Transfers;
+            TransferRejectedByCounterparty "transaction.transfer.rejected_by_counterparty" Transfers;
+            TransferDropped "transaction.transfer.dropped" Transfers;
+            ComplianceAmlFlag "transaction.compliance.aml_flag" Compliance;
+            ContractDeploymentSuccess "transaction.contract.deployment.success" Contracts;
+            ContractDeploymentFailed "transaction.contract.deployment.failed" Contracts;
+            ContractInteractionSuccess "transaction.contract.interaction.success" Contracts;
+            ContractInteractionFailed "transaction.contract.interaction.failed" Contracts;
+            LegacyIncoming "transaction.incoming" Legacy;
+            LegacyNew "transaction.new" Legacy;
+            LegacyPendingApproval "transaction.pending_approval" Legacy;
+            LegacyPending "transaction.pending" Legacy;
+            LegacyProcessing "transaction.processing" Legacy;
+            LegacyQueue "transaction.queue" Legacy;
+            LegacyAwaitingConfirmation "transaction.awaiting_confirmation" Legacy;
+            LegacySuccess "transaction.success" Legacy;
+            LegacyFailed "transaction.failed" Legacy;
         }
     };
 }
 
-/// Which of Bitpowr's two generations of webhooks an event type belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
-    /// The older set, `transaction.*`; Bitpowr announced its end for the end of 2024.
-    V1,
-    /// The present set.
-    V2,
-}
-
 macro_rules! define {
-    ($($variant:ident $name:literal $version:ident $family:ident;)*) => {
-        /// An event type that Bitpowr documents.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum EventType {
-            $(#[doc = concat!("`", $name, "`")] $variant,)*
+    ($($variant:ident $name:literal $family:ident;)*) => {
+        crate::names! {
+            /// An event type that Bitpowr documents.
+            "event type" EventType {
+                $(#[doc = concat!("`", $name, "`")] $variant $name;)*
+            }
         }
 
         impl EventType {
-            /// Every documented event type.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// The type as the body names it.
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name),* }
-            }
-
-            /// The generation of webhooks it belongs to.
-            pub fn version(self) -> Version {
-                match self { $(Self::$variant => Version::$version),* }
-            }
-
             /// The family that handles it.
             pub fn family(self) -> Family {
                 match self { $(Self::$variant => Family::$family),* }
@@ -100,23 +78,10 @@ macro_rules! define {
 }
 for_each_event!(define);
 
-/// No documented event type has this name.
-#[derive(Debug, thiserror::Error)]
-#[error("unknown event type")]
-pub struct UnknownEvent;
-
-impl FromStr for EventType {
-    type Err = UnknownEvent;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL.iter().copied().find(|known| known.name() == name).ok_or(UnknownEvent)
-    }
-}
-
 impl EventType {
     /// The event's own last word: `created`, `success`, `aml_flagged` …
     pub fn last_word(self) -> &'static str {
-        last_word(self.name())
+        last_word(self.as_str())
     }
 
     /// Whether the same thing can happen to the same object twice, with equal content: an account may be
@@ -199,55 +164,29 @@ impl fmt::Display for EventName {
     }
 }
 
-macro_rules! families {
-    ($($variant:ident $name:literal $doc:literal;)*) => {
-        /// A family of events: one queue, one Lambda function, one folder under `functions/`.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Family {
-            $(#[doc = $doc] $variant,)*
-        }
-
-        impl Family {
-            /// Every family.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// The family's name: its folder, its queue, its field in an event.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $name),* }
-            }
-        }
-    };
-}
-
-families! {
-    Accounts "accounts" "`accounts.*`";
-    Assets "assets" "`assets.*`";
-    Addresses "addresses" "`address.*`";
-    Customers "customers" "`customer.*`";
-    Deposits "deposits" "`transaction.deposit.*`";
-    Transfers "transfers" "`transaction.transfer.*`";
-    Compliance "compliance" "`transaction.compliance.*`";
-    Contracts "contracts" "`transaction.contract.*`";
-    Legacy "legacy" "Version 1's `transaction.*`";
-    Unrecognised "unrecognised" "Authenticated, but of a type nobody knows, or unreadable";
-}
-
-impl fmt::Display for Family {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// No family has this name.
-#[derive(Debug, thiserror::Error)]
-#[error("unknown family")]
-pub struct UnknownFamily;
-
-impl FromStr for Family {
-    type Err = UnknownFamily;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL.iter().copied().find(|known| known.as_str() == name).ok_or(UnknownFamily)
+crate::names! {
+    /// A family of events: one queue, one Lambda function, one folder under `functions/`.
+    "family" Family {
+        /// `accounts.*`.
+        Accounts "accounts";
+        /// `assets.*`.
+        Assets "assets";
+        /// `address.*`.
+        Addresses "addresses";
+        /// `customer.*`.
+        Customers "customers";
+        /// `transaction.deposit.*`.
+        Deposits "deposits";
+        /// `transaction.transfer.*`.
+        Transfers "transfers";
+        /// `transaction.compliance.*`.
+        Compliance "compliance";
+        /// `transaction.contract.*`.
+        Contracts "contracts";
+        /// Version 1's `transaction.*`.
+        Legacy "legacy";
+        /// Authenticated, but of a type nobody knows, or unreadable.
+        Unrecognised "unrecognised";
     }
 }
 
@@ -257,15 +196,16 @@ mod tests {
 
     #[test]
     fn there_are_34_types_of_version_2_and_9_of_version_1() {
-        let of = |version| EventType::ALL.iter().filter(|event| event.version() == version).count();
-        assert_eq!((of(Version::V2), of(Version::V1)), (34, 9));
+        let (legacy, others): (Vec<_>, Vec<_>) =
+            EventType::ALL.into_iter().partition(|event| event.family() == Family::Legacy);
+        assert_eq!((others.len(), legacy.len()), (34, 9));
     }
 
     #[test]
     fn names_are_unique_plain_and_read_back() {
         for event in EventType::ALL {
-            assert_eq!(event.name().parse::<EventType>().unwrap(), *event);
-            assert!(EventName::new(event.name()).plain().is_some());
+            assert_eq!(event.as_str().parse::<EventType>().unwrap(), event);
+            assert!(EventName::new(event.as_str()).plain().is_some());
         }
     }
 

@@ -1,8 +1,6 @@
 //! Life cycles as data: the steps of a transaction, how far each is, and what outranks what; and the status of
 //! what has no life cycle.
 
-use std::str::FromStr;
-
 use super::entity::EntityType;
 use super::facts::Facts;
 
@@ -19,22 +17,15 @@ pub enum Outcome {
 
 macro_rules! steps {
     ($($variant:ident $name:literal $rank:literal $outcome:ident $($alias:literal)*;)*) => {
-        /// A step in the life of a transaction (source: Bitpowr's documentation, "Transactions · Life cycle",
-        /// and the event types).
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Step {
-            $(#[doc = concat!("`", $name, "`")] $variant,)*
+        crate::names! {
+            /// A step in the life of a transaction (source: Bitpowr's documentation, "Transactions · Life cycle",
+            /// and the event types).
+            "step" Step {
+                $(#[doc = concat!("`", $name, "`")] $variant $name;)*
+            }
         }
 
         impl Step {
-            /// Every step.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// The step's name: the status of a transaction that got so far.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $name),* }
-            }
-
             /// How far it is: of the steps seen, the one of the highest rank is the status.
             pub fn rank(self) -> u16 {
                 match self { $(Self::$variant => $rank),* }
@@ -76,19 +67,6 @@ steps! {
     Cancelled "cancelled" 112 Failure "canceled";
     Dropped "dropped" 113 Failure;
     Failed "failed" 114 Failure;
-}
-
-/// No step has this name.
-#[derive(Debug, thiserror::Error)]
-#[error("unknown step")]
-pub struct UnknownStep;
-
-impl FromStr for Step {
-    type Err = UnknownStep;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL.iter().copied().find(|known| known.as_str() == name).ok_or(UnknownStep)
-    }
 }
 
 impl Step {
@@ -185,7 +163,7 @@ mod tests {
         for step in Step::ALL {
             match step.outcome() {
                 Outcome::Open => assert!(step.rank() < Step::Success.rank()),
-                Outcome::Success => assert_eq!(*step, Step::Success),
+                Outcome::Success => assert_eq!(step, Step::Success),
                 Outcome::Failure => assert!(step.rank() > Step::Success.rank()),
             }
         }

@@ -33,7 +33,7 @@ pub mod transaction;
 
 pub use amount::{Decimal, Oddity};
 pub use body::{Body, MAX_BODY, Reason, Unreadable};
-pub use catalogue::{EventName, EventType, Family, Version};
+pub use catalogue::{EventName, EventType, Family};
 pub use entity::{Entity, EntityType, Kind};
 pub use facts::{Facts, Register, Stamp};
 pub use meaning::Meaning;
