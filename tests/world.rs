@@ -7,11 +7,12 @@ use local::engine::{Engine, TABLE};
 use local::with_family;
 use serde_json::{Value, json};
 use shared::clock::{Clock as _, ManualClock, Moment};
+use shared::decide::Applied;
 use shared::environment::{Environment, Environments};
 use shared::model::EventName;
 use shared::pipeline::{DeliveryError, Pipeline};
 use shared::rotating::Rotating;
-use shared::store::{Applied, Table, schema};
+use shared::store::{Table, schema};
 use shared::verify::{Envelope, SealingKey, SealingKeys};
 
 /// A pipeline, and whoever seals its deliveries.

@@ -30,12 +30,14 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use futures::future::join_all;
 use local::engine::Engine;
-use local::families;
+use local::with_family;
 use serde_json::{Value, json};
 use shared::clock::{Clock as _, ManualClock, Moment};
+use shared::decide::Delivery;
 use shared::environment::Environment;
 use shared::model::{Body, EventName};
-use shared::store::{Delivery, Facet, LogFilter, Table, keys, schema};
+use shared::pipeline::apply;
+use shared::store::{Facet, LogFilter, Table, keys, schema};
 
 const TEST: Environment = Environment::Test;
 
@@ -111,7 +113,9 @@ async fn write(table: &Table, number: usize, begin: Moment) {
         received_at: clock.now(),
         delivery_id: format!("delivery-{number}"),
     };
-    while table.apply(&delivery, &families::meaning, &clock, |_| Ok(None)).await.is_err() {}
+    while with_family!(delivery.body.event.family(), F => apply::<F>(table, &clock, &delivery).await.is_err())
+    {
+    }
 }
 
 type Item = HashMap<String, AttributeValue>;

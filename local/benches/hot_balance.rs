@@ -22,12 +22,13 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use futures::future::join_all;
 use local::engine::Engine;
-use local::families;
 use serde_json::json;
 use shared::clock::{Clock as _, SystemClock};
+use shared::decide::Delivery;
 use shared::environment::Environment;
 use shared::model::{Body, Entity, EventName, Kind};
-use shared::store::{Delivery, Table, keys, schema};
+use shared::pipeline::apply;
+use shared::store::{Table, keys, schema};
 
 const WORKERS: usize = 16;
 const DEPOSITS: usize = 400;
@@ -96,7 +97,7 @@ async fn measure(shards: std::ops::Range<u8>) {
                 received_at: SystemClock.now(),
                 delivery_id: uid.clone(),
             };
-            if table.apply(&delivery, &families::meaning, &SystemClock, |_| Ok(None)).await.is_err() {
+            if apply::<deposits::Deposits>(&table, &SystemClock, &delivery).await.is_err() {
                 // Back to the queue, as a busy delivery goes.
                 queue.lock().unwrap().push_back(uid);
             }

@@ -1,8 +1,8 @@
 //! The families' code, by family: for everything that has to know all of them.
 
 use shared::clock::Moment;
+use shared::family;
 use shared::model::{Body, Meaning};
-use shared::pipeline;
 
 /// Runs an expression with a type that stands for the code of a family: `with_family!(family, F => f::<F>())`.
 #[macro_export]
@@ -28,7 +28,7 @@ macro_rules! with_family {
 /// What the family of an event makes of its body, whichever it is.
 ///
 /// # Errors
-/// As [`shared::pipeline::meaning`].
+/// As [`shared::family::meaning`].
 pub fn meaning(body: &Body, received_at: Moment) -> Result<Option<Meaning>, serde_json::Error> {
-    with_family!(body.event.family(), F => pipeline::meaning::<F>(body, received_at))
+    with_family!(body.event.family(), F => family::meaning::<F>(body, received_at))
 }

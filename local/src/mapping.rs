@@ -10,7 +10,8 @@ use aws_lambda_events::dynamodb::Event;
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use notify::Notify;
 use shared::clock::SystemClock;
-use shared::pipeline::{Family, Pipeline};
+use shared::family::FamilyRules;
+use shared::pipeline::Pipeline;
 use shared::publish::Publish;
 use shared::queue::QueueError;
 use tokio::sync::{Notify as Signal, watch};
@@ -56,7 +57,7 @@ impl Stop {
 }
 
 /// Hands a family's deliveries to its function until it is time to stop; `written` says that it wrote.
-pub async fn family<F: Family>(
+pub async fn family<F: FamilyRules>(
     queues: Queues,
     pipeline: Arc<Pipeline<SystemClock>>,
     written: Arc<Signal>,
@@ -76,7 +77,10 @@ pub async fn family<F: Family>(
 }
 
 /// One batch: how many messages it had.
-async fn batch<F: Family>(queues: &Queues, pipeline: &Pipeline<SystemClock>) -> Result<usize, QueueError> {
+async fn batch<F: FamilyRules>(
+    queues: &Queues,
+    pipeline: &Pipeline<SystemClock>,
+) -> Result<usize, QueueError> {
     let received = queues.receive(F::FAMILY.as_str(), BATCH, REDRIVE).await?;
     if received.is_empty() {
         return Ok(0);

@@ -6,27 +6,32 @@
 //! | --- | --- |
 //! | authenticate the sender, seal the delivery | [`verify`] |
 //! | carry it to its family's queue | [`queue`] |
-//! | open the seal, read the body, ask the family what it means | [`pipeline`], [`model`] |
-//! | apply it to what is known of its entity | [`fold`] |
+//! | open the seal, read the body, ask the family what it means | [`pipeline`], [`model`], [`family`] |
+//! | recall what is known, and decide what follows | [`store`], [`decide`], [`fold`] |
+//! | render the notification | [`notice`] |
 //! | write event, state, balance and ledger in one transaction | [`store`] |
 //! | tell people and programs | [`publish`] |
 //!
-//! [`http`] stands before the HTTP functions, [`access`] knows who may do what there, [`runtime`] starts a deployed function, [`rotating`] holds its
+//! [`rebuild`] derives everything anew from the bodies. [`http`] stands before the HTTP functions, [`access`] knows who may do what there, [`runtime`] starts a deployed function, [`rotating`] holds its
 //! secrets, [`telemetry`] is what is seen from outside, [`clock`] tells the time,
 //! [`names`] makes
 //! closed lists of names, [`printable`] takes the power from other people's text.
 
 pub mod access;
 pub mod clock;
+pub mod decide;
 pub mod environment;
+pub mod family;
 pub mod fold;
 pub mod http;
 pub mod model;
 pub mod names;
+pub mod notice;
 pub mod pipeline;
 pub mod printable;
 pub mod publish;
 pub mod queue;
+pub mod rebuild;
 pub mod rotating;
 pub mod runtime;
 pub mod store;

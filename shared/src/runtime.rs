@@ -15,8 +15,9 @@ use std::time::Duration;
 use crate::access::Access;
 use crate::clock::SystemClock;
 use crate::environment::{Environment, Environments};
+use crate::family::FamilyRules;
 use crate::model;
-use crate::pipeline::{Family, Pipeline};
+use crate::pipeline::Pipeline;
 use crate::queue::Sqs;
 use crate::rotating::Rotating;
 use crate::store::Table;
@@ -179,7 +180,7 @@ pub fn table(config: &SdkConfig) -> Result<Table, StartError> {
 ///
 /// # Errors
 /// Where it cannot start.
-pub async fn family<F: Family>() -> Result<(), Error> {
+pub async fn family<F: FamilyRules>() -> Result<(), Error> {
     telemetry::deployed();
     let config = aws().await;
     let (table, environment) = (table(&config)?, environment()?);

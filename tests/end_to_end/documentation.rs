@@ -6,13 +6,13 @@ use std::path::Path;
 use local::with_family;
 use shared::clock::Moment;
 use shared::environment::Environment;
+use shared::family::FamilyRules;
 use shared::fold::fold;
 use shared::model::notification::Audience;
 use shared::model::{Body, EventType, Family, lenient, lifecycle};
-use shared::pipeline;
 
 /// What a family makes of the sample of one of its events, as a row of the table.
-fn row<F: pipeline::Family>(event: EventType) -> String {
+fn row<F: FamilyRules>(event: EventType) -> String {
     let body = Body::parse(local::samples::payload(event).as_bytes(), Environment::Test).unwrap();
     let data = lenient::object(&body.data).unwrap();
     let meaning = F::meaning(event, &data, Moment::from_millis(0)).unwrap();

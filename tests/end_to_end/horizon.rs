@@ -3,11 +3,11 @@
 use jiff::SignedDuration;
 use serde_json::json;
 use shared::clock::Clock;
+use shared::decide::Delivery;
 use shared::environment::Environment;
 use shared::fold::Effect;
 use shared::model::{Body, Entity, EntityType, EventName};
-use shared::pipeline::meaning;
-use shared::store::{Delivery, Recorded};
+use shared::pipeline::apply;
 
 use crate::world::World;
 
@@ -105,10 +105,9 @@ async fn an_event_that_nobody_knew_is_applied_once_it_is_known() {
         received_at: world.clock.now(),
         delivery_id: delivery_id.to_owned(),
     };
-    let untold = |_: &Recorded<'_>| Ok(None);
-    let unknown = table.apply(&delivery("one"), &|_, _| Ok(None), &*world.clock, untold).await.unwrap();
-    let means = &meaning::<accounts::Accounts>;
-    let known = table.apply(&delivery("two"), means, &*world.clock, untold).await.unwrap();
+    let clock = &*world.clock;
+    let unknown = apply::<unrecognised::Unrecognised>(table, clock, &delivery("one")).await.unwrap();
+    let known = apply::<accounts::Accounts>(table, clock, &delivery("two")).await.unwrap();
     assert_eq!((unknown.effect, known.effect, known.new), (Effect::None, Effect::Applied, true));
     assert_ne!(unknown.id, known.id);
 }

@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 use shared::clock::Moment;
 use shared::environment::Environment;
+use shared::family::FamilyRules;
 use shared::fold::Effect;
 use shared::model::notification::Audience;
 use shared::model::{self, EventType, Meaning, Words};
-use shared::pipeline::{Family, Telling};
+use shared::notice::Telling;
 
 use crate::support::{Client, Running, eventually};
 use crate::world::World;
@@ -324,7 +325,7 @@ struct Counted {
     _count: u64,
 }
 
-impl Family for Strict {
+impl FamilyRules for Strict {
     const FAMILY: model::Family = model::Family::Deposits;
     type Data = Counted;
 

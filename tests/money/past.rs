@@ -5,7 +5,8 @@ use serde_json::json;
 use shared::clock::{Clock as _, Moment};
 use shared::environment::Environment;
 use shared::model::Decimal;
-use shared::store::{LedgerLine, Table};
+use shared::model::ledger::LedgerLine;
+use shared::store::Table;
 
 use crate::world::World;
 

@@ -8,9 +8,9 @@ use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use serde_json::json;
 use shared::clock::Moment;
 use shared::environment::Environment;
+use shared::family::meaning;
 use shared::fold::{Known, fold};
 use shared::model::{Body, Decimal, Entity, Meaning, lifecycle};
-use shared::pipeline::meaning;
 
 use crate::lives::{Said, lives, say, setting};
 

@@ -14,7 +14,7 @@ use shared::clock::{Clock as _, Moment};
 use shared::environment::Environment;
 use shared::fold::Known;
 use shared::model::{Decimal, Entity, EventType, lifecycle};
-use shared::store::rebuild::Mode;
+use shared::rebuild::Mode;
 use shared::store::{LogFilter, Table, schema};
 
 use crate::faults::{Fault, Faults};

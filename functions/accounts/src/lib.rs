@@ -5,10 +5,11 @@
 
 use serde::Deserialize;
 use shared::clock::Moment;
+use shared::family::FamilyRules;
 use shared::model::facts::Stamp;
 use shared::model::notification::Audience;
 use shared::model::{self, Entity, EntityType, EventType, Facts, Meaning, Words, lenient};
-use shared::pipeline::{Family, Telling};
+use shared::notice::Telling;
 
 /// The family.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ pub struct Account {
     updated_at: Option<Moment>,
 }
 
-impl Family for Accounts {
+impl FamilyRules for Accounts {
     const FAMILY: model::Family = model::Family::Accounts;
     type Data = Account;
 

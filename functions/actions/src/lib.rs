@@ -198,7 +198,7 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
     async fn retry(&self, environment: Environment, id: &str, mandate: &Mandate) -> Result<Value, Refusal> {
         let record = self.table.quarantined_body(environment, id).await?;
         let record = record.ok_or(Refusal::NotFound("There is no body of this id in quarantine."))?;
-        if record.item.reason == Reason::TooLarge.as_str() {
+        if record.item.reason == Reason::TooLarge {
             let detail = "Only its first 4 KiB were kept.".to_owned();
             return Err(Refusal::Impossible("not_whole", detail));
         }

@@ -4,10 +4,11 @@
 
 use serde::Deserialize;
 use shared::clock::Moment;
+use shared::family::FamilyRules;
 use shared::model::facts::Stamp;
 use shared::model::notification::Audience;
 use shared::model::{self, Entity, EntityType, EventType, Facts, Meaning, Words, lenient};
-use shared::pipeline::{Family, Telling};
+use shared::notice::Telling;
 
 /// The family.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ pub struct Address {
     updated_at: Option<Moment>,
 }
 
-impl Family for Addresses {
+impl FamilyRules for Addresses {
     const FAMILY: model::Family = model::Family::Addresses;
     type Data = Address;
 

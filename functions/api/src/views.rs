@@ -6,9 +6,8 @@ use serde_json::{Map, Value, json};
 use shared::clock::Moment;
 use shared::model::{Entity, EntityType, Family, lifecycle, transaction};
 use shared::queue::Depth;
-use shared::store::items::StateItem;
 use shared::store::{
-    ActionItem, Balance, Counted, Counts, Cursor, EventItem, EventRecord, Page, QuarantineItem,
+    ActionItem, Balance, Counted, Counts, Cursor, EventItem, EventRecord, Page, QuarantineItem, StateItem,
 };
 
 pub(crate) fn cursor(cursor: Option<&Cursor>) -> Value {

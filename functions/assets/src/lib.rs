@@ -2,10 +2,11 @@
 
 use serde::Deserialize;
 use shared::clock::Moment;
+use shared::family::FamilyRules;
 use shared::model::facts::Stamp;
 use shared::model::notification::Audience;
 use shared::model::{self, Entity, EntityType, EventType, Facts, Meaning, Words, lenient};
-use shared::pipeline::{Family, Telling};
+use shared::notice::Telling;
 
 /// The family.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ pub struct Asset {
     updated_at: Option<Moment>,
 }
 
-impl Family for Assets {
+impl FamilyRules for Assets {
     const FAMILY: model::Family = model::Family::Assets;
     type Data = Asset;
 

@@ -3,16 +3,17 @@
 //! The flag stands beside the transaction's status, whichever family told of it first.
 
 use shared::clock::Moment;
+use shared::family::FamilyRules;
 use shared::model::notification::Audience;
 use shared::model::transaction::Transaction;
 use shared::model::{self, EventType, Kind, Meaning, Words};
-use shared::pipeline::{Family, Telling};
+use shared::notice::Telling;
 
 /// The family.
 #[derive(Debug)]
 pub struct Compliance;
 
-impl Family for Compliance {
+impl FamilyRules for Compliance {
     const FAMILY: model::Family = model::Family::Compliance;
     type Data = Transaction;
 

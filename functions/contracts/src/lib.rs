@@ -1,17 +1,18 @@
 //! Contracts: a smart contract was deployed or called, or that failed. It moves no balance.
 
 use shared::clock::Moment;
+use shared::family::FamilyRules;
 use shared::model::lifecycle::Step;
 use shared::model::notification::Audience;
 use shared::model::transaction::Transaction;
 use shared::model::{self, EventType, Kind, Meaning, Words};
-use shared::pipeline::{Family, Telling};
+use shared::notice::Telling;
 
 /// The family.
 #[derive(Debug)]
 pub struct Contracts;
 
-impl Family for Contracts {
+impl FamilyRules for Contracts {
     const FAMILY: model::Family = model::Family::Contracts;
     type Data = Transaction;
 

@@ -4,10 +4,11 @@
 
 use serde::Deserialize;
 use shared::clock::Moment;
+use shared::family::FamilyRules;
 use shared::model::facts::Stamp;
 use shared::model::notification::Audience;
 use shared::model::{self, Entity, EntityType, EventType, Facts, Meaning, Words, lenient};
-use shared::pipeline::{Family, Telling};
+use shared::notice::Telling;
 
 /// The family.
 #[derive(Debug)]
@@ -65,7 +66,7 @@ impl Customer {
     }
 }
 
-impl Family for Customers {
+impl FamilyRules for Customers {
     const FAMILY: model::Family = model::Family::Customers;
     type Data = Customer;
 

@@ -4,17 +4,18 @@
 //! from then on it is received. An AML flag stands beside the status and moves nothing.
 
 use shared::clock::Moment;
+use shared::family::FamilyRules;
 use shared::model::lifecycle::Step;
 use shared::model::notification::Audience;
 use shared::model::transaction::Transaction;
 use shared::model::{self, EventType, Kind, Meaning, Words};
-use shared::pipeline::{Family, Telling};
+use shared::notice::Telling;
 
 /// The family.
 #[derive(Debug)]
 pub struct Deposits;
 
-impl Family for Deposits {
+impl FamilyRules for Deposits {
     const FAMILY: model::Family = model::Family::Deposits;
     type Data = Transaction;
 

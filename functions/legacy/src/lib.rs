@@ -4,17 +4,18 @@
 //! This folder can be deleted in one piece when Bitpowr retires version 1.
 
 use shared::clock::Moment;
+use shared::family::FamilyRules;
 use shared::model::lifecycle::Step;
 use shared::model::notification::Audience;
 use shared::model::transaction::Transaction;
 use shared::model::{self, EventType, Kind, Meaning, Words};
-use shared::pipeline::{Family, Telling};
+use shared::notice::Telling;
 
 /// The family.
 #[derive(Debug)]
 pub struct Legacy;
 
-impl Family for Legacy {
+impl FamilyRules for Legacy {
     const FAMILY: model::Family = model::Family::Legacy;
     type Data = Transaction;
 

@@ -4,17 +4,18 @@
 //! or failed, cancelled, dropped. Only a success is sent money.
 
 use shared::clock::Moment;
+use shared::family::FamilyRules;
 use shared::model::lifecycle::Step;
 use shared::model::notification::Audience;
 use shared::model::transaction::Transaction;
 use shared::model::{self, EventType, Kind, Meaning, Words};
-use shared::pipeline::{Family, Telling};
+use shared::notice::Telling;
 
 /// The family.
 #[derive(Debug)]
 pub struct Transfers;
 
-impl Family for Transfers {
+impl FamilyRules for Transfers {
     const FAMILY: model::Family = model::Family::Transfers;
     type Data = Transaction;
 

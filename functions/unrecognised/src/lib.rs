@@ -3,16 +3,17 @@
 //! state or words of its own.
 
 use shared::clock::Moment;
+use shared::family::FamilyRules;
 use shared::model::notification::Audience;
 use shared::model::transaction::Transaction;
 use shared::model::{self, EventType, Meaning, Words};
-use shared::pipeline::{Family, Telling};
+use shared::notice::Telling;
 
 /// The family.
 #[derive(Debug)]
 pub struct Unrecognised;
 
-impl Family for Unrecognised {
+impl FamilyRules for Unrecognised {
     const FAMILY: model::Family = model::Family::Unrecognised;
     type Data = Transaction;
 

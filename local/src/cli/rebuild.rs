@@ -2,9 +2,10 @@
 
 use clap::Args;
 use shared::clock::SystemClock;
+use shared::model::ledger::BrokenChain;
 use shared::model::transaction::Amounts;
 use shared::model::{Entity, EntityType, Kind};
-use shared::store::rebuild::{Difference, Imbalance, Mode, Report};
+use shared::rebuild::{self, Broken, Difference, Imbalance, Mode, Report, Unread};
 
 use super::place::Place;
 use super::{say, say_json, spinner};
@@ -51,11 +52,10 @@ impl Rebuild {
             bar.tick();
         };
         let only = self.entity.as_ref().map(|entities| entities.0.as_slice());
-        let report = opened
-            .table
-            .rebuild(opened.environment, only, &families::meaning, mode, &SystemClock, progress)
-            .await
-            .map_err(|error| error.to_string())?;
+        let (table, clock) = (&opened.table, &SystemClock);
+        let rebuilt =
+            rebuild::rebuild(table, opened.environment, only, &families::meaning, mode, clock, progress);
+        let report = rebuilt.await.map_err(|error| error.to_string())?;
         bar.finish_and_clear();
         if self.json {
             say_json(&report);
@@ -63,7 +63,9 @@ impl Rebuild {
             tell(&report);
         }
         let left = report.differences.iter().filter(|difference| !difference.written).count()
-            + report.imbalances.iter().filter(|imbalance| !imbalance.written).count();
+            + report.imbalances.iter().filter(|imbalance| !imbalance.written).count()
+            + report.broken.iter().filter(|broken| !broken.written).count()
+            + report.unread.len();
         if left == 0 { Ok(()) } else { Err(format!("{left} differences were found and not written")) }
     }
 }
@@ -89,6 +91,16 @@ fn tell(report: &Report) {
             columns(ledger),
             transactions.unwrap_or_default(),
         ));
+    }
+    for Broken { line, written } in &report.broken {
+        let BrokenChain { account, asset, shard, number, why } = line;
+        say(&format!(
+            "{} line {number} of the ledger {account} {asset}, shard {shard}: {why}",
+            verb(*written)
+        ));
+    }
+    for Unread { entity, why } in &report.unread {
+        say(&format!("differs: {} {}: {why}", entity.entity_type, entity.uid));
     }
     say(&format!(
         "{} events, {} entities, {} shards of balances: {}",

@@ -1,5 +1,7 @@
 //! What an event is about.
 
+use serde::{Deserialize, Serialize};
+
 crate::names! {
     /// The kinds of object whose state is kept.
     "entity type" EntityType {
@@ -61,5 +63,21 @@ impl Entity {
     /// A transaction.
     pub fn transaction(kind: Kind, uid: impl Into<String>) -> Self {
         Self { entity_type: EntityType::Transaction, kind: Some(kind), uid: uid.into() }
+    }
+}
+
+/// How an event names its entity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntityRef {
+    /// What it is.
+    #[serde(rename = "type")]
+    pub entity_type: EntityType,
+    /// Bitpowr's identifier.
+    pub uid: String,
+}
+
+impl From<&Entity> for EntityRef {
+    fn from(entity: &Entity) -> Self {
+        Self { entity_type: entity.entity_type, uid: entity.uid.clone() }
     }
 }

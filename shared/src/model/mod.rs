@@ -16,6 +16,7 @@
 //! | [`facts`] | what an event adds to what is known; joins in any order |
 //! | [`lifecycle`] | the states of a transaction and what outranks what |
 //! | [`transaction`] | transactions: facts, status, contradictions, contribution to balances |
+//! | [`ledger`] | the lines that changes of balances leave, each following another |
 //! | [`notification`] | what is told to people and programs |
 
 pub mod amount;
@@ -25,6 +26,7 @@ pub mod entity;
 pub mod facts;
 mod grammar;
 pub mod identity;
+pub mod ledger;
 pub mod lenient;
 pub mod lifecycle;
 pub mod meaning;
@@ -34,7 +36,7 @@ pub mod transaction;
 pub use amount::{Decimal, Oddity};
 pub use body::{Body, MAX_BODY, Reason, Unreadable};
 pub use catalogue::{EventName, EventType, Family};
-pub use entity::{Entity, EntityType, Kind};
+pub use entity::{Entity, EntityRef, EntityType, Kind};
 pub use facts::{Facts, Register, Stamp};
 pub use meaning::Meaning;
 pub use notification::{Notification, Words};

@@ -4,8 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use super::amount::Decimal;
+use crate::clock::Moment;
 
 /// What a family says to people about one event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +59,24 @@ pub struct Notification {
     pub programs: String,
     /// For filter policies.
     pub attributes: BTreeMap<String, Attribute>,
+}
+
+impl Notification {
+    /// The same, which says that it was sent before.
+    ///
+    /// # Errors
+    /// Where what it says to programs is no JSON object.
+    pub fn again(&self, id: &str, at: Moment) -> Result<Self, serde_json::Error> {
+        let mut programs: Map<String, Value> = serde_json::from_str(&self.programs)?;
+        programs.insert("resend".to_owned(), json!({ "id": id, "at": at }));
+        let mut attributes = self.attributes.clone();
+        attributes.insert("resend".to_owned(), Attribute::String("true".to_owned()));
+        let people = self.people.as_ref().map(|Words { subject, text, sms }| {
+            let text = format!("You got this message before; it was sent again on request.\n\n{text}");
+            Words::new(&format!("Again: {subject}"), &text, &format!("Again: {sms}"))
+        });
+        Ok(Self { people, programs: serde_json::to_string(&programs)?, attributes })
+    }
 }
 
 /// The attributes that have a value that an attribute can carry; the others are left out.

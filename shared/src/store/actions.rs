@@ -4,19 +4,18 @@
 //! nothing recorded that is not told.
 
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, Update};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::apply::list;
-use super::keys::{self, List};
-use super::read::RangeQuery;
-use super::writes::{Backoff, Writes};
-use super::{EventRecord, Key, StoreError, Table, to_item};
+use super::backoff::Backoff;
+use super::commit::Writes;
+use super::keys::{self, Key, List};
+use super::lists::list;
+use super::query::RangeQuery;
+use super::table::{StoreError, Table, to_item};
 use crate::clock::Moment;
 use crate::environment::Environment;
-use crate::model::notification::Attribute;
-use crate::model::{Family, Notification, Words};
+use crate::model::{Family, Notification};
 
 /// What was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,7 +90,7 @@ pub struct ActionItem {
 }
 
 impl ActionItem {
-    fn new(environment: Environment, action: Action, target: Target, mandate: &Mandate) -> Self {
+    pub(super) fn new(environment: Environment, action: Action, target: Target, mandate: &Mandate) -> Self {
         let Mandate { id, who, why, at } = mandate.clone();
         Self { id, environment, action, target, who, why, at, moved: None, notification: None }
     }
@@ -140,47 +139,6 @@ pub struct Job {
 }
 
 impl Table {
-    /// Tells an event again. None where it was never told: what was overtaken or repeated is not.
-    ///
-    /// # Errors
-    /// [`StoreError`]; trying again with the same mandate tells it once.
-    pub async fn resend(
-        &self,
-        record: &EventRecord,
-        mandate: &Mandate,
-    ) -> Result<Option<ActionItem>, StoreError> {
-        let event = &record.event;
-        let Some(notification) = &event.notification else { return Ok(None) };
-        let target = Target { target_type: TargetType::Event, id: event.id.clone() };
-        let action = ActionItem {
-            notification: Some(again(notification, mandate)?),
-            ..ActionItem::new(event.environment, Action::Resend, target, mandate)
-        };
-        self.record(&record.key.pk, action, None).await.map(Some)
-    }
-
-    /// Notes that a body of the quarantine was handed over once more, and lists it no longer.
-    ///
-    /// # Errors
-    /// [`StoreError`]; it stays listed.
-    pub async fn retried(
-        &self,
-        environment: Environment,
-        id: &str,
-        mandate: &Mandate,
-    ) -> Result<ActionItem, StoreError> {
-        let key = keys::quarantine(environment, id);
-        let target = Target { target_type: TargetType::Quarantine, id: id.to_owned() };
-        let action = ActionItem::new(environment, Action::Retry, target, mandate);
-        let unlist = Update::builder()
-            .set_key(Some(key.to_item()))
-            .update_expression("SET retried_at = :at REMOVE #log, #position")
-            .expression_attribute_names("#log", keys::LOG_INDEX)
-            .expression_attribute_names("#position", keys::POSITION)
-            .expression_attribute_values(":at", AttributeValue::S(mandate.at.to_string()));
-        self.record(&key.pk, action, Some(unlist)).await
-    }
-
     /// A redrive that was done; none where there is none of this id.
     ///
     /// # Errors
@@ -212,7 +170,7 @@ impl Table {
     }
 
     /// Writes an action, and what changes with it, unless it is there.
-    async fn record(
+    pub(super) async fn record(
         &self,
         pk: &str,
         action: ActionItem,
@@ -281,17 +239,4 @@ impl Table {
             .map_err(StoreError::aws)?;
         Ok(())
     }
-}
-
-/// A notification that says that it was sent before.
-fn again(notification: &Notification, mandate: &Mandate) -> Result<Notification, StoreError> {
-    let mut programs: Map<String, Value> = serde_json::from_str(&notification.programs)?;
-    programs.insert("resend".to_owned(), json!({ "id": mandate.id, "at": mandate.at }));
-    let mut attributes = notification.attributes.clone();
-    attributes.insert("resend".to_owned(), Attribute::String("true".to_owned()));
-    let people = notification.people.as_ref().map(|Words { subject, text, sms }| {
-        let text = format!("You were told this before; it was sent again on request.\n\n{text}");
-        Words::new(&format!("Again: {subject}"), &text, &format!("Again: {sms}"))
-    });
-    Ok(Notification { people, programs: serde_json::to_string(&programs)?, attributes })
 }

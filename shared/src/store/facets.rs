@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::Item;
-use super::items::EventItem;
+use super::events::EventItem;
 use super::keys::{BUCKETS, component, spread};
+use super::table::Item;
 use crate::environment::Environment;
 use crate::model::facts::shorten;
 use crate::model::{EntityType, Facts};
@@ -104,7 +104,7 @@ fn of(event: &EventItem, facts: Option<&Facts>) -> Vec<(Facet, String)> {
         _ => fact("customer"),
     };
     let found = [
-        (Facet::Family, Some(event.family.clone())),
+        (Facet::Family, Some(event.family.to_string())),
         (Facet::Event, Some(event.event.clone())),
         (Facet::Effect, Some(event.effect.to_string())),
         (Facet::Status, Some(event.status.clone())),

@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Item;
+use super::table::Item;
 use crate::clock::Moment;
 use crate::environment::Environment;
 use crate::model::identity::Identity;
@@ -44,7 +44,7 @@ impl Key {
     }
 
     /// The attributes of the key.
-    pub(crate) fn to_item(&self) -> Item {
+    pub(super) fn to_item(&self) -> Item {
         HashMap::from([
             ("pk".to_owned(), AttributeValue::S(self.pk.clone())),
             ("sk".to_owned(), AttributeValue::S(self.sk.clone())),
@@ -52,7 +52,7 @@ impl Key {
     }
 
     /// The key of an item.
-    pub(crate) fn of(item: &Item) -> Option<Self> {
+    pub(super) fn of(item: &Item) -> Option<Self> {
         let text = |name| item.get(name)?.as_s().ok().cloned();
         Some(Self { pk: text("pk")?, sk: text("sk")? })
     }

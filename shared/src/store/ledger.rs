@@ -1,129 +1,311 @@
 //! Money: balances, and the ledger line that each of their changes leaves.
 
-use super::items::{BalanceEntry, BalanceItem, EntityRef, LedgerLine};
-use super::keys;
-use super::writes::{Found, Writes, version};
-use super::{Key, StoreError, Table, to_item};
+use std::collections::{BTreeMap, VecDeque};
+
+use futures::future::try_join_all;
+use serde::{Deserialize, Serialize};
+
+use super::keys::{self, Key, LINE_PREFIX, SHARDS};
+use super::query::{Cursor, Page, RangeQuery, Start};
+use super::table::{StoreError, Table};
 use crate::clock::Moment;
 use crate::environment::Environment;
-use crate::model::Entity;
-use crate::model::transaction::{Amounts, Posting};
+use crate::model::Posting;
+use crate::model::ledger::{BalanceItem, BrokenChain, LedgerLine};
+use crate::model::transaction::Amounts;
 
-/// Why balances change.
-pub(super) struct Cause<'a> {
-    pub(super) environment: Environment,
-    /// The transaction …
-    pub(super) entity: &'a Entity,
-    /// … and its partition, which decides the shard.
-    pub(super) pk: &'a str,
-    /// The event that says so, if there is one.
-    pub(super) event_id: Option<&'a str>,
-    /// By which rule.
-    pub(super) rule: String,
-    /// When.
-    pub(super) at: Moment,
+/// An entry in the list of balances.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct BalanceEntry {
+    pub(super) account: String,
+    pub(super) asset: String,
+}
+
+/// A balance: the sum of its shards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Balance {
+    /// The account.
+    pub account: String,
+    /// The asset.
+    pub asset: String,
+    /// The amounts.
+    pub amounts: Amounts,
+}
+
+/// A shard of a balance, and where its ledger is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// The partition of its ledger.
+    pub partition: String,
+    /// The account.
+    pub account: String,
+    /// The asset.
+    pub asset: String,
+    /// Its number.
+    pub shard: u8,
+    /// What it says; none where there is nothing.
+    pub balance: Option<BalanceItem>,
 }
 
 impl Table {
-    /// Moves a transaction's contribution from what it was to what it is, with a ledger line for each balance
-    /// that changes: the partitions of those.
-    pub(super) async fn post(
+    /// Balances, by account and asset; of one account, if it is given; as they were at a moment, if one is given.
+    ///
+    /// # Errors
+    /// [`StoreError::Cursor`] for a cursor that is none.
+    pub async fn balances(
         &self,
-        writes: &mut Writes<'_>,
-        found: &mut Found,
-        cause: &Cause<'_>,
-        before: Option<Posting>,
-        after: Option<Posting>,
-    ) -> Result<Vec<String>, StoreError> {
-        let changes = changes(before, after);
-        let keys = changes.iter().map(|posting| balance_key(cause.environment, posting, cause.pk));
-        found.read(self, keys).await?;
-        let shard = keys::shard(cause.pk);
-        let mut partitions = Vec::new();
-        for Posting { account, asset, amounts: change } in changes {
-            let partition = keys::balance_partition(cause.environment, &account, &asset, shard);
-            let read: Option<BalanceItem> = found.item(&keys::balance(&partition))?;
-            let before = read.clone().unwrap_or_default();
-            let line = LedgerLine {
-                account: account.clone(),
-                asset: asset.clone(),
-                shard,
-                number: before.version + 1,
-                event_id: cause.event_id.map(str::to_owned),
-                transaction: Some(EntityRef::from(cause.entity)),
-                kind: cause.entity.kind,
-                rule: cause.rule.clone(),
-                after: &before.amounts + &change,
-                change,
-                // The lines of a shard are in the order of time, whatever the clocks of its writers say.
-                recorded_at: before.recorded_at.map_or(cause.at, |last| last.max(cause.at)),
-                before: before.amounts,
-            };
-            writes.enter(&partition, &line, read.map(|balance| balance.version))?;
-            if line.number == 1 {
-                let entry = keys::balance_entry(cause.environment, &account, &asset);
-                writes.restate(to_item(&entry, &BalanceEntry { account, asset })?)?;
+        environment: Environment,
+        account: Option<&str>,
+        at: Option<Moment>,
+        limit: usize,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Balance>, StoreError> {
+        let page = self.balance_entries(environment, account, limit, cursor).await?;
+        let partitions =
+            |entry: &BalanceEntry| keys::balance_partitions(environment, &entry.account, &entry.asset);
+        let mut balances = Vec::new();
+        if let Some(at) = at {
+            for entry in page.items {
+                let lines = partitions(&entry);
+                let lines = try_join_all(lines.iter().map(|partition| self.line_at(partition, at))).await?;
+                let amounts = lines.iter().flatten().fold(Amounts::default(), |sum, line| &sum + &line.after);
+                balances.push(Balance { account: entry.account, asset: entry.asset, amounts });
             }
-            partitions.push(partition);
+            return Ok(Page { items: balances, cursor: page.cursor });
         }
-        Ok(partitions)
+        let keys: Vec<Key> =
+            page.items.iter().flat_map(partitions).map(|partition| keys::balance(&partition)).collect();
+        let mut found = self.batch_get(&keys).await?;
+        for entry in page.items {
+            let mut amounts = Amounts::default();
+            for partition in partitions(&entry) {
+                if let Some(item) = found.remove(&keys::balance(&partition)) {
+                    amounts = &amounts + &serde_dynamo::from_item::<_, BalanceItem>(item)?.amounts;
+                }
+            }
+            balances.push(Balance { account: entry.account, asset: entry.asset, amounts });
+        }
+        Ok(Page { items: balances, cursor: page.cursor })
+    }
+
+    /// The last line that was entered into a ledger by a moment. Lines are numbered without gaps, in the order of
+    /// time.
+    async fn line_at(&self, partition: &str, at: Moment) -> Result<Option<LedgerLine>, StoreError> {
+        let query = RangeQuery {
+            index: None,
+            partition: partition.to_owned(),
+            low: LINE_PREFIX.to_owned(),
+            high: keys::line(partition, u64::MAX).sk,
+            newest_first: true,
+        };
+        let newest = self.query(&query, 1).await?.pop().map(serde_dynamo::from_item).transpose()?;
+        let Some(newest): Option<LedgerLine> = newest else { return Ok(None) };
+        newest.check_alone()?;
+        if newest.recorded_at <= at {
+            return Ok(Some(newest));
+        }
+        // Halves what lies between a line that was entered by then (0: none) and one that was not.
+        let (mut entered, mut later, mut found) = (0, newest.number, None);
+        while later - entered > 1 {
+            let middle = entered + (later - entered) / 2;
+            let line = self.line(partition, middle).await?;
+            let missing = || BrokenChain { number: middle, why: "is missing", ..newest.broken("") };
+            let line = line.ok_or_else(missing)?;
+            line.check_alone()?;
+            if line.recorded_at <= at {
+                (entered, found) = (middle, Some(line));
+            } else {
+                later = middle;
+            }
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn balance_entries(
+        &self,
+        environment: Environment,
+        account: Option<&str>,
+        limit: usize,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<BalanceEntry>, StoreError> {
+        let prefix = account.map_or_else(String::new, keys::balance_prefix);
+        let after = cursor.map(Cursor::position).transpose()?;
+        let query = RangeQuery {
+            index: None,
+            partition: keys::balances(environment),
+            // After the cursor, but not before the account: a cursor may come from another question.
+            low: after
+                .map_or_else(String::new, |after| format!("{after}!"))
+                .max(prefix.clone())
+                .max(" ".to_owned()),
+            // Encoded text is ASCII up to '~'.
+            high: format!("{prefix}\u{7f}"),
+            newest_first: false,
+        };
+        let mut items = self.query(&query, limit + 1).await?;
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let last = items.last().filter(|_| more).and_then(Key::of);
+        let cursor = last.map(|key| Cursor::at(&key.sk));
+        let items = items.into_iter().map(serde_dynamo::from_item).collect::<Result<_, _>>()?;
+        Ok(Page { items, cursor })
+    }
+
+    /// The ledger of an account, or of one of its assets, newest first; as it was at a moment, if one is given.
+    ///
+    /// # Errors
+    /// [`StoreError::Cursor`] for a cursor that is none.
+    pub async fn ledger(
+        &self,
+        environment: Environment,
+        (account, asset): (&str, Option<&str>),
+        at: Option<Moment>,
+        limit: usize,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<LedgerLine>, StoreError> {
+        // The cursor says for each shard below which number the next page goes on.
+        let below: BTreeMap<String, u64> = match cursor {
+            Some(cursor) => serde_json::from_str(&cursor.decode()?).map_err(|_| StoreError::Cursor)?,
+            None => BTreeMap::new(),
+        };
+        let assets = match asset {
+            Some(asset) => vec![asset.to_owned()],
+            None => self.assets(environment, account).await?,
+        };
+        let shards =
+            assets.into_iter().flat_map(|asset| (0..SHARDS).map(move |shard| (asset.clone(), shard)));
+        let mut found = try_join_all(shards.map(async |(asset, shard)| {
+            let partition = keys::balance_partition(environment, account, &asset, shard);
+            let below = match (below.get(&place(&asset, shard)), at) {
+                (Some(below), _) => *below,
+                (None, Some(at)) => {
+                    self.line_at(&partition, at).await?.map_or(0, |line| line.number).saturating_add(1)
+                }
+                (None, None) => u64::MAX,
+            };
+            let query = RangeQuery {
+                index: None,
+                low: LINE_PREFIX.to_owned(),
+                high: keys::line(&partition, below.saturating_sub(1)).sk,
+                partition,
+                newest_first: true,
+            };
+            let items = self.query(&query, limit + 1).await?;
+            let lines = items.into_iter().map(serde_dynamo::from_item);
+            let lines = lines.collect::<Result<VecDeque<LedgerLine>, _>>()?;
+            for (newer, older) in lines.iter().zip(lines.iter().skip(1)) {
+                newer.check(&older.balance())?;
+            }
+            Ok::<_, StoreError>(lines)
+        }))
+        .await?;
+        // Within a shard the number orders, between shards the time: a line may bear an earlier time than the
+        // one before it, but it is never shown before, and so never skipped.
+        let mut lines = Vec::new();
+        let newest = |found: &mut Vec<VecDeque<LedgerLine>>| {
+            let shard = found.iter_mut().max_by_key(|shard| shard.front().map(|line| line.recorded_at))?;
+            shard.pop_front()
+        };
+        while lines.len() < limit
+            && let Some(line) = newest(&mut found)
+        {
+            lines.push(line);
+        }
+        let more = found.iter().any(|shard| !shard.is_empty());
+        let mut next = below;
+        for line in &lines {
+            next.insert(place(&line.asset, line.shard), line.number);
+        }
+        let cursor = more.then(|| serde_json::to_string(&next)).transpose()?;
+        Ok(Page { items: lines, cursor: cursor.as_deref().map(Cursor::at) })
+    }
+
+    /// Some lines of a ledger, oldest first, up to a number; and where the next ones start.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the table cannot be read.
+    pub async fn lines(
+        &self,
+        partition: &str,
+        up_to: u64,
+        start: Option<Start>,
+    ) -> Result<(Vec<LedgerLine>, Option<Start>), StoreError> {
+        let query = RangeQuery {
+            index: None,
+            partition: partition.to_owned(),
+            low: LINE_PREFIX.to_owned(),
+            high: keys::line(partition, up_to).sk,
+            newest_first: false,
+        };
+        let (items, reached) = self.query_once(&query, &[], 1000, start.map(Start::into_key)).await?;
+        let lines = items.into_iter().map(serde_dynamo::from_item).collect::<Result<_, _>>()?;
+        Ok((lines, reached.map(Start::at)))
+    }
+
+    /// The balances of an environment, each with its shards as they are, a page at a time.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the table cannot be read.
+    pub async fn shards(
+        &self,
+        environment: Environment,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Shard>, StoreError> {
+        let page = self.balance_entries(environment, None, 100, cursor).await?;
+        let partitions =
+            |entry: &BalanceEntry| keys::balance_partitions(environment, &entry.account, &entry.asset);
+        let keys = page.items.iter().flat_map(partitions).map(|partition| keys::balance(&partition));
+        let recalled = self.recall(keys).await?;
+        let mut items = Vec::new();
+        for entry in page.items {
+            for (shard, partition) in (0_u8..).zip(partitions(&entry)) {
+                let balance = recalled.item(&keys::balance(&partition))?;
+                let (account, asset) = (entry.account.clone(), entry.asset.clone());
+                items.push(Shard { partition, account, asset, shard, balance });
+            }
+        }
+        Ok(Page { items, cursor: page.cursor })
+    }
+
+    /// One line of a ledger; none where there is none of this number.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the table cannot be read.
+    pub async fn line(&self, partition: &str, number: u64) -> Result<Option<LedgerLine>, StoreError> {
+        self.get(&keys::line(partition, number)).await
+    }
+
+    /// A shard's balance; none where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the table cannot be read.
+    pub async fn balance(&self, partition: &str) -> Result<Option<BalanceItem>, StoreError> {
+        self.get(&keys::balance(partition)).await
+    }
+
+    /// The assets of an account that have balances.
+    async fn assets(&self, environment: Environment, account: &str) -> Result<Vec<String>, StoreError> {
+        /// Entries are looked up in portions of this size.
+        const ENTRIES: usize = 100;
+        let mut assets = Vec::new();
+        let mut cursor = None;
+        loop {
+            let page = self.balance_entries(environment, Some(account), ENTRIES, cursor.as_ref()).await?;
+            assets.extend(page.items.into_iter().map(|entry| entry.asset));
+            cursor = page.cursor;
+            if cursor.is_none() {
+                return Ok(assets);
+            }
+        }
     }
 }
 
-impl Writes<'_> {
-    /// Enters a line into the ledger of a balance that had this version, and makes the balance what it says.
-    pub(super) fn enter(
-        &mut self,
-        partition: &str,
-        line: &LedgerLine,
-        read: Option<u64>,
-    ) -> Result<(), StoreError> {
-        let balance = BalanceItem {
-            version: line.number,
-            amounts: line.after.clone(),
-            recorded_at: Some(line.recorded_at),
-        };
-        self.create(to_item(&keys::line(partition, line.number), line)?)?;
-        self.replace(to_item(&keys::balance(partition), &balance)?, "version", read.map(version))
-    }
+fn place(asset: &str, shard: u8) -> String {
+    format!("{asset}#{shard}")
 }
 
 /// Where a transaction posts.
-pub(super) fn balance_key(environment: Environment, posting: &Posting, entity_pk: &str) -> Key {
+pub fn balance_key(environment: Environment, posting: &Posting, entity_pk: &str) -> Key {
     let shard = keys::shard(entity_pk);
     keys::balance(&keys::balance_partition(environment, &posting.account, &posting.asset, shard))
-}
-
-/// What changes on which balance: the new contribution minus the old one.
-fn changes(before: Option<Posting>, after: Option<Posting>) -> Vec<Posting> {
-    let minus = |posting: Posting| Posting { amounts: &Amounts::default() - &posting.amounts, ..posting };
-    let changes = match (before, after) {
-        (Some(before), Some(after)) if (&before.account, &before.asset) == (&after.account, &after.asset) => {
-            vec![Posting { amounts: &after.amounts - &before.amounts, ..after }]
-        }
-        (before, after) => before.map(minus).into_iter().chain(after).collect(),
-    };
-    changes.into_iter().filter(|posting| !posting.amounts.is_zero()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn posting(account: &str, received: &str) -> Posting {
-        let amounts = Amounts { received: received.parse().unwrap(), ..Amounts::default() };
-        Posting { account: account.to_owned(), asset: "BTC".to_owned(), amounts }
-    }
-
-    #[test]
-    fn a_contribution_moves_by_its_difference() {
-        assert_eq!(changes(None, Some(posting("a", "2"))), [posting("a", "2")]);
-        assert_eq!(changes(Some(posting("a", "2")), Some(posting("a", "5"))), [posting("a", "3")]);
-        assert_eq!(changes(Some(posting("a", "2")), Some(posting("a", "2"))), []);
-        assert_eq!(changes(Some(posting("a", "2")), None), [posting("a", "-2")]);
-        assert_eq!(
-            changes(Some(posting("a", "2")), Some(posting("b", "3"))),
-            [posting("a", "-2"), posting("b", "3")]
-        );
-    }
 }

@@ -9,23 +9,22 @@ use std::collections::{BTreeMap, HashMap};
 use futures::future::try_join_all;
 use serde::de::DeserializeOwned;
 
-use super::items::{EventItem, QuarantineItem, RawItem};
-use super::keys::{self, BUCKETS, EVENT_PREFIX, LOG_INDEX, List, POSITION};
-use super::read::{Condition, Cursor, Page, RangeQuery};
-use super::{ActionItem, Facet, Item, Key, StoreError, Table, facets};
+use super::actions::ActionItem;
+use super::events::EventItem;
+use super::facets::{self, Facet};
+use super::keys::{self, BUCKETS, EVENT_PREFIX, Key, LOG_INDEX, List, POSITION};
+use super::query::{Condition, Cursor, Page, RangeQuery, Start};
+use super::table::{Item, StoreError, Table};
 use crate::clock::Moment;
 use crate::environment::Environment;
 use crate::fold::Effect;
-use crate::model::{Entity, EntityType, Kind};
+use crate::model::{Entity, EntityRef, EntityType, Kind};
 
 /// How many queries one page may cost. A filter that matches rarely gives a short page and a cursor.
-const QUERIES: usize = 40;
+pub(super) const QUERIES: usize = 40;
 
 /// How many items a query with a filter looks at.
 const EXAMINED: usize = 200;
-
-/// The most bytes of bodies in one page: written as JSON they fit the 6 MB that a Lambda function may answer.
-const PAGE_BYTES: usize = 1024 * 1024;
 
 /// Which events to list.
 #[derive(Clone, Debug, Default)]
@@ -72,22 +71,8 @@ impl LogFilter {
     }
 }
 
-/// What is counted together: the start of an interval, a family, an effect.
-pub type Counted = (Moment, String, String);
-
-/// How many events there were.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Counts {
-    /// How many of each.
-    pub counts: BTreeMap<Counted, u64>,
-    /// From when on all were counted: later than asked where there are too many for one answer.
-    pub counted_from: Moment,
-    /// Whether all were.
-    pub complete: bool,
-}
-
 /// A partition whose items are ordered by the moment of recording.
-struct Timeline {
+pub(super) struct Timeline {
     index: Option<&'static str>,
     partition: String,
     /// What stands before the position in the sort key.
@@ -95,7 +80,7 @@ struct Timeline {
 }
 
 impl Timeline {
-    fn query(&self, bounds: &Bounds) -> RangeQuery {
+    pub(super) fn query(&self, bounds: &Bounds) -> RangeQuery {
         RangeQuery {
             index: self.index,
             partition: self.partition.clone(),
@@ -105,7 +90,7 @@ impl Timeline {
         }
     }
 
-    fn position(&self, item: &Item) -> String {
+    pub(super) fn position(&self, item: &Item) -> String {
         let attribute = if self.index.is_some() { POSITION } else { "sk" };
         let sort_key = item.get(attribute).and_then(|value| value.as_s().ok());
         sort_key.map(|key| key.trim_start_matches(self.prefix).to_owned()).unwrap_or_default()
@@ -113,13 +98,13 @@ impl Timeline {
 }
 
 /// The bounds of a page: positions below `below`, not below `from`.
-struct Bounds {
-    below: String,
+pub(super) struct Bounds {
+    pub(super) below: String,
     from: String,
 }
 
 impl Bounds {
-    fn new(
+    pub(super) fn new(
         (from, to): (Option<Moment>, Option<Moment>),
         cursor: Option<&Cursor>,
     ) -> Result<Self, StoreError> {
@@ -133,10 +118,10 @@ impl Bounds {
 }
 
 /// What a look at a few timelines found: index entries newest first, and down to which position it looked.
-struct Stretch {
-    entries: Vec<(String, Item)>,
+pub(super) struct Stretch {
+    pub(super) entries: Vec<(String, Item)>,
     /// Nothing is known below it; none: everything was seen.
-    floor: Option<String>,
+    pub(super) floor: Option<String>,
 }
 
 impl Stretch {
@@ -187,48 +172,6 @@ impl Table {
         in_order(found, page)
     }
 
-    /// Bodies that could not be read, newest first, each with its bytes.
-    ///
-    /// # Errors
-    /// [`StoreError::Cursor`] for a cursor that is none.
-    pub async fn quarantined(
-        &self,
-        environment: Environment,
-        limit: usize,
-        cursor: Option<&Cursor>,
-    ) -> Result<Page<(QuarantineItem, Vec<u8>)>, StoreError> {
-        let found: Page<QuarantineItem> = self.list(environment, List::Quarantine, limit, cursor).await?;
-        let keys: Vec<_> = found.items.iter().map(|item| keys::raw(environment, &item.id)).collect();
-        let mut bodies = self.batch_get(&keys).await?;
-        let mut items: Vec<(QuarantineItem, Vec<u8>)> = Vec::new();
-        let mut bytes = 0;
-        for (item, key) in found.items.into_iter().zip(keys) {
-            let raw: Option<RawItem> = bodies.remove(&key).map(serde_dynamo::from_item).transpose()?;
-            let raw = raw.map(RawItem::into_bytes).unwrap_or_default();
-            bytes += raw.len();
-            if let Some((last, _)) = items.last().filter(|_| bytes > PAGE_BYTES) {
-                let cursor = Cursor::at(&keys::log_position(last.recorded_at, &last.id));
-                return Ok(Page { items, cursor: Some(cursor) });
-            }
-            items.push((item, raw));
-        }
-        Ok(Page { items, cursor: found.cursor })
-    }
-
-    /// How many bodies are in quarantine; at most `most`, and whether there are more.
-    ///
-    /// # Errors
-    /// [`StoreError`] where the table cannot be read.
-    pub async fn quarantine_size(
-        &self,
-        environment: Environment,
-        most: usize,
-    ) -> Result<(usize, bool), StoreError> {
-        let bounds = Bounds::new((None, None), None)?;
-        let found = self.by_day(environment, List::Quarantine, &bounds, most, &mut { QUERIES }).await?;
-        Ok((found.entries.len().min(most), found.entries.len() > most || found.floor.is_some()))
-    }
-
     /// What somebody did, newest first.
     ///
     /// # Errors
@@ -242,88 +185,57 @@ impl Table {
         self.list(environment, List::Actions, limit, cursor).await
     }
 
-    /// Counts the events of a range by intervals of `step` milliseconds, family and effect; the newest first,
-    /// where they take more than so many queries, of at most 1 MB each.
+    /// The days on which a list has entries, oldest first.
     ///
     /// # Errors
     /// [`StoreError`] where the table cannot be read.
-    pub async fn counts(
-        &self,
-        environment: Environment,
-        (from, to): (Moment, Moment),
-        step: i64,
-        mut queries: usize,
-    ) -> Result<Counts, StoreError> {
-        let bounds = Bounds::new((Some(from), Some(to)), None)?;
-        let step = step.max(1);
-        let start = |moment: Moment| {
-            let steps = (moment.as_millis() - from.as_millis()).div_euclid(step);
-            Moment::from_millis(from.as_millis() + steps * step)
+    pub async fn days(&self, environment: Environment, list: List) -> Result<Vec<String>, StoreError> {
+        let query = RangeQuery {
+            index: None,
+            partition: keys::days(environment, list),
+            low: " ".to_owned(),
+            high: "~".to_owned(),
+            newest_first: false,
         };
-        let mut counts = BTreeMap::new();
-        let mut before = bounds.below.clone();
-        loop {
-            let (days, is_last) = self.days_back(environment, List::Log, &bounds, &before).await?;
-            for day in days {
-                let share = (queries / usize::from(BUCKETS)).max(1);
-                let timelines = of_day(environment, List::Log, &day);
-                let counted =
-                    timelines.iter().map(|timeline| self.count_back(timeline, &bounds, &start, share));
-                let mut floor: Option<String> = None;
-                for (of_timeline, reached, used) in try_join_all(counted).await? {
-                    queries = queries.saturating_sub(used);
-                    floor = floor.max(reached);
-                    for (key, count) in of_timeline {
-                        *counts.entry(key).or_insert(0) += count;
-                    }
-                }
-                let floor = floor.or_else(|| (queries == 0).then(|| format!("{day}T00:00:00.000Z#")));
-                if let Some(floor) = floor.as_deref().and_then(moment_of) {
-                    // The interval that it lies in is not counted to its end.
-                    let counted_from = Moment::from_millis(start(floor).as_millis() + step);
-                    counts.retain(|(at, _, _), _| *at >= counted_from);
-                    return Ok(Counts { counts, counted_from, complete: false });
-                }
-                before = previous_day(&day);
-            }
-            if is_last {
-                return Ok(Counts { counts, counted_from: from, complete: true });
-            }
-        }
+        let days = self.query(&query, usize::MAX).await?;
+        Ok(days.iter().filter_map(Key::of).map(|key| key.sk).collect())
     }
 
-    /// Counts a timeline back from the newest event, and keeps none of them; where it had to stop before the
-    /// end for having used its queries, the position it reached; and how many queries it took.
-    async fn count_back(
+    /// What some events of a bucket of a day are about, as far as the index knows by now; and where the next ones
+    /// start.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the table cannot be read.
+    pub async fn logged(
         &self,
-        timeline: &Timeline,
-        bounds: &Bounds,
-        start: impl Fn(Moment) -> Moment,
-        queries: usize,
-    ) -> Result<(BTreeMap<Counted, u64>, Option<String>, usize), StoreError> {
-        let query = timeline.query(bounds);
-        let mut counts = BTreeMap::new();
-        let mut next: Option<Item> = None;
-        for used in 1..=queries {
-            let (found, reached) = self.query_once(&query, &[], usize::MAX, next).await?;
-            for entry in &found {
-                let position = timeline.position(entry);
-                let Some(moment) = moment_of(&position).filter(|_| position < bounds.below) else { continue };
-                let effect = entry.get("effect").and_then(|effect| effect.as_s().ok());
-                let family = facets::word(entry, Facet::Family).unwrap_or_default();
-                let key = (start(moment), family.to_owned(), effect.cloned().unwrap_or_default());
-                *counts.entry(key).or_insert(0) += 1;
-            }
-            next = reached;
-            if next.is_none() {
-                return Ok((counts, None, used));
-            }
+        environment: Environment,
+        (day, bucket): (&str, u8),
+        start: Option<Start>,
+    ) -> Result<(Vec<Option<Entity>>, Option<Start>), StoreError> {
+        #[derive(serde::Deserialize)]
+        struct About {
+            entity: Option<EntityRef>,
+            #[serde(default)]
+            kind: Option<Kind>,
         }
-        Ok((counts, next.map(|key| timeline.position(&key)), queries))
+        let query = RangeQuery {
+            index: Some(LOG_INDEX),
+            partition: keys::log_partition(environment, List::Log, day, bucket),
+            low: " ".to_owned(),
+            high: "~".to_owned(),
+            newest_first: false,
+        };
+        let (events, reached) = self.query_once(&query, &[], 1000, start.map(Start::into_key)).await?;
+        let about = |item| {
+            let About { entity, kind } = serde_dynamo::from_item(item)?;
+            Ok(entity.map(|entity| Entity { entity_type: entity.entity_type, kind, uid: entity.uid }))
+        };
+        let found = events.into_iter().map(about).collect::<Result<_, StoreError>>()?;
+        Ok((found, reached.map(Start::at)))
     }
 
     /// A list, newest first.
-    async fn list<T: DeserializeOwned>(
+    pub(super) async fn list<T: DeserializeOwned>(
         &self,
         environment: Environment,
         list: List,
@@ -336,7 +248,7 @@ impl Table {
     }
 
     /// Walks a list back day by day until there is more than a page.
-    async fn by_day(
+    pub(super) async fn by_day(
         &self,
         environment: Environment,
         list: List,
@@ -367,7 +279,7 @@ impl Table {
     }
 
     /// Some of the days on which a list has entries, newest first, and whether they are the last.
-    async fn days_back(
+    pub(super) async fn days_back(
         &self,
         environment: Environment,
         list: List,
@@ -451,7 +363,7 @@ impl Table {
 }
 
 /// The partitions of one day of a list.
-fn of_day(environment: Environment, list: List, day: &str) -> Vec<Timeline> {
+pub(super) fn of_day(environment: Environment, list: List, day: &str) -> Vec<Timeline> {
     let of = |bucket| Timeline {
         index: Some(LOG_INDEX),
         partition: keys::log_partition(environment, list, day, bucket),
@@ -505,12 +417,12 @@ fn in_order<T: DeserializeOwned>(
 }
 
 /// The moment of a position.
-fn moment_of(position: &str) -> Option<Moment> {
+pub(super) fn moment_of(position: &str) -> Option<Moment> {
     position.split('#').next()?.parse().ok()
 }
 
 /// The day before, as text.
-fn previous_day(day: &str) -> String {
+pub(super) fn previous_day(day: &str) -> String {
     let start = format!("{day}T00:00:00Z").parse::<Moment>();
     start.map_or_else(|_| String::new(), |start| Moment::from_millis(start.as_millis() - 1).day())
 }

@@ -1,196 +1,53 @@
-//! The table: one DynamoDB table holds everything that is kept.
+//! The table: what is kept, how it is read, and how it is written.
 //!
-//! | partition key | sort key | item |
-//! | --- | --- | --- |
-//! | `{env}#transaction#{kind}#{uid}`, `{env}#account#{uid}` … | `state` | what is known of the entity, and what it has posted |
-//! | same | `seen#{identity}` | the latest occurrence of this content |
-//! | same | `event#{recorded_at}#{id}` | an event, with its notification; its insertion is what the stream tells |
-//! | `{env}#nothing#{identity}` | `seen#…`, `event#…` | an event that is about no entity we know of |
-//! | `{env}#raw#{id}` | `raw` | the body, byte for byte, and where its event is |
-//! | `{env}#balance#{account}#{asset}#{shard}` | `balance` | a shard of a balance |
-//! | same | `line#{number}` | the ledger line that made the balance's version of this number |
-//! | `{env}#balances` | `{account}#{asset}` | which balances exist |
-//! | `{env}#quarantine#{id}` | `quarantine` | a body that could not be read |
-//! | `{env}#days#{list}` | `{day}` | on which days the log, or the quarantine, has entries |
+//! | module | what it knows |
+//! | --- | --- |
+//! | [`keys`], [`schema`] | which item is where; the table's shape |
+//! | `table` | one item and many at once; [`StoreError`] |
+//! | `query` | ranges of a partition or an index, pages and cursors |
+//! | `lists`, `deliveries`, `backoff` | places in lists, the deliveries that brought an item, waiting |
+//! | `commit` | recalling several items at once, and committing a [`Plan`] in one transaction |
+//! | `events`, `states`, `ledger`, `actions`, `quarantine` | one concept each: its items, and what reads and writes them |
+//! | `records` | an event with all that belongs to it |
+//! | `facets`, `log`, `counts` | what events are found by; the search; how many there were |
 //!
-//! | partition of an event, `{env}#quarantine#{id}`, `{env}#dead-letters#{family}` | `action#{target}#{id}` | what somebody did; its insertion tells again |
-//! | `{env}#job#{id}` | `job` | how far a long action is |
+//! It decides nothing: what follows from an event is decided in [`decide`](crate::decide), without a table.
 //!
-//! The index `log` orders events, quarantine and actions by the moment they were recorded, spread over
-//! [`keys::BUCKETS`] buckets a day; an index for each [`Facet`] orders the events that share a value.
+//! One table, keys `pk` and `sk`. What belongs to one entity is in one partition: its events, its state, and
+//! for each content the occurrences seen. Bodies, balances and the quarantine have partitions of their own. The
+//! index [`keys::LOG_INDEX`] orders events, quarantine and actions by the time of recording, spread over
+//! buckets a day; an index for each [`Facet`] orders the events that share a value.
 //! Components of keys are percent-encoded.
 
 mod actions;
-mod apply;
+mod backoff;
+mod commit;
+mod counts;
+mod deliveries;
+mod events;
 mod facets;
-pub mod items;
 pub mod keys;
 mod ledger;
+mod lists;
 mod log;
-mod read;
-pub mod rebuild;
+mod quarantine;
+mod query;
+mod records;
 pub mod schema;
-mod writes;
+mod states;
+mod table;
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex};
-
-use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
-use crate::environment::Environment;
 pub use actions::{Action, ActionItem, Job, Mandate, Target, TargetType};
-pub use apply::{Applied, Delivery, Means, Recorded};
+pub use backoff::Backoff;
+pub use commit::{Earlier, Plan, Recalled};
+pub use counts::{Counted, Counts};
+pub use events::{EventItem, RawItem, SeenItem};
 pub use facets::Facet;
-pub use items::{EventItem, LedgerLine, QuarantineItem};
 pub use keys::Key;
-pub use log::{Counted, Counts, LogFilter};
-pub use read::{Balance, Cursor, EventRecord, Page, QuarantineRecord};
-
-/// An item as the SDK has it.
-pub(crate) type Item = HashMap<String, AttributeValue>;
-
-/// Why the table could not be read or written. Nothing was lost: the delivery stays in its queue.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Others wrote the same items each time; the queue delivers again.
-    #[error("the items were busy {0} times in a row")]
-    Contended(u32),
-    /// DynamoDB refused or did not answer.
-    #[error("DynamoDB: {0}")]
-    Aws(String),
-    /// An item is not what this program writes.
-    #[error("an item cannot be read or written: {0}")]
-    Item(#[from] serde_dynamo::Error),
-    /// A notification or a body could not be rendered.
-    #[error("rendering failed: {0}")]
-    Render(#[from] serde_json::Error),
-    /// An event's body is not there or cannot be read any more, so that its entity cannot be folded anew.
-    #[error("the body of event {0} is missing")]
-    BodyMissing(String),
-    /// A ledger has a gap.
-    #[error("line {1} of the ledger {0} is missing")]
-    LineMissing(String, u64),
-    /// The table was made by a version that had other indexes.
-    #[error("it was made by an earlier version, which had other indexes: begin with a new one")]
-    Outdated,
-    /// The cursor is none that this table gave.
-    #[error("the cursor cannot be read")]
-    Cursor,
-}
-
-impl StoreError {
-    /// Keeps the whole chain of causes: an SDK error alone says little.
-    pub(crate) fn aws<E, R>(error: SdkError<E, R>) -> Self
-    where
-        E: std::error::Error + Send + Sync + 'static,
-        R: std::fmt::Debug + Send + Sync + 'static,
-    {
-        Self::Aws(DisplayErrorContext(error).to_string())
-    }
-}
-
-/// The table.
-#[derive(Clone, Debug)]
-pub struct Table {
-    client: aws_sdk_dynamodb::Client,
-    name: Arc<str>,
-    /// The days this process has marked already, so that a marker costs one write a day and process.
-    marked: Arc<Mutex<HashSet<Key>>>,
-}
-
-impl Table {
-    /// The table of this name.
-    pub fn new(client: aws_sdk_dynamodb::Client, name: &str) -> Self {
-        Self { client, name: name.into(), marked: Arc::default() }
-    }
-
-    /// Opens a connection, so that the first event does not wait for TLS. Whether it can be opened shows then.
-    pub async fn warm(&self, environment: Environment) {
-        let nothing = Key { pk: format!("{environment}#nothing#warm"), sk: "warm".to_owned() };
-        let _ = self.batch_get(&[nothing]).await;
-    }
-
-    /// Reads several items at once, consistently. What does not exist is absent from the answer.
-    pub(crate) async fn batch_get(&self, keys: &[Key]) -> Result<HashMap<Key, Item>, StoreError> {
-        self.batch_get_of(keys, None).await
-    }
-
-    /// The same, of each item only some attributes.
-    pub(crate) async fn batch_get_of(
-        &self,
-        keys: &[Key],
-        attributes: Option<&[&str]>,
-    ) -> Result<HashMap<Key, Item>, StoreError> {
-        /// How many items one call may ask for (Amazon DynamoDB, API reference, BatchGetItem).
-        const AT_ONCE: usize = 100;
-        let (expression, names) = attributes.map(projection).unzip();
-        let mut found = HashMap::new();
-        for keys in keys.chunks(AT_ONCE) {
-            let wanted = KeysAndAttributes::builder()
-                .set_keys(Some(keys.iter().map(Key::to_item).collect()))
-                .set_projection_expression(expression.clone())
-                .set_expression_attribute_names(names.clone())
-                .consistent_read(true)
-                .build()
-                .map_err(|error| StoreError::Aws(error.to_string()))?;
-            let mut request = HashMap::from([(self.name.to_string(), wanted)]);
-            let mut pause = writes::Backoff::default();
-            while !request.is_empty() {
-                let answer = self
-                    .client
-                    .batch_get_item()
-                    .set_request_items(Some(request))
-                    .send()
-                    .await
-                    .map_err(StoreError::aws)?;
-                for item in answer.responses.into_iter().flat_map(HashMap::into_values).flatten() {
-                    if let Some(key) = Key::of(&item) {
-                        found.insert(key, item);
-                    }
-                }
-                request = answer.unprocessed_keys.unwrap_or_default();
-                if !request.is_empty() {
-                    pause.wait().await?;
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    /// Reads one item, consistently.
-    pub(crate) async fn get<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, StoreError> {
-        Ok(self.get_item(key).await?.map(serde_dynamo::from_item).transpose()?)
-    }
-
-    /// The same, with all its attributes.
-    pub(crate) async fn get_item(&self, key: &Key) -> Result<Option<Item>, StoreError> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&*self.name)
-            .set_key(Some(key.to_item()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(StoreError::aws)?;
-        Ok(answer.item)
-    }
-}
-
-/// What reads only these attributes, and the keys: many of their names are reserved words.
-fn projection(attributes: &[&str]) -> (String, HashMap<String, String>) {
-    let names = ["pk", "sk"].iter().chain(attributes).enumerate();
-    let names: Vec<_> = names.map(|(number, name)| (format!("#p{number}"), (*name).to_owned())).collect();
-    let expression = names.iter().map(|(place, _)| place.as_str()).collect::<Vec<_>>().join(", ");
-    (expression, names.into_iter().collect())
-}
-
-/// An item with its key.
-pub(crate) fn to_item<T: Serialize>(key: &Key, contents: &T) -> Result<Item, StoreError> {
-    let mut item: Item = serde_dynamo::to_item(contents)?;
-    item.extend(key.to_item());
-    Ok(item)
-}
+pub use ledger::{Balance, Shard, balance_key};
+pub use log::LogFilter;
+pub use quarantine::{Kept, QuarantineItem, QuarantineRecord};
+pub use query::{Cursor, Page, Start};
+pub use records::EventRecord;
+pub use states::StateItem;
+pub use table::{StoreError, Table};

@@ -7,8 +7,9 @@ use aws_sdk_dynamodb::types::{
     ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType,
 };
 
+use super::facets::Facet;
 use super::keys::{LOG_INDEX, POSITION};
-use super::{Facet, StoreError, Table};
+use super::table::{StoreError, Table};
 
 /// What an index carries of an item: what is filtered, counted and rebuilt by. What a list shows is read from
 /// the table, so that it is never behind. An index takes 20 such names, all indexes of a table 100 (Amazon

@@ -1,0 +1,319 @@
+//! Recalling what is known, and committing what follows from it: one batch read, one transaction.
+
+use std::collections::{HashMap, HashSet};
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::deliveries::{DELIVERIES, deliveries};
+use super::events::{EventItem, RawItem, SeenItem};
+use super::facets;
+use super::keys::{self, Key, List};
+use super::ledger::BalanceEntry;
+use super::lists::list;
+use super::states::StateItem;
+use super::table::{Item, StoreError, Table, to_item};
+use crate::clock::Moment;
+use crate::environment::Environment;
+use crate::fold::Effect;
+use crate::model::Facts;
+use crate::model::ledger::{BalanceItem, LedgerLine};
+
+/// What was recalled: items, and that there was nothing where there was nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Recalled(HashMap<Key, Option<Item>>);
+
+impl Recalled {
+    /// An item that was recalled; none where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Item`] where it is not what this program writes.
+    pub fn item<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, StoreError> {
+        Ok(self.0.get(key).cloned().flatten().map(serde_dynamo::from_item).transpose()?)
+    }
+
+    /// The same, with an item at a key: as if it had been recalled.
+    ///
+    /// # Errors
+    /// [`StoreError::Item`] where it cannot be written.
+    pub fn with<T: Serialize>(mut self, key: &Key, item: &T) -> Result<Self, StoreError> {
+        self.0.insert(key.clone(), Some(to_item(key, item)?));
+        Ok(self)
+    }
+}
+
+/// What is to be written, all of it or nothing, and only if what was recalled still stands.
+#[derive(Clone, Debug, Default)]
+pub struct Plan(Vec<Write>);
+
+/// A part of a plan.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a plan has five of them, one of each")]
+enum Write {
+    Seen { key: Key, item: SeenItem, recalled: Option<SeenItem> },
+    Event { key: Key, item: EventItem, facts: Option<Facts>, delivery_id: String },
+    Body { key: Key, item: RawItem },
+    State { key: Key, item: StateItem, recalled: Option<u64> },
+    Line { partition: String, line: LedgerLine },
+    MendedLine { partition: String, line: LedgerLine },
+    Balance { partition: String, item: BalanceItem, recalled: Option<u64> },
+    BalanceEntry { key: Key, item: BalanceEntry },
+    Earlier { key: Key, change: Earlier },
+}
+
+/// A delivery of an event that was received before those that are known.
+#[derive(Clone, Debug)]
+pub struct Earlier {
+    /// Whose world it is.
+    pub environment: Environment,
+    /// The event's id.
+    pub id: String,
+    /// When the delivery was received.
+    pub received_at: Moment,
+    /// When the event happened, as is known now.
+    pub occurred_at: Moment,
+    /// What the event did, as is known now.
+    pub effect: Effect,
+    /// The delivery.
+    pub delivery_id: String,
+}
+
+impl Plan {
+    /// The latest occurrence of a content, in the place of the one that was recalled.
+    pub fn seen(&mut self, key: Key, item: SeenItem, recalled: Option<SeenItem>) {
+        self.0.push(Write::Seen { key, item, recalled });
+    }
+
+    /// A new event and the delivery that brought it; `facts` is what is known of its entity.
+    pub fn event(&mut self, key: Key, item: EventItem, facts: Option<Facts>, delivery_id: String) {
+        self.0.push(Write::Event { key, item, facts, delivery_id });
+    }
+
+    /// The body of a new event.
+    pub fn body(&mut self, key: Key, item: RawItem) {
+        self.0.push(Write::Body { key, item });
+    }
+
+    /// An entity's state, in the place of the version that was recalled.
+    pub fn state(&mut self, key: Key, item: StateItem, recalled: Option<u64>) {
+        self.0.push(Write::State { key, item, recalled });
+    }
+
+    /// A ledger line, and the balance that it makes of the one that was recalled.
+    pub fn posting(&mut self, environment: Environment, line: LedgerLine, recalled: Option<&BalanceItem>) {
+        let partition = partition(environment, &line);
+        let item = line.balance();
+        self.0.push(Write::Balance {
+            partition: partition.clone(),
+            item,
+            recalled: recalled.map(|balance| balance.version),
+        });
+        if line.number == 1 {
+            let key = keys::balance_entry(environment, &line.account, &line.asset);
+            let item = BalanceEntry { account: line.account.clone(), asset: line.asset.clone() };
+            self.0.push(Write::BalanceEntry { key, item });
+        }
+        self.0.push(Write::Line { partition, line });
+    }
+
+    /// A ledger line in the place of one that is missing or does not fit; the balance stays.
+    pub fn mended_line(&mut self, environment: Environment, line: LedgerLine) {
+        self.0.push(Write::MendedLine { partition: partition(environment, &line), line });
+    }
+
+    /// An earlier delivery of an event.
+    pub fn earlier(&mut self, key: Key, change: Earlier) {
+        self.0.push(Write::Earlier { key, change });
+    }
+}
+
+impl Table {
+    /// Reads several items at once, consistently.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the table cannot be read.
+    pub async fn recall(&self, keys: impl IntoIterator<Item = Key>) -> Result<Recalled, StoreError> {
+        let mut recalled = Recalled::default();
+        self.recall_also(&mut recalled, keys).await?;
+        Ok(recalled)
+    }
+
+    /// Reads what was not recalled yet.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the table cannot be read.
+    pub async fn recall_also(
+        &self,
+        recalled: &mut Recalled,
+        keys: impl IntoIterator<Item = Key>,
+    ) -> Result<(), StoreError> {
+        let new: HashSet<Key> = keys.into_iter().filter(|key| !recalled.0.contains_key(key)).collect();
+        let new = Vec::from_iter(new);
+        let mut items = self.batch_get(&new).await?;
+        recalled.0.extend(new.into_iter().map(|key| {
+            let item = items.remove(&key);
+            (key, item)
+        }));
+        Ok(())
+    }
+
+    /// Writes all of a plan or nothing. False: somebody else wrote in between, or is writing.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing was written then, or everything was, and recalling shows which.
+    pub async fn commit(&self, plan: Plan) -> Result<bool, StoreError> {
+        let mut writes = Writes::new(self);
+        for write in plan.0 {
+            match write {
+                Write::Seen { key, item, recalled } => {
+                    let guard = recalled.map(|seen| AttributeValue::S(seen.received_at.to_string()));
+                    writes.replace(to_item(&key, &item)?, "received_at", guard)?;
+                }
+                Write::Event { key, item, facts, delivery_id } => {
+                    self.mark_day(item.environment, List::Log, item.recorded_at).await?;
+                    let mut contents = to_item(&key, &item)?;
+                    list(&mut contents, item.environment, List::Log, &item.id, item.recorded_at);
+                    facets::enter(&mut contents, &item, facts.as_ref());
+                    contents.insert(DELIVERIES.to_owned(), deliveries(&delivery_id));
+                    writes.create(contents)?;
+                }
+                Write::Body { key, item } => writes.create(to_item(&key, &item)?)?,
+                Write::State { key, item, recalled } => {
+                    writes.replace(to_item(&key, &item)?, "version", recalled.map(version))?;
+                }
+                Write::Line { partition, line } => {
+                    let item = to_item(&keys::line(&partition, line.number), &line)?;
+                    writes.create(item)?;
+                }
+                Write::MendedLine { partition, line } => {
+                    writes.restate(to_item(&keys::line(&partition, line.number), &line)?)?;
+                }
+                Write::Balance { partition, item, recalled } => {
+                    let key = keys::balance(&partition);
+                    writes.replace(to_item(&key, &item)?, "version", recalled.map(version))?;
+                }
+                Write::BalanceEntry { key, item } => writes.restate(to_item(&key, &item)?)?,
+                Write::Earlier { key, change } => writes.update(earlier(&key, &change))?,
+            }
+        }
+        writes.commit().await
+    }
+}
+
+fn partition(environment: Environment, line: &LedgerLine) -> String {
+    keys::balance_partition(environment, &line.account, &line.asset, line.shard)
+}
+
+fn earlier(key: &Key, change: &Earlier) -> UpdateBuilder {
+    let text = |moment: Moment| AttributeValue::S(moment.to_string());
+    let Earlier { environment, id, received_at, occurred_at, effect, delivery_id } = change;
+    Update::builder()
+        .set_key(Some(key.to_item()))
+        .update_expression(
+            "SET received_at = :received, occurred_at = :occurred, effect = :effect, by_effect = :place \
+             ADD deliveries :one, delivery_ids :ids",
+        )
+        .condition_expression("attribute_exists(pk)")
+        .expression_attribute_values(":received", text(*received_at))
+        .expression_attribute_values(":occurred", text(*occurred_at))
+        .expression_attribute_values(":effect", AttributeValue::S(effect.to_string()))
+        .expression_attribute_values(":place", facets::place(*environment, effect.as_str(), id))
+        .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+        .expression_attribute_values(":ids", deliveries(delivery_id))
+}
+
+/// A transaction being put together.
+pub(super) struct Writes<'a> {
+    table: &'a Table,
+    items: Vec<TransactWriteItem>,
+}
+
+impl<'a> Writes<'a> {
+    pub(super) fn new(table: &'a Table) -> Self {
+        Self { table, items: Vec::new() }
+    }
+
+    /// Writes an item that must not exist yet.
+    pub(super) fn create(&mut self, item: Item) -> Result<(), StoreError> {
+        self.put(item, Some("attribute_not_exists(pk)".to_owned()), None)
+    }
+
+    /// Writes an item whose attribute `guard` must still have the value that was read; none: the item must
+    /// not exist yet.
+    pub(super) fn replace(
+        &mut self,
+        item: Item,
+        guard: &str,
+        read: Option<AttributeValue>,
+    ) -> Result<(), StoreError> {
+        let Some(read) = read else { return self.create(item) };
+        let values = HashMap::from([(":read".to_owned(), read)]);
+        self.put(item, Some(format!("{guard} = :read")), Some(values))
+    }
+
+    /// Writes an item that says the same whoever writes it.
+    pub(super) fn restate(&mut self, item: Item) -> Result<(), StoreError> {
+        self.put(item, None, None)
+    }
+
+    fn put(&mut self, item: Item, condition: Option<String>, values: Option<Item>) -> Result<(), StoreError> {
+        let put = Put::builder()
+            .table_name(&*self.table.name)
+            .set_item(Some(item))
+            .set_condition_expression(condition)
+            .set_expression_attribute_values(values)
+            .build()
+            .map_err(|error| StoreError::Aws(error.to_string()))?;
+        self.items.push(TransactWriteItem::builder().put(put).build());
+        Ok(())
+    }
+
+    /// Changes an item as the update says.
+    pub(super) fn update(&mut self, update: UpdateBuilder) -> Result<(), StoreError> {
+        let update = update.table_name(&*self.table.name).build();
+        let update = update.map_err(|error| StoreError::Aws(error.to_string()))?;
+        self.items.push(TransactWriteItem::builder().update(update).build());
+        Ok(())
+    }
+
+    /// Writes all or nothing. False: somebody else wrote in between, or is writing.
+    pub(super) async fn commit(self) -> Result<bool, StoreError> {
+        let written =
+            self.table.client.transact_write_items().set_transact_items(Some(self.items)).send().await;
+        match written {
+            Ok(_) => Ok(true),
+            Err(error) if is_contention(&error) => Ok(false),
+            Err(error) => Err(StoreError::aws(error)),
+        }
+    }
+}
+
+/// Whether a transaction was refused only because others wrote, write, or write too much at the same time.
+fn is_contention<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
+    match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+            let mut codes = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code());
+            codes.all(|code| {
+                matches!(
+                    code,
+                    "None"
+                        | "ConditionalCheckFailed"
+                        | "TransactionConflict"
+                        | "ThrottlingError"
+                        | "ProvisionedThroughputExceeded"
+                )
+            })
+        }
+        Some(error) => error.is_transaction_in_progress_exception(),
+        None => false,
+    }
+}
+
+/// A version, to compare with.
+fn version(number: u64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}

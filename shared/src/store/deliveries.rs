@@ -1,0 +1,89 @@
+//! The deliveries that brought an item: counted, each once.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::backoff::Backoff;
+use super::facets;
+use super::keys::Key;
+use super::table::{Item, StoreError, Table};
+use crate::environment::Environment;
+use crate::fold::Effect;
+
+/// How many distinct deliveries of one event are counted: three times what Bitpowr's 72 hours of retries
+/// make. It bounds the item.
+const MAX_DELIVERIES: usize = 256;
+
+/// The deliveries that brought an item, by their ids.
+pub(super) const DELIVERIES: &str = "delivery_ids";
+
+pub(super) fn deliveries(first: &str) -> AttributeValue {
+    AttributeValue::Ss(vec![first.to_owned()])
+}
+
+/// The HTTP requests that brought an item.
+pub(super) fn delivery_ids(item: &Item) -> BTreeSet<String> {
+    let ids = item.get(DELIVERIES).and_then(|ids| ids.as_ss().ok());
+    ids.into_iter().flatten().cloned().collect()
+}
+
+impl Table {
+    /// Counts a further delivery of an event, once per delivery id; `ambiguous`: it makes the event ambiguous.
+    ///
+    /// # Errors
+    /// [`StoreError`]; counting it again counts it once.
+    pub async fn count_delivery(
+        &self,
+        environment: Environment,
+        key: &Key,
+        event_id: &str,
+        delivery_id: &str,
+        ambiguous: bool,
+    ) -> Result<(), StoreError> {
+        let place = ambiguous.then(|| facets::place(environment, Effect::Ambiguous.as_str(), event_id));
+        self.count(key, delivery_id, place).await
+    }
+
+    /// Adds a delivery id to an item's, and where it is new one to its deliveries; `ambiguous` is the place of an
+    /// event that this delivery makes ambiguous.
+    pub(super) async fn count(
+        &self,
+        key: &Key,
+        delivery_id: &str,
+        ambiguous: Option<AttributeValue>,
+    ) -> Result<(), StoreError> {
+        let set = if ambiguous.is_some() { " SET effect = :effect, by_effect = :place" } else { "" };
+        let mut backoff = Backoff::default();
+        loop {
+            let mut update = self
+                .client
+                .update_item()
+                .table_name(&*self.name)
+                .set_key(Some(key.to_item()))
+                .update_expression(format!("ADD deliveries :one, delivery_ids :ids{set}"))
+                .condition_expression(
+                    "attribute_exists(pk) AND NOT contains(delivery_ids, :id) AND size(delivery_ids) < :most",
+                )
+                .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+                .expression_attribute_values(":ids", deliveries(delivery_id))
+                .expression_attribute_values(":id", AttributeValue::S(delivery_id.to_owned()))
+                .expression_attribute_values(":most", AttributeValue::N(MAX_DELIVERIES.to_string()));
+            if let Some(place) = &ambiguous {
+                update = update
+                    .expression_attribute_values(":effect", AttributeValue::S(Effect::Ambiguous.to_string()))
+                    .expression_attribute_values(":place", place.clone());
+            }
+            match update.send().await {
+                Ok(_) => return Ok(()),
+                Err(error) => match error.as_service_error() {
+                    // Counted before, or as often as is counted.
+                    Some(UpdateItemError::ConditionalCheckFailedException(_)) => return Ok(()),
+                    Some(UpdateItemError::TransactionConflictException(_)) => backoff.wait().await?,
+                    _ => return Err(StoreError::aws(error)),
+                },
+            }
+        }
+    }
+}

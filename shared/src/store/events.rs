@@ -1,0 +1,145 @@
+//! Events: each with its body, and with the deliveries that brought it.
+
+use serde::{Deserialize, Serialize};
+
+use super::keys::{self, EVENT_PREFIX, Key};
+use super::query::{Cursor, Page, RangeQuery};
+use super::table::{StoreError, Table};
+use crate::clock::Moment;
+use crate::environment::Environment;
+use crate::fold::Effect;
+use crate::model::{Entity, EntityRef, Family, Kind, Notification};
+
+/// An event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventItem {
+    /// Its public id.
+    pub id: String,
+    /// Whose world it is.
+    pub environment: Environment,
+    /// Its type.
+    pub event: String,
+    /// Its family.
+    pub family: Family,
+    /// What it is about; none where its type or object is unknown.
+    pub entity: Option<EntityRef>,
+    /// For a transaction its kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Kind>,
+    /// What it did.
+    pub effect: Effect,
+    /// Why.
+    pub why: String,
+    /// Its own last word: `created`, `success` …
+    pub status: String,
+    /// The asset it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asset: Option<String>,
+    /// For a transaction how much it is about, as this event says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<String>,
+    /// How many HTTP requests brought it.
+    pub deliveries: u64,
+    /// When the first of them came.
+    pub received_at: Moment,
+    /// When it was applied.
+    pub recorded_at: Moment,
+    /// When it happened, as the object says; else when it was received.
+    pub occurred_at: Moment,
+    /// What was told; none where nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notification: Option<Notification>,
+}
+
+impl EventItem {
+    /// The attributes that a list shows: all but what was told.
+    pub(super) const LISTED: [&str; 15] = [
+        "id",
+        "environment",
+        "event",
+        "family",
+        "entity",
+        "kind",
+        "effect",
+        "why",
+        "status",
+        "asset",
+        "amount",
+        "deliveries",
+        "received_at",
+        "recorded_at",
+        "occurred_at",
+    ];
+}
+
+/// The latest occurrence of a content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenItem {
+    /// 1 for the first.
+    pub occurrence: u64,
+    /// When the first delivery of this occurrence was received: the horizon counts from here.
+    pub received_at: Moment,
+    /// The sort key of its event.
+    pub event_sk: String,
+}
+
+/// A body, byte for byte: text if it is UTF-8, else binary.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RawItem {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) text: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "serde_bytes")]
+    pub(super) bytes: Option<Vec<u8>>,
+    /// Where the event is that came in this body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) event_key: Option<Key>,
+}
+
+impl RawItem {
+    /// A body, and where its event is.
+    pub fn new(body: &[u8], event_key: Option<Key>) -> Self {
+        match std::str::from_utf8(body) {
+            Ok(text) => Self { text: Some(text.to_owned()), bytes: None, event_key },
+            Err(_) => Self { text: None, bytes: Some(body.to_vec()), event_key },
+        }
+    }
+}
+
+impl Table {
+    /// The events of an entity, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Cursor`] for a cursor that is none.
+    pub async fn history(
+        &self,
+        environment: Environment,
+        entity: &Entity,
+        limit: usize,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<EventItem>, StoreError> {
+        let after = cursor.map_or(Ok(String::new()), Cursor::in_time)?;
+        let query = RangeQuery {
+            index: None,
+            partition: keys::entity(environment, entity),
+            // The position itself was in the page before.
+            low: if after.is_empty() { EVENT_PREFIX.to_owned() } else { format!("{EVENT_PREFIX}{after}!") },
+            high: format!("{EVENT_PREFIX}~"),
+            newest_first: false,
+        };
+        let mut items = self.query(&query, limit + 1).await?;
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let events: Vec<EventItem> =
+            items.into_iter().map(serde_dynamo::from_item).collect::<Result<_, _>>()?;
+        let last = events.last().filter(|_| more);
+        let cursor = last.map(|event| Cursor::at(&keys::log_position(event.recorded_at, &event.id)));
+        Ok(Page { items: events, cursor })
+    }
+}
+
+impl RawItem {
+    /// The bytes.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.text.map(String::into_bytes).or(self.bytes).unwrap_or_default()
+    }
+}

@@ -1,0 +1,97 @@
+//! An event with all that belongs to it: its body, the deliveries that brought it, what was done to it.
+
+use std::collections::BTreeSet;
+
+use super::actions::{Action, ActionItem, Mandate, Target, TargetType};
+use super::deliveries::delivery_ids;
+use super::events::{EventItem, RawItem};
+use super::keys::{self, EVENT_PREFIX, Key};
+use super::query::{RangeQuery, Start};
+use super::table::{StoreError, Table};
+use crate::environment::Environment;
+
+/// An event, and all that belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventRecord {
+    /// The event.
+    pub event: EventItem,
+    /// Where it is.
+    pub(super) key: Key,
+    /// Its body, byte for byte.
+    pub raw: Vec<u8>,
+    /// The HTTP requests that brought it.
+    pub delivery_ids: BTreeSet<String>,
+    /// What was done to it, oldest first.
+    pub actions: Vec<ActionItem>,
+}
+
+impl Table {
+    /// One event, with its body and what was done to it.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the table cannot be read.
+    pub async fn event(&self, environment: Environment, id: &str) -> Result<Option<EventRecord>, StoreError> {
+        let Some(raw) = self.get::<RawItem>(&keys::raw(environment, id)).await? else {
+            return Ok(None);
+        };
+        let Some(key) = raw.event_key.clone() else {
+            return Ok(None);
+        };
+        let (item, actions) = futures::try_join!(self.get_item(&key), self.actions_on(&key.pk, id))?;
+        let Some(item) = item else { return Ok(None) };
+        let delivery_ids = delivery_ids(&item);
+        let event = serde_dynamo::from_item(item)?;
+        Ok(Some(EventRecord { event, key, raw: raw.into_bytes(), delivery_ids, actions }))
+    }
+
+    /// Notifies of an event again. None where nobody ever was: of what was overtaken or repeated.
+    ///
+    /// # Errors
+    /// [`StoreError`]; trying again with the same mandate does it once.
+    pub async fn resend(
+        &self,
+        record: &EventRecord,
+        mandate: &Mandate,
+    ) -> Result<Option<ActionItem>, StoreError> {
+        let event = &record.event;
+        let Some(notification) = &event.notification else { return Ok(None) };
+        let target = Target { target_type: TargetType::Event, id: event.id.clone() };
+        let action = ActionItem {
+            notification: Some(notification.again(&mandate.id, mandate.at)?),
+            ..ActionItem::new(event.environment, Action::Resend, target, mandate)
+        };
+        self.record(&record.key.pk, action, None).await.map(Some)
+    }
+
+    /// Some events of a partition, oldest first, each with its body, if it is there; and where the next ones start.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the table cannot be read.
+    pub async fn bodies(
+        &self,
+        environment: Environment,
+        pk: &str,
+        start: Option<Start>,
+    ) -> Result<(Vec<(EventItem, Option<Vec<u8>>)>, Option<Start>), StoreError> {
+        let query = RangeQuery {
+            index: None,
+            partition: pk.to_owned(),
+            low: EVENT_PREFIX.to_owned(),
+            high: format!("{EVENT_PREFIX}~"),
+            newest_first: false,
+        };
+        let (items, reached) = self.query_once(&query, &[], 100, start.map(Start::into_key)).await?;
+        let events: Vec<EventItem> =
+            items.into_iter().map(serde_dynamo::from_item).collect::<Result<_, _>>()?;
+        let body = |event: &EventItem| keys::raw(environment, &event.id);
+        let keys: Vec<_> = events.iter().map(body).collect();
+        let mut bodies = self.batch_get(&keys).await?;
+        let mut found = Vec::new();
+        for event in events {
+            let raw: Option<RawItem> =
+                bodies.remove(&body(&event)).map(serde_dynamo::from_item).transpose()?;
+            found.push((event, raw.map(RawItem::into_bytes)));
+        }
+        Ok((found, reached.map(Start::at)))
+    }
+}
