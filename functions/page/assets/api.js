@@ -19,7 +19,7 @@ export class Problem extends Error {
 }
 
 /// No answer at all.
-class Unreachable extends Error {
+export class Unreachable extends Error {
   constructor() {
     super("The receiver does not answer at the moment.");
   }

@@ -155,7 +155,7 @@ function watchNetwork() {
     lost = false;
     byId("banner").replaceChildren();
     announce("The receiver answers again.");
-    if (settings && main.querySelector(".trouble")) anew();
+    if (settings && main.querySelector(".trouble[role=alert]")) anew();
   });
   network.addEventListener("refused", () => {
     if (byId("banner").hasChildNodes()) return;

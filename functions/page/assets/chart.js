@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { fill, h, svg } from "./dom.js";
 import { capital, count, day, localTime, moment } from "./format.js";
 import { go, to } from "./route.js";
-import { choice, heading, section, trouble } from "./ui.js";
+import { choice, guarded, heading, section, trouble } from "./ui.js";
 import { EFFECTS, FAMILIES } from "./words.js";
 
 const POLL = 30_000;
@@ -50,9 +50,9 @@ export function show({ main, route, env, signal, every, title }) {
     const open = [...holder.querySelectorAll("details")].map((details) => details.open);
     fill(
       holder,
-      coverage(stats),
-      chart("By family", stats, "family", FAMILIES, holder.clientWidth),
-      chart("By effect", stats, "effect", Object.keys(EFFECTS), holder.clientWidth),
+      guarded(() => coverage(stats)),
+      guarded(() => chart("By family", stats, "family", FAMILIES, holder.clientWidth)),
+      guarded(() => chart("By effect", stats, "effect", Object.keys(EFFECTS), holder.clientWidth)),
     );
     [...holder.querySelectorAll("details")].forEach((details, i) => (details.open = open[i] ?? false));
   }

@@ -83,6 +83,8 @@ export function replaceKeepingFocus(before, after) {
   before.replaceWith(after);
   [...after.querySelectorAll("details")].forEach((details, i) => {
     details.open = open[i] ?? details.open;
+    // What is in it is made when it opens, and has to be there now: the focus may be in it.
+    if (details.open) details.dispatchEvent(new Event("toggle"));
   });
   if (index >= 0) after.querySelectorAll(FOCUSABLE)[index]?.focus({ preventScroll: true });
 }

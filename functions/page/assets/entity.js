@@ -4,7 +4,8 @@ import { get, path } from "./api.js";
 import { fill, h, replaceKeepingFocus } from "./dom.js";
 import { amount, capital, identifier, isZero, moment, plain } from "./format.js";
 import { PLURAL, to, toEntity, toEvent } from "./route.js";
-import { button, facts, heading, section, trouble } from "./ui.js";
+import { members, readings } from "./text.js";
+import { button, facts, guarded, heading, section, trouble } from "./ui.js";
 import { effectBadge, familyDot, statusBadge } from "./words.js";
 import { timeline } from "./timeline.js";
 
@@ -24,12 +25,16 @@ export function show({ main, route, env, signal, every, title }) {
   let older = [];
   let shown = "";
   let redraw = () => {};
+  const reading = readings();
   fill(main, head, content);
 
   const replace = (next) => {
     replaceKeepingFocus(content, next);
     content = next;
   };
+
+  const values = (field, value) =>
+    Array.isArray(value) ? members(value, (one) => h("div", null, linked(field, one)), reading(field)) : linked(field, value);
 
   const read = (cursor) => get(env, path(PLURAL[type] ?? "entities", uid ?? ""), { kind, limit: PAGE, cursor }, signal);
 
@@ -38,9 +43,9 @@ export function show({ main, route, env, signal, every, title }) {
       const entity = await read();
       const json = JSON.stringify(entity);
       if (json === shown) return;
-      shown = json;
       older = [];
       draw(entity);
+      shown = json;
     } catch (error) {
       if (signal.aborted || shown) return;
       replace(error.code === "kind_needed" ? kinds(error) : trouble(error, load));
@@ -64,19 +69,25 @@ export function show({ main, route, env, signal, every, title }) {
     title(`${capital(entity.kind ?? type)} ${uid.slice(0, 8)} · ${plain(entity.status)}`);
     head.querySelector("h1").textContent = capital(entity.kind ?? type);
     const canvas = h("div", { class: "card way-card" });
-    redraw = () => isTransaction && canvas.clientWidth > 0 && canvas.replaceChildren(timeline(entity, events, canvas.clientWidth - 24));
+    redraw = () => isTransaction && canvas.clientWidth > 0 && canvas.replaceChildren(guarded(() => timeline(entity, events, canvas.clientWidth - 24)));
     replace(
       h(
         "div",
         null,
-        h("p", { class: "standing" }, statusBadge(entity.status), ...(entity.flags ?? []).map(statusBadge), isTransaction && entity.amount ? amount(entity.amount, entity.asset) : null, type === "account" ? h("a", { href: to("balances", { account: uid }) }, "Balances") : null),
-        warnings(entity),
+        guarded(() => standing(entity)),
+        guarded(() => warnings(entity)),
         isTransaction ? canvas : null,
-        section("What is known", h("div", { class: "card" }, facts(known(entity)))),
-        section("What happened", history(events), more(entity)),
+        section("What is known", h("div", { class: "card" }, guarded(() => facts(known(entity))))),
+        section("What happened", guarded(() => history(events)), more(entity)),
       ),
     );
     redraw();
+  }
+
+  function standing(entity) {
+    const money = type === "transaction" && entity.amount ? amount(entity.amount, entity.asset) : null;
+    const balances = type === "account" ? h("a", { href: to("balances", { account: uid }) }, "Balances") : null;
+    return h("div", { class: "standing" }, statusBadge(entity.status), members(entity.flags ?? [], statusBadge, reading("flags")), money, balances);
   }
 
   function known(entity) {
@@ -84,7 +95,7 @@ export function show({ main, route, env, signal, every, title }) {
     // The account is one of these; once is enough.
     const isAgain = ([field, value]) => /_id$/.test(field) && value === entity.account;
     const rest = Object.entries(entity).filter((entry) => says(entry) && !isAgain(entry));
-    return [...rest.map(([field, value]) => [plain(field), linked(field, value)]), ["updated", moment(entity.updated_at)]];
+    return [...rest.map(([field, value]) => [plain(field), values(field, value)]), ["updated", moment(entity.updated_at)]];
   }
 
   function more(entity) {
@@ -122,7 +133,6 @@ function warnings({ conflict, contradictions = [], oddity }) {
 
 /// What a field says, with the way to more of it.
 function linked(field, value) {
-  if (Array.isArray(value)) return value.map((one) => h("div", null, linked(field, one)));
   const text = String(value);
   const link = (href) => h("a", { href }, identifier(text));
   if (field === "account" && text !== "unattributed") {

@@ -3,10 +3,11 @@
 import { actionsTable } from "./actions.js";
 import { act, get, path } from "./api.js";
 import { fill, h, replaceKeepingFocus } from "./dom.js";
-import { amount, capital, count, hexDump, identifier, moment, plain } from "./format.js";
-import { block, keepsDigits, pretty } from "./json.js";
+import { amount, capital, count, identifier, moment, plain } from "./format.js";
+import { isJson, keepsDigits, pretty } from "./json.js";
 import { about } from "./log.js";
-import { button, choice, askWhy, copyButton, facts, heading, section, toast, trouble } from "./ui.js";
+import { bytes, excerpt, readings } from "./text.js";
+import { button, choice, askWhy, copyButton, facts, guarded, heading, section, toast, trouble } from "./ui.js";
 import { DEEDS, EFFECTS, effectBadge, familyDot, statusBadge } from "./words.js";
 
 const POLL = 5000;
@@ -17,7 +18,7 @@ export function show({ main, route, env, signal, every, title, onKey }) {
   const head = heading("Event", resend);
   let content = h("div", null, h("p", { class: "muted loading" }, "Reading …"));
   let shown = "";
-  const reading = { form: "pretty" };
+  const reading = readings();
   fill(main, head, content);
   onKey("r", () => resend.hidden || resend.click());
 
@@ -27,10 +28,10 @@ export function show({ main, route, env, signal, every, title, onKey }) {
       // What is on the page stays untouched while nothing has changed: somebody may be reading or selecting.
       const json = JSON.stringify(event);
       if (json === shown) return;
-      shown = json;
       const next = h("div", null, view(event, reading));
       replaceKeepingFocus(content, next);
       content = next;
+      shown = json;
       head.querySelector("h1").replaceChildren(familyDot(event.family), event.event);
       resend.hidden = false;
       title(`${event.event} · ${event.status ?? event.effect}`);
@@ -62,7 +63,8 @@ export function show({ main, route, env, signal, every, title, onKey }) {
 }
 
 function view(event, reading) {
-  return [summary(event), h("div", { class: "columns" }, body(event, reading), h("div", null, told(event), deliveries(event), actions(event)))];
+  const part = (make) => guarded(() => make(event, reading));
+  return [part(summary), h("div", { class: "columns" }, part(body), h("div", null, part(told), part(deliveries), part(actions)))];
 }
 
 function summary(event) {
@@ -82,42 +84,45 @@ function summary(event) {
   );
 }
 
-/// `reading.form` stays as it was chosen when the page is brought up to date.
-function body(event, reading) {
-  if (event.raw === undefined) {
-    return section("Body", h("p", { class: "muted" }, "It is no text: its bytes."), block(hexDump(event.raw_base64), "Body, as bytes"));
+function body({ raw, raw_base64: base64 }, readingOf) {
+  const reading = readingOf("body");
+  if (raw === undefined) {
+    return section("Body", h("p", { class: "muted" }, "It is no text: its bytes."), bytes(base64, "Body, as bytes", reading));
   }
-  const indented = pretty(event.raw);
-  const raw = block(event.raw, "Body, byte for byte");
-  const forms = { pretty: indented ? block(indented, "Body, indented") : raw, raw };
-  const holder = h("div", null, forms[reading.form]);
+  const forms = {
+    pretty: () => excerpt(raw, "Body, indented", { write: pretty, reading }),
+    raw: () => excerpt(raw, "Body, byte for byte", { reading }),
+  };
+  const canIndent = isJson(raw);
+  reading.form = canIndent ? reading.form ?? "pretty" : "raw";
+  const holder = h("div", null, forms[reading.form]());
   const choose = (form) => {
     reading.form = form;
-    fill(holder, forms[form]);
+    fill(holder, forms[form]());
   };
-  const which = indented
+  const which = canIndent
     ? choice("Form of the body", [["pretty", "Pretty"], ["raw", "Raw"]], reading.form, choose)
     : h("p", { class: "muted" }, "It is no JSON.");
-  return section("Body", h("div", { class: "bar" }, which, copyButton(() => event.raw)), holder);
+  return section("Body", h("div", { class: "bar" }, which, copyButton(() => raw)), holder);
 }
 
-function told({ told: { programs, people }, effect }) {
+function told({ told: { programs, people }, effect }, reading) {
   const nobody = !programs && !people;
   return section(
     "Notification",
-    nobody ? h("p", null, `Nobody was told: its effect is ${effect}.`) : [toldPeople(people), toldPrograms(programs)],
+    nobody ? h("p", null, `Nobody was told: its effect is ${effect}.`) : [toldPeople(people, reading("people")), toldPrograms(programs, reading("programs"))],
   );
 }
 
-function toldPrograms(programs) {
+function toldPrograms(programs, reading) {
   const heading = h("h3", null, "Programs were told");
   if (programs === true) return h("div", { class: "told" }, heading, h("p", { class: "muted" }, "In JSON, with the body above."));
   const text = JSON.stringify(programs);
   const rounded = keepsDigits ? null : h("p", { class: "muted" }, "This browser rounds long numbers; the body above is exact.");
-  return h("div", { class: "told" }, h("div", { class: "bar" }, heading, copyButton(() => text)), rounded, block(pretty(text), "What programs were told"));
+  return h("div", { class: "told" }, h("div", { class: "bar" }, heading, copyButton(() => text)), rounded, excerpt(text, "What programs were told", { write: pretty, reading }));
 }
 
-function toldPeople(people) {
+function toldPeople(people, reading) {
   if (!people) return h("div", { class: "told" }, h("h3", null, "People were not told"), h("p", { class: "muted" }, "Events of this type are routine for them."));
   return h(
     "div",
@@ -127,7 +132,7 @@ function toldPeople(people) {
       ["subject", people.subject],
       ["SMS", people.sms],
     ]),
-    h("pre", { class: "letter", tabindex: "0", "aria-label": "The e-mail's text" }, people.text),
+    excerpt(people.text, "The e-mail's text", { reading, of: "letter" }),
   );
 }
 

@@ -61,9 +61,14 @@ export const amount = (text, asset) =>
 
 export const isZero = (text) => /^-?0*(\.0*)?$/.test(text);
 
-export const count = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
+export const number = (n) => n.toLocaleString("en");
+
+export const count = (n, one, many = `${one}s`) => `${number(n)} ${n === 1 ? one : many}`;
 
 export const plain = (word) => visible(word).replaceAll("_", " ");
+
+/// The first part of a text. A character of two halves is not cut in two.
+export const head = (text, length) => (text.length <= length ? text : text.slice(0, length).replace(/[\ud800-\udbff]$/, ""));
 
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
@@ -77,8 +82,7 @@ export function toInput(iso) {
 
 export const fromInput = (local) => (local ? new Date(local).toISOString().replace(".000Z", "Z") : "");
 
-export function hexDump(base64) {
-  const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+export function hexDump(bytes) {
   const lines = [];
   for (let at = 0; at < bytes.length; at += 16) {
     const row = [...bytes.subarray(at, at + 16)];

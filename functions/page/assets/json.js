@@ -1,8 +1,10 @@
 // JSON whose numbers keep their digits: 0.450000000000000001 must not become 0.45.
 
 import { h } from "./dom.js";
+import { head } from "./format.js";
 
-/// A number that JavaScript would spell otherwise is kept as it was written, where the browser can.
+/// A number that JavaScript would spell otherwise is kept as it was written, where the browser can. Some thousand
+/// levels deep it gives up; the receiver's answers have at most 130, as it reads no body of more than 127.
 export function parse(text) {
   return JSON.parse(text, (_, value, context) =>
     typeof value === "number" && context && JSON.rawJSON && context.source !== String(value)
@@ -13,20 +15,38 @@ export function parse(text) {
 
 export const keepsDigits = typeof JSON.rawJSON === "function";
 
-const TOKEN = /"(?:\\.|[^"\\])*"|[[\]{}:,]|[^\s[\]{}:,"]+/g;
-
-/// Indents the text itself, instead of reading and writing it: order, repeated fields and digits stay.
-/// Nothing where the text is no JSON.
-export function pretty(text) {
+export function isJson(text) {
   try {
     JSON.parse(text);
+    return true;
   } catch {
-    return null;
+    return false;
   }
-  const tokens = text.match(TOKEN) ?? [];
+}
+
+const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{}:,]|[^\s[\]{}:,"]+/g;
+
+/// Levels below this one are indented no further: a body of 60,000 nested arrays would take gigabytes.
+const DEEPEST = 20;
+
+/// The tokens of the first `most` characters; the last one may be cut.
+function first(text, most) {
+  const tokens = [];
+  for (const { 0: token, index } of text.matchAll(TOKEN)) {
+    if (index >= most) break;
+    tokens.push(head(token, most - index));
+  }
+  return tokens;
+}
+
+/// Indents the first `most` characters of the text itself, instead of reading and writing it: order, repeated
+/// fields and digits stay. Nothing where the text is no JSON.
+export function pretty(text, most) {
+  if (!isJson(text)) return null;
+  const tokens = first(text, most);
   const out = [];
   let depth = 0;
-  const line = () => `\n${"  ".repeat(depth)}`;
+  const line = () => `\n${"  ".repeat(Math.min(depth, DEEPEST))}`;
   tokens.forEach((token, i) => {
     const next = tokens[i + 1];
     if (token === "{" || token === "[") {
@@ -54,7 +74,7 @@ function kind(token, next) {
   return /^[-\d]/.test(token) ? "json-number" : "json-word";
 }
 
-/// Neighbouring texts become one node: a body of 128 KiB has many commas.
+/// Neighbouring texts become one node: a long body has many commas.
 function merge(parts) {
   const merged = [];
   for (const part of parts) {
@@ -63,6 +83,3 @@ function merge(parts) {
   }
   return merged;
 }
-
-export const block = (content, label) =>
-  h("pre", { class: "code", tabindex: "0", "aria-label": label }, content);

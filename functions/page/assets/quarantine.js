@@ -2,21 +2,23 @@
 
 import { act, get, path } from "./api.js";
 import { fill, h, reconcile } from "./dom.js";
-import { count, hexDump, identifier, moment } from "./format.js";
-import { block, pretty } from "./json.js";
-import { button, askWhy, copyButton, facts, heading, pages, toast } from "./ui.js";
+import { count, identifier, moment } from "./format.js";
+import { pretty } from "./json.js";
+import { bytes, excerpt, readings } from "./text.js";
+import { button, askWhy, copyButton, facts, guarded, heading, pages, toast, unfold } from "./ui.js";
 import { REASONS } from "./words.js";
 
 const POLL = 5000;
 
 export function show({ main, env, signal, every }) {
+  const reading = readings();
   const list = h("ul", { class: "cards", "aria-label": "Quarantined bodies, newest first" });
   const shown = pages({
     load: async (cursor) => {
       const { quarantine, cursor: next } = await get(env, "quarantine", { cursor }, signal);
       return { items: quarantine, cursor: next };
     },
-    show: (items) => reconcile(list, items, (item) => item.id, card),
+    show: (items) => reconcile(list, items, (item) => item.id, entry),
     empty: "The quarantine is empty: everything that came could be read.",
     signal,
   });
@@ -34,10 +36,10 @@ export function show({ main, env, signal, every }) {
     shown.refresh();
   }
 
+  const entry = (item) => h("li", { class: "card" }, guarded(() => card(item), "This body"));
+
   function card(item) {
-    return h(
-      "li",
-      { class: "card" },
+    return [
       h(
         "div",
         { class: "bar" },
@@ -51,8 +53,8 @@ export function show({ main, env, signal, every }) {
         ["deliveries", count(item.deliveries, "delivery", "deliveries")],
         ["id", identifier(item.id)],
       ]),
-      body(item),
-    );
+      body(item, reading(item.id)),
+    ];
   }
 
   fill(
@@ -72,16 +74,8 @@ function adds({ reason, detail }) {
   return detail && letters(detail) !== letters(REASONS[reason] ?? "");
 }
 
-function body(item) {
-  if (item.raw === undefined) {
-    return h("details", null, h("summary", null, "Body, as bytes"), block(hexDump(item.raw_base64), "Body, as bytes"));
-  }
+function body(item, reading) {
+  if (item.raw === undefined) return unfold("Body, as bytes", () => bytes(item.raw_base64, "Body, as bytes", reading));
   if (item.raw === "") return h("p", { class: "muted" }, "The body is empty.");
-  return h(
-    "details",
-    null,
-    h("summary", null, "Body"),
-    copyButton(() => item.raw),
-    block(pretty(item.raw) ?? item.raw, "Body"),
-  );
+  return unfold("Body", () => [h("div", { class: "bar" }, copyButton(() => item.raw)), excerpt(item.raw, "Body", { write: pretty, reading })]);
 }

@@ -1,8 +1,8 @@
 // The parts that several pages are built from.
 
-import { isPassing, Problem } from "./api.js";
+import { isPassing, Problem, Unreachable } from "./api.js";
 import * as auth from "./auth.js";
-import { byId, fill, freshId, h, reconcile } from "./dom.js";
+import { add, byId, fill, freshId, h, reconcile } from "./dom.js";
 import { capital } from "./format.js";
 import { ENVIRONMENTS } from "./words.js";
 
@@ -52,7 +52,30 @@ function headline(error) {
   if (error.status === 401) return auth.isOn() ? "Your sign-in has ended." : "The API asks for a sign-in, and this page has none set up.";
   if (error.status === 403) return "You are not allowed to do this: a role is missing.";
   if (error.status === 404) return "Not found.";
-  return error instanceof Problem ? "This was refused." : "No answer.";
+  if (error instanceof Problem) return "This was refused.";
+  return error instanceof Unreachable ? "No answer." : "This cannot be shown.";
+}
+
+/// What `make` makes. Where that fails it is said in this place, and everything around it stays.
+export function guarded(make, what = "This part") {
+  try {
+    return make();
+  } catch (error) {
+    console.error(error);
+    return h("p", { class: "trouble" }, `${what} cannot be shown: ${error.message}`);
+  }
+}
+
+/// Details that are made when they are opened for the first time: a list may have many, each with a long body.
+export function unfold(summary, make) {
+  let isMade = false;
+  const open = () => {
+    if (isMade || !self.open) return;
+    isMade = true;
+    add(self, guarded(make));
+  };
+  const self = h("details", { ontoggle: open }, h("summary", null, summary));
+  return self;
 }
 
 /// Columns: `{name, class?, cell(item)}`. The roles are spelled out because on a narrow screen the style makes
@@ -70,7 +93,7 @@ export function table(label, columns, { rowClass } = {}) {
     h(
       "tr",
       { role: "row", class: rowClass?.(item) },
-      columns.map(({ name, class: of, cell }) => h("td", { role: "cell", class: of, "data-label": name }, h("span", { class: "cell" }, cell(item)))),
+      columns.map(({ name, class: of, cell }) => h("td", { role: "cell", class: of, "data-label": name }, h("span", { class: "cell" }, guarded(() => cell(item))))),
     );
   return { element, show: (items, keyOf) => reconcile(body, items, keyOf, row) };
 }
