@@ -10,11 +10,12 @@
 """
 
 import os
+import time
 
 import pytest
 from playwright.sync_api import sync_playwright
 
-from product import Product
+from product import PATIENCE, Product
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
@@ -31,9 +32,25 @@ class Watch:
         self.expected = []
         self.wrong = []
         self.requests = []
+        self._page = page
+        self._unanswered = set()
         page.on("console", self._console)
         page.on("pageerror", lambda error: self.wrong.append(f"uncaught: {error}"))
-        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("request", self._asked)
+        page.on("requestfinished", lambda request: self._unanswered.discard(request))
+        page.on("requestfailed", lambda request: self._unanswered.discard(request))
+
+    def _asked(self, request):
+        self.requests.append(request.url)
+        self._unanswered.add(request)
+
+    def settled(self):
+        """Waits until everything is answered, and what follows from it is on the page."""
+        quiet, end = 0, time.monotonic() + PATIENCE
+        while quiet < 3:
+            self._page.wait_for_timeout(100)
+            quiet = 0 if self._unanswered else quiet + 1
+            assert time.monotonic() < end, f"not answered: {self._unanswered}"
 
     def _console(self, message):
         if message.type in ("error", "warning"):

@@ -5,7 +5,7 @@ import re
 
 from playwright.sync_api import expect
 
-from product import sample
+from product import sample, until
 
 DEPOSIT = "80009100-efc7-49b3-b008-08903fa748c4"
 
@@ -31,17 +31,19 @@ def test_another_delivery_of_an_event_is_shown_in_its_row(page, product):
     page.goto("/")
     expect(rows(page)).to_contain_text(["×1"])
     product.send(body)
-    expect(rows(page)).to_contain_text(["×2"], timeout=15_000)
+    expect(rows(page)).to_contain_text(["×2"])
 
 
 def test_paused_means_that_nothing_appears(page, product):
     product.apply(sample("transaction.deposit.created", uid="first"))
+    page.clock.install()
     page.goto("/")
     expect(rows(page)).to_have_count(1)
     page.get_by_role("button", name="Live").click()
     expect(page.get_by_role("button", name="Paused")).to_have_attribute("aria-pressed", "false")
     product.apply(sample("transaction.deposit.created", uid="second"))
-    page.wait_for_timeout(3000)
+    page.clock.run_for(30_000)
+    page.watch.settled()
     expect(rows(page)).to_have_count(1)
     page.get_by_role("button", name="Paused").click()
     expect(rows(page)).to_have_count(2)
@@ -129,7 +131,9 @@ def test_a_page_that_is_empty_though_the_log_goes_on_is_passed_over(page, produc
         at = int(cursor.group(1)) if cursor else 0
         if "from=" in route.request.url or "limit=50" not in route.request.url:
             return route.continue_()
-        asked.append(at)
+        # The newest page is asked for again and again beside it.
+        if at == len(asked):
+            asked.append(at)
         body = {"events": [event] if at == 7 else [], "cursor": str(at + 1) if at < 7 else None}
         return route.fulfill(body=json.dumps(body), content_type="application/json")
 
@@ -137,14 +141,13 @@ def test_a_page_that_is_empty_though_the_log_goes_on_is_passed_over(page, produc
     page.goto("/")
     page.get_by_role("button", name="Search further back").click()
     expect(page.get_by_role("link", name="found", exact=True)).to_be_visible()
-    assert asked[:8] == list(range(8))
+    assert asked == list(range(8))
 
 
 def test_older_events_are_loaded_on_demand(page, product):
     for number in range(60):
         assert product.send(sample("transaction.deposit.created", uid=f"d{number}")) == 200
-    while len(product.events()) < 60:
-        page.wait_for_timeout(100)
+    until(lambda: len(product.events()) == 60, patience=60)
     page.goto("/")
     expect(rows(page)).to_have_count(50)
     page.get_by_role("button", name="Load older").click()
@@ -155,8 +158,7 @@ def test_older_events_are_loaded_on_demand(page, product):
 def test_the_way_back_finds_the_same_rows_at_the_same_place(page, product):
     for number in range(40):
         assert product.send(sample("transaction.deposit.created", uid=f"d{number}")) == 200
-    while len(product.events()) < 40:
-        page.wait_for_timeout(100)
+    until(lambda: len(product.events()) == 40, patience=60)
     page.goto("/")
     expect(rows(page)).to_have_count(40)
     link = rows(page).nth(35).locator("a.opens")

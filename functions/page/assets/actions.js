@@ -6,8 +6,6 @@ import { identifier, moment } from "./format.js";
 import { to, toEvent } from "./route.js";
 import { heading, pages, table } from "./ui.js";
 
-const POLL = 5000;
-
 const HREF = {
   event: toEvent,
   quarantine: () => to("quarantine"),
@@ -43,6 +41,7 @@ export function show({ main, env, signal, every }) {
     },
     show: (items) => list.show(items, (action) => action.id),
     empty: "Nobody has sent anything again.",
+    every,
     signal,
   });
   fill(
@@ -52,6 +51,4 @@ export function show({ main, env, signal, every }) {
     h("div", { class: "list" }, list.element),
     shown.foot,
   );
-  shown.first();
-  every(POLL, shown.refresh);
 }

@@ -16,6 +16,10 @@ import * as route from "./route.js";
 import { announce, button, heading, trouble } from "./ui.js";
 import { ENVIRONMENTS } from "./words.js";
 
+/// How often a view asks for what it shows, from one question to the next (ms). With the way of the answer, what
+/// somebody sees is no older than two seconds.
+const POLL = 1500;
+/// A hint beside the navigation; the view Health itself is as current as every view.
 const CHECK_HEALTH = 60_000;
 const CHECK_NETWORK = 3000;
 
@@ -40,25 +44,35 @@ const main = byId("main");
 let settings = null;
 let shown = null;
 
-/// Does `work` again and again, as long as somebody can see it.
-function every(ms, work, signal) {
+/// Does `work` again and again, one at a time, as long as somebody can see it. Gives what does it at once, or once
+/// more where it is under way.
+function every(work, ms, signal) {
   let timer = null;
   let isRunning = false;
-  const tick = async () => {
+  let isWanted = false;
+  const now = async () => {
+    isWanted = true;
     if (isRunning) return;
-    clearTimeout(timer);
     isRunning = true;
-    if (!document.hidden) await Promise.resolve(work()).catch(() => {});
+    clearTimeout(timer);
+    let began = 0;
+    while (isWanted && !signal.aborted) {
+      isWanted = false;
+      began = performance.now();
+      await work().catch(() => {});
+    }
     isRunning = false;
-    if (!signal.aborted) timer = setTimeout(tick, ms);
+    // A slow answer does not make the view older, and a slow receiver is not asked without a pause.
+    if (!signal.aborted) timer = setTimeout(tick, Math.max(ms / 3, ms - (performance.now() - began)));
   };
-  const wake = () => document.hidden || tick();
+  const tick = () => document.hidden || now();
   timer = setTimeout(tick, ms);
-  document.addEventListener("visibilitychange", wake);
+  document.addEventListener("visibilitychange", tick);
   signal.addEventListener("abort", () => {
     clearTimeout(timer);
-    document.removeEventListener("visibilitychange", wake);
+    document.removeEventListener("visibilitychange", tick);
   });
+  return now;
 }
 
 function render({ isBack } = { isBack: true }) {
@@ -82,7 +96,7 @@ function render({ isBack } = { isBack: true }) {
       route: at,
       env: at.env,
       signal: leave.signal,
-      every: (ms, work) => every(ms, work, leave.signal),
+      every: (work, ms = POLL) => every(work, ms, leave.signal),
       title: (text) => title(text, at.env),
       onKey: (key, work) => (keys[key] = work),
     };
@@ -221,8 +235,7 @@ async function start() {
   });
   render();
   const forever = new AbortController().signal;
-  every(CHECK_HEALTH, checkHealth, forever);
-  checkHealth().catch(() => {});
+  every(checkHealth, CHECK_HEALTH, forever)();
 }
 
 start();

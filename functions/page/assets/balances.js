@@ -6,8 +6,6 @@ import { amount, fromInput, identifier, isZero, moment, toInput } from "./format
 import { go, to, toEntity, toEvent } from "./route.js";
 import { button, heading, pages, table } from "./ui.js";
 
-const POLL = 5000;
-
 const quantity = (text) => h("span", { class: isZero(text) ? "amount zero" : "amount" }, text);
 
 /// The questions that both pages take: whose, and as of when.
@@ -28,6 +26,9 @@ function toolbar(view, params, names) {
   form.addEventListener("submit", (event) => event.preventDefault());
   return form;
 }
+
+/// How things stood at a moment is asked for once: it does not change. How they will stand does.
+const pace = ({ at }, every) => (at && new Date(at) < new Date() ? (work) => work : every);
 
 const asOf = ({ at }) => (at ? h("p", { class: "note" }, "As it was at ", moment(at), ".") : null);
 
@@ -51,6 +52,7 @@ export function showBalances({ main, route, env, signal, every, title }) {
     },
     show: (items) => list.show(items, (balance) => `${balance.account} ${balance.asset}`),
     empty: "No money has moved yet.",
+    every: pace(route.params, every),
     signal,
   });
   title(at ? "Balances of the past" : "Balances");
@@ -63,8 +65,6 @@ export function showBalances({ main, route, env, signal, every, title }) {
     h("div", { class: "list" }, list.element),
     shown.foot,
   );
-  shown.first();
-  if (!at) every(POLL, shown.refresh);
 }
 
 const PARTS = ["received", "sent", "fees", "pending"];
@@ -92,6 +92,7 @@ export function showLedger({ main, route, env, signal, every, title }) {
     },
     show: (items) => list.show(items, (line) => `${line.asset} ${line.shard} ${line.number}`),
     empty: "Nothing has changed this balance.",
+    every: pace(route.params, every),
     signal,
   });
   title(`Ledger of ${asset ?? "an account"}`);
@@ -105,6 +106,4 @@ export function showLedger({ main, route, env, signal, every, title }) {
     h("div", { class: "list" }, list.element),
     shown.foot,
   );
-  shown.first();
-  if (!at) every(POLL, shown.refresh);
 }

@@ -7,6 +7,8 @@ import { go, to } from "./route.js";
 import { choice, guarded, heading, section, trouble } from "./ui.js";
 import { EFFECTS, FAMILIES } from "./words.js";
 
+/// Slower than the other views (ms): it shows how many came in minutes or days, not how things stand, and each time
+/// the receiver counts everything in the range anew, with up to 200 queries.
 const POLL = 30_000;
 const HOUR = 3600;
 
@@ -27,6 +29,7 @@ export function show({ main, route, env, signal, every, title }) {
   const options = Object.entries(RANGES).map(([value, { name: text }]) => [value, text]);
   const holder = h("div", null, h("p", { class: "muted loading" }, "Reading …"));
   let stats = null;
+  let shown = "";
   title(`Charts, ${name}`);
   fill(
     main,
@@ -39,9 +42,12 @@ export function show({ main, route, env, signal, every, title }) {
     const iso = (seconds) => new Date(1000 * seconds).toISOString();
     try {
       stats = await get(env, "stats", { from: iso(end - span), to: iso(end), step }, signal);
+      const json = JSON.stringify(stats);
+      if (json === shown) return;
       draw();
+      shown = json;
     } catch (error) {
-      if (!signal.aborted && !stats) fill(holder, trouble(error, load));
+      if (!signal.aborted && !stats) fill(holder, trouble(error, now));
     }
   }
 
@@ -57,8 +63,8 @@ export function show({ main, route, env, signal, every, title }) {
     [...holder.querySelectorAll("details")].forEach((details, i) => (details.open = open[i] ?? false));
   }
 
-  load();
-  every(POLL, load);
+  const now = every(load, POLL);
+  now();
   let width = 0;
   const resized = new ResizeObserver(() => {
     if (width !== holder.clientWidth) draw();

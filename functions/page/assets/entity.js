@@ -5,11 +5,10 @@ import { fill, h, replaceKeepingFocus } from "./dom.js";
 import { amount, capital, identifier, isZero, moment, plain } from "./format.js";
 import { PLURAL, to, toEntity, toEvent } from "./route.js";
 import { members, readings } from "./text.js";
-import { button, facts, guarded, heading, section, trouble } from "./ui.js";
+import { button, facts, guarded, heading, section, tell, trouble } from "./ui.js";
 import { effectBadge, familyDot, statusBadge } from "./words.js";
 import { timeline } from "./timeline.js";
 
-const POLL = 5000;
 const PAGE = 100;
 
 /// Shown elsewhere on the page, or not by themselves.
@@ -22,8 +21,11 @@ export function show({ main, route, env, signal, every, title }) {
   const name = kind ?? type;
   const head = heading(capital(name ?? "Entity"), identifier(uid ?? ""));
   let content = h("div", null, h("p", { class: "muted loading" }, "Reading …"));
-  let older = [];
   let shown = "";
+  let refused = "";
+  let pages = 0;
+  let wanted = 1;
+  const problem = h("div");
   let redraw = () => {};
   const reading = readings();
   fill(main, head, content);
@@ -36,19 +38,33 @@ export function show({ main, route, env, signal, every, title }) {
   const values = (field, value) =>
     Array.isArray(value) ? members(value, (one) => h("div", null, linked(field, one)), reading(field)) : linked(field, value);
 
-  const read = (cursor) => get(env, path(PLURAL[type] ?? "entities", uid ?? ""), { kind, limit: PAGE, cursor }, signal);
+  const page = (cursor) => get(env, path(PLURAL[type] ?? "entities", uid ?? ""), { kind, limit: PAGE, cursor }, signal);
+
+  /// The entity, with all of its history that somebody has asked for.
+  async function read() {
+    const entity = await page();
+    for (pages = 1; pages < wanted && entity.cursor; pages += 1) {
+      const { history, cursor } = await page(entity.cursor);
+      entity.history.push(...history);
+      entity.cursor = cursor;
+    }
+    return entity;
+  }
 
   async function load() {
     try {
       const entity = await read();
+      tell(problem, null);
       const json = JSON.stringify(entity);
       if (json === shown) return;
-      older = [];
       draw(entity);
       shown = json;
     } catch (error) {
-      if (signal.aborted || shown) return;
-      replace(error.code === "kind_needed" ? kinds(error) : trouble(error, load));
+      if (signal.aborted) return;
+      if (shown && pages < wanted) tell(problem, error, now);
+      if (shown || error.message === refused) return;
+      refused = error.message;
+      replace(error.code === "kind_needed" ? kinds(error) : trouble(error, now));
     }
   }
 
@@ -64,7 +80,7 @@ export function show({ main, route, env, signal, every, title }) {
   }
 
   function draw(entity) {
-    const events = [...entity.history, ...older];
+    const events = entity.history;
     const isTransaction = type === "transaction";
     title(`${capital(entity.kind ?? type)} ${uid.slice(0, 8)} · ${plain(entity.status)}`);
     head.querySelector("h1").textContent = capital(entity.kind ?? type);
@@ -98,25 +114,17 @@ export function show({ main, route, env, signal, every, title }) {
     return [...rest.map(([field, value]) => [plain(field), values(field, value)]), ["updated", moment(entity.updated_at)]];
   }
 
-  function more(entity) {
-    const cursor = older.length > 0 ? older.cursor : entity.cursor;
+  function more({ cursor }) {
     if (!cursor) return null;
-    const next = button("Load more", async () => {
-      next.disabled = true;
-      try {
-        const page = await read(cursor);
-        older = [...older, ...page.history];
-        older.cursor = page.cursor;
-        draw(entity);
-      } catch (error) {
-        if (!signal.aborted) next.replaceWith(trouble(error, () => draw(entity)));
-      }
-    });
-    return h("div", { class: "foot" }, next);
+    const next = () => {
+      wanted = pages + 1;
+      now();
+    };
+    return h("div", { class: "foot" }, button("Load more", next), problem);
   }
 
-  load();
-  every(POLL, load);
+  const now = every(load);
+  now();
   const resized = new ResizeObserver(() => redraw());
   resized.observe(main);
   signal.addEventListener("abort", () => resized.disconnect());

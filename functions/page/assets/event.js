@@ -10,14 +10,13 @@ import { bytes, excerpt, readings } from "./text.js";
 import { button, choice, askWhy, copyButton, facts, guarded, heading, section, toast, trouble } from "./ui.js";
 import { DEEDS, EFFECTS, effectBadge, familyDot, statusBadge } from "./words.js";
 
-const POLL = 5000;
-
 export function show({ main, route, env, signal, every, title, onKey }) {
   const { id } = route.params;
   const resend = button("Resend…", ask, { class: "primary", hidden: true, title: "Tell everybody of this event again (r)" });
   const head = heading("Event", resend);
   let content = h("div", null, h("p", { class: "muted loading" }, "Reading …"));
   let shown = "";
+  let refused = "";
   const reading = readings();
   fill(main, head, content);
   onKey("r", () => resend.hidden || resend.click());
@@ -36,8 +35,9 @@ export function show({ main, route, env, signal, every, title, onKey }) {
       resend.hidden = false;
       title(`${event.event} · ${event.status ?? event.effect}`);
     } catch (error) {
-      if (signal.aborted || shown) return;
-      const next = trouble(error, load);
+      if (signal.aborted || shown || error.message === refused) return;
+      refused = error.message;
+      const next = trouble(error, now);
       content.replaceWith(next);
       content = next;
     }
@@ -55,11 +55,11 @@ export function show({ main, route, env, signal, every, title, onKey }) {
     });
     if (!done) return;
     toast("Told again.");
-    load();
+    now();
   }
 
-  load();
-  every(POLL, load);
+  const now = every(load);
+  now();
 }
 
 function view(event, reading) {

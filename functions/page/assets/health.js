@@ -1,19 +1,18 @@
 // Whether everything that was accepted has been handled.
 
 import { act, get, path } from "./api.js";
-import { fill, h } from "./dom.js";
-import { ago, capital, count, duration, moment } from "./format.js";
+import { fill, h, reconcile } from "./dom.js";
+import { ago, capital, count, duration, moment, number } from "./format.js";
 import { to } from "./route.js";
-import { announce, button, askWhy, heading, section, table, toast, trouble } from "./ui.js";
+import { announce, button, askWhy, heading, section, table, tell, toast } from "./ui.js";
 import { familyDot } from "./words.js";
 
-const POLL = 5000;
 /// Older than this, a delivery that waits is news (seconds).
 const LATE = 300;
 
 const sum = (queues, name) => queues.reduce((total, queue) => total + queue[name], 0);
 
-const quarantined = ({ count: n, more }) => `${n.toLocaleString("en")}${more ? "+" : ""}`;
+const quarantined = ({ count: n, more }) => `${number(n)}${more ? "+" : ""}`;
 
 /// What is wrong, in words; nothing where all is well.
 export function worries({ queues }) {
@@ -25,26 +24,26 @@ export function worries({ queues }) {
   ].filter(Boolean);
 }
 
-const tile = (name, value, note, href) =>
+const tile = ({ name, value, at, note, href }) =>
   h(
     "div",
     { class: "tile" },
     h("h3", null, href ? h("a", { href }, name) : name),
     h("p", { class: "value" }, value),
-    h("p", { class: "muted" }, note),
+    h("p", { class: "muted" }, at ? moment(at) : note),
   );
 
-const number = (n, word) => h("span", { class: n > 0 ? word : "muted" }, n.toLocaleString("en"));
+const quantity = (n, word) => h("span", { class: n > 0 ? word : "muted" }, number(n));
 
 export function show({ main, env, signal, every }) {
   const verdict = h("div", { class: "verdict", "aria-live": "polite" });
   const tiles = h("div", { class: "tiles" });
   const list = table("Queues", [
     { name: "Family", cell: ({ family }) => [familyDot(family), family] },
-    { name: "Waiting", class: "number", cell: ({ waiting }) => number(waiting, "some") },
-    { name: "In flight", class: "number", cell: ({ in_flight: n }) => number(n, "some") },
+    { name: "Waiting", class: "number", cell: ({ waiting }) => quantity(waiting, "some") },
+    { name: "In flight", class: "number", cell: ({ in_flight: n }) => quantity(n, "some") },
     { name: "Oldest", class: "number", cell: ({ oldest_seconds: s }) => (s === null ? h("span", { class: "muted" }, "–") : duration(1000 * s)) },
-    { name: "Dead letters", class: "number", cell: ({ dead_letters: n }) => number(n, "bad") },
+    { name: "Dead letters", class: "number", cell: ({ dead_letters: n }) => quantity(n, "bad") },
     { name: "", class: "number", cell: (queue) => (queue.dead_letters > 0 ? button("Redrive…", () => redrive(queue), { class: "small", "aria-label": `Redrive ${queue.family}` }) : null) },
   ]);
   const holder = h("div", { hidden: true }, tiles, section("Queues", h("p", { class: "muted" }, "One queue per family of events, and beside it the dead letters: deliveries that were tried often and not handled."), h("div", { class: "list keep" }, list.element)));
@@ -54,9 +53,9 @@ export function show({ main, env, signal, every }) {
   async function load() {
     try {
       draw(await get(env, "health", {}, signal));
-      fill(problem);
+      tell(problem, null);
     } catch (error) {
-      if (!signal.aborted) fill(problem, trouble(error, load));
+      if (!signal.aborted) tell(problem, error, now);
     }
   }
 
@@ -65,13 +64,13 @@ export function show({ main, env, signal, every }) {
     const worried = worries(health);
     const said = worried.join(" ") || "All is well: nothing is stuck.";
     if (verdict.textContent !== said) fill(verdict, h("p", { class: worried.length > 0 ? "bad" : "good" }, said));
-    fill(
-      tiles,
-      tile("Last event", last ? ago(last) : "none yet", last ? moment(last) : "Nothing has come."),
-      tile("In the queues", (sum(queues, "waiting") + sum(queues, "in_flight")).toLocaleString("en"), "waiting or in flight"),
-      tile("Quarantine", quarantined(quarantine), "could not be read", to("quarantine")),
-      tile("Version", version, "of the receiver"),
-    );
+    const items = [
+      { name: "Last event", value: last ? ago(last) : "none yet", at: last, note: "Nothing has come." },
+      { name: "In the queues", value: number(sum(queues, "waiting") + sum(queues, "in_flight")), note: "waiting or in flight" },
+      { name: "Quarantine", value: quarantined(quarantine), note: "could not be read", href: to("quarantine") },
+      { name: "Version", value: version, note: "of the receiver" },
+    ];
+    reconcile(tiles, items, ({ name }) => name, tile);
     list.show(queues, ({ family }) => family);
     holder.hidden = false;
   }
@@ -88,9 +87,9 @@ export function show({ main, env, signal, every }) {
     const said = `${done.moved} moved${done.more ? "; there are more: redrive again" : ""}.`;
     toast(said);
     announce(said);
-    load();
+    now();
   }
 
-  load();
-  every(POLL, load);
+  const now = every(load);
+  now();
 }

@@ -10,11 +10,8 @@ import { announce, button, heading, table, trouble } from "./ui.js";
 import { effectBadge, familyDot, statusBadge } from "./words.js";
 
 const PAGE = 50;
-const POLL = 2000;
 /// An event recorded a little earlier may become visible a little later.
 const OVERLAP = 5000;
-/// Every so many polls the newest page is read as a whole: deliveries and effects of older events change.
-const WHOLE_EVERY = 5;
 const NEW_PAGES = 10;
 const SEARCH_PAGES = 5;
 const MOST_ROWS = 1000;
@@ -44,6 +41,9 @@ function deliveries({ deliveries: n }) {
   return h("span", { class: n > 1 ? "many" : "muted", title: label, "aria-label": label }, `×${n}`);
 }
 
+/// A moment of the API, and so many milliseconds.
+const plus = (iso, milliseconds) => new Date(new Date(iso).getTime() + milliseconds).toISOString();
+
 /// What was on the page when it was left: who comes back finds the same rows at the same place.
 let kept = null;
 
@@ -54,9 +54,7 @@ export function show({ main, route, env, signal, every, title }) {
   let params = filters(route.params);
   let state = null;
   let generation = 0;
-  let polls = 0;
   let live = true;
-  let busy = false;
 
   const list = table("Events, newest first", COLUMNS, { rowClass: (event) => (event.effect === "conflict" ? "conflict" : null) });
   const foot = h("div", { class: "foot" });
@@ -114,7 +112,8 @@ export function show({ main, route, env, signal, every, title }) {
   function draw() {
     const events = [...state.events.values()].sort(newestFirst);
     const fresh = list.show(events, (event) => event.id);
-    summary.textContent = events.length > 0 ? `${count(events.length, "event")} shown` : "";
+    const said = events.length > 0 ? `${count(events.length, "event")} shown` : "";
+    if (summary.textContent !== said) summary.textContent = said;
     return fresh;
   }
 
@@ -156,19 +155,18 @@ export function show({ main, route, env, signal, every, title }) {
     }
   }
 
-  /// The range that is shown may have ended: then nothing new can come.
-  const isOver = () => params.to && new Date(params.to) < new Date();
-
   async function poll() {
-    if (!live || busy || isOver()) return;
+    if (!live) return;
     const mine = generation;
-    busy = true;
-    polls += 1;
     try {
-      const events = await news(polls % WHOLE_EVERY === 0);
+      const [newest, seen] = await Promise.all([news(), inSight()]);
       if (mine !== generation) return;
-      const unknown = events.filter((event) => !state.events.has(event.id));
-      take(events);
+      const unknown = newest.events.filter((event) => !state.events.has(event.id));
+      for (const page of [seen, newest]) {
+        take(page.events);
+        if (params.effect) forget(page);
+      }
+      if (newest.isTorn) beginBelow(newest.events);
       trim();
       const fresh = draw();
       if (unknown.length > 0) {
@@ -180,36 +178,63 @@ export function show({ main, route, env, signal, every, title }) {
     } catch {
       // The banner says that nothing answers; the next poll tries again.
       liveButton.classList.add("waiting");
-    } finally {
-      busy = false;
     }
   }
 
-  async function news(whole) {
+  /// The newest page as a whole, as deliveries and effects of its events change; or, where more has come than it
+  /// has, all of that. Where even that is too much, it does not reach what is shown: it is torn.
+  async function news() {
+    const page = await question({});
     const newest = [...state.events.values()].reduce((latest, { recorded_at: at }) => (at > latest ? at : latest), "");
-    if (whole || !newest) return (await question({})).events;
-    const since = new Date(new Date(newest).getTime() - OVERLAP).toISOString();
+    const since = newest && plus(newest, -OVERLAP);
+    const isEnough = page.cursor === null || page.events.some(({ recorded_at: at }) => at < since);
+    if (!newest || isEnough) return { ...page, below: since };
     const from = params.from && new Date(params.from) > new Date(since) ? params.from : since;
     const events = [];
     let cursor = null;
-    for (let page = 0; page < NEW_PAGES; page += 1) {
+    for (let pages = 0; pages < NEW_PAGES; pages += 1) {
       const found = await question({ from, cursor });
       events.push(...found.events);
       cursor = found.cursor;
       if (cursor === null) break;
     }
-    return events;
+    return { events, cursor, below: "", isTorn: cursor !== null && events.length > 0 };
   }
 
-  /// A page that stays open for days must not grow for ever. What is dropped can be loaded again.
-  function trim() {
-    if (state.events.size <= MOST_ROWS) return;
-    const events = [...state.events.values()].sort(newestFirst).slice(0, MOST_ROWS / 2);
+  /// Where the newest page ends above what is in sight: the page from the first row in sight on, as far as it is
+  /// shown. More is loaded when somebody asks for it.
+  async function inSight() {
+    const rows = [...list.element.tBodies[0].rows];
+    const end = rows.findLastIndex((row) => row.getBoundingClientRect().top < innerHeight);
+    if (end < PAGE) return { events: [], cursor: null, below: "" };
+    const first = rows.find((row) => row.getBoundingClientRect().bottom > 0);
+    const to = plus(state.events.get(first.dataset.key).recorded_at, 1);
+    const { events, cursor } = await question({ to });
+    return { events: events.filter(({ id }) => state.events.has(id)), cursor, below: to };
+  }
+
+  /// Drops what a page should have, below a moment, and has not: its effect has changed.
+  function forget({ events, cursor, below }) {
+    const found = new Set(events.map(({ id }) => id));
+    const end = cursor === null ? "" : events.at(-1)?.recorded_at ?? below;
+    for (const { id, recorded_at: at } of state.events.values()) {
+      if (at > end && at < below && !found.has(id)) state.events.delete(id);
+    }
+  }
+
+  /// Leaves `events` only. What is older can be loaded again; what is being loaded would not follow them.
+  function beginBelow(events) {
+    generation += 1;
     state.events = new Map(events.map((event) => [event.id, event]));
     state.cursor = null;
-    state.before = new Date(new Date(events.at(-1).recorded_at).getTime() + 1).toISOString();
+    state.before = plus(events.at(-1).recorded_at, 1);
     state.more = true;
     offer();
+  }
+
+  /// A page that stays open for days must not grow for ever.
+  function trim() {
+    if (state.events.size > MOST_ROWS) beginBelow([...state.events.values()].sort(newestFirst).slice(0, MOST_ROWS / 2));
   }
 
   function toggleLive() {
@@ -217,14 +242,14 @@ export function show({ main, route, env, signal, every, title }) {
     liveButton.setAttribute("aria-pressed", String(live));
     liveButton.lastElementChild.textContent = live ? "Live" : "Paused";
     announce(live ? "New events appear again." : "Paused: new events do not appear.");
-    if (live) poll();
+    if (live) now();
   }
 
   signal.addEventListener("abort", () => {
     state.scroll = scrollY;
   });
   begin();
-  every(POLL, poll);
+  const now = every(poll);
 
   return {
     update(next) {

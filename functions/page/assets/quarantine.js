@@ -8,8 +8,6 @@ import { bytes, excerpt, readings } from "./text.js";
 import { button, askWhy, copyButton, facts, guarded, heading, pages, toast, unfold } from "./ui.js";
 import { REASONS } from "./words.js";
 
-const POLL = 5000;
-
 export function show({ main, env, signal, every }) {
   const reading = readings();
   const list = h("ul", { class: "cards", "aria-label": "Quarantined bodies, newest first" });
@@ -20,6 +18,7 @@ export function show({ main, env, signal, every }) {
     },
     show: (items) => reconcile(list, items, (item) => item.id, entry),
     empty: "The quarantine is empty: everything that came could be read.",
+    every,
     signal,
   });
 
@@ -33,7 +32,7 @@ export function show({ main, env, signal, every }) {
     });
     if (!done) return;
     toast("It could be read, and is on its way.");
-    shown.refresh();
+    shown.again();
   }
 
   const entry = (item) => h("li", { class: "card" }, guarded(() => card(item), "This body"));
@@ -64,8 +63,6 @@ export function show({ main, env, signal, every }) {
     list,
     shown.foot,
   );
-  shown.first();
-  every(POLL, shown.refresh);
 }
 
 /// Whether the detail says more than the reason does.

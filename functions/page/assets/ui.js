@@ -159,45 +159,56 @@ export function askWhy({ env, title, lines, verb, run }) {
   });
 }
 
-/// A list that comes in pages. `load(cursor)` gives `{items, cursor}`; `show(items)` makes them visible.
-export function pages({ load, show, empty, more = "Load more", signal }) {
-  const foot = h("div", { class: "foot" });
-  let items = [];
-  let cursor = null;
-  let loaded = 0;
+/// Says in `place` what is wrong, once, however often it is tried again; without an error, that nothing is.
+export function tell(place, error, retry) {
+  const said = error?.message ?? "";
+  if (place.dataset.said === said) return;
+  place.dataset.said = said;
+  fill(place, error ? trouble(error, retry) : null);
+}
 
-  const offer = () => {
-    const nothing = items.length === 0 && !cursor ? h("p", { class: "empty" }, empty) : null;
-    const next = cursor ? button(more, (event) => next && step(event.currentTarget)) : null;
-    fill(foot, nothing, next);
-  };
+/// A list that comes in pages. `load(cursor)` gives `{items, cursor}`; `show(items)` makes them visible. All pages
+/// that somebody has asked for are read again and again, so that the last is as current as the first.
+export function pages({ load, show, empty, every, signal }) {
+  const nothing = h("p", { class: "empty", hidden: true }, empty);
+  const more = button("Load more", next, { hidden: true });
+  const problem = h("div");
+  let shown = 0;
+  let wanted = 1;
+  let isMissing = true;
 
-  async function step(pressed) {
-    if (pressed) pressed.disabled = true;
+  async function refresh() {
     try {
-      const page = await load(cursor);
-      items = items.concat(page.items);
-      cursor = page.cursor;
-      loaded += 1;
+      const items = [];
+      let cursor = null;
+      let read = 0;
+      do {
+        const page = await load(cursor);
+        items.push(...page.items);
+        cursor = page.cursor;
+        read += 1;
+      } while (cursor && read < wanted);
       show(items);
-      offer();
+      shown = read;
+      isMissing = Boolean(cursor) && read < wanted;
+      nothing.hidden = items.length > 0 || Boolean(cursor);
+      more.hidden = !cursor;
+      tell(problem, null);
     } catch (error) {
-      if (!signal.aborted) fill(foot, trouble(error, () => step()));
+      // Where all is there that somebody has asked for, the banner is enough.
+      if (isMissing && !signal.aborted) tell(problem, error, again);
     }
   }
 
-  /// Reads the first page again; who has gone on to further pages is not disturbed.
-  async function refresh() {
-    if (loaded > 1) return;
-    const page = await load(null);
-    items = page.items;
-    cursor = page.cursor;
-    loaded = 1;
-    show(items);
-    offer();
+  function next() {
+    wanted = shown + 1;
+    isMissing = true;
+    again();
   }
 
-  return { foot, first: () => step(), refresh };
+  const again = every(refresh);
+  again();
+  return { foot: h("div", { class: "foot" }, nothing, more, problem), again };
 }
 
 /// Terms and what they are; a value that is missing is left out.
