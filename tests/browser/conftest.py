@@ -13,7 +13,7 @@ import os
 import time
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from product import PATIENCE, Product
 
@@ -22,6 +22,9 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
              "--disable-sync", "--no-first-run", "--disable-lcd-text"]
 WIDE = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
+
+# A view asks every 1.5 seconds, and for a receiver that is away every 3: what a test expects has five times as long.
+expect.set_options(timeout=15_000)
 
 
 class Watch:
@@ -86,7 +89,7 @@ def open_page(browser, product):
     def open_page(**options):
         context = browser.new_context(base_url=product.url, **{"viewport": WIDE, "locale": "en-GB"} | options)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(15_000)
         page.watch = Watch(page)
         opened.append(page)
         return page

@@ -82,7 +82,7 @@ def test_every_page_has_one_title_one_first_heading_and_its_landmarks(page, prod
         expect(page.get_by_role("heading", level=1)).to_have_count(1)
         expect(page.get_by_role("navigation", name="Pages").locator("[aria-current=page]")).to_have_count(1)
         expect(page.get_by_role("main")).to_have_count(1)
-        page.wait_for_timeout(300)
+        page.watch.settled()
         titles.add(page.title())
     assert len(titles) == len(views)
     assert all(title.startswith("test · ") for title in titles)
@@ -99,7 +99,7 @@ def test_a_phone_never_scrolls_sideways(open_page, product, width):
                  f"event&id={event['id']}", f"entity&type=transaction&uid={'f' * 80}&kind=transfer",
                  f"entity&type=account&uid={ACCOUNT}"):
         page.goto(f"/?env=test&view={view}")
-        page.wait_for_timeout(400)
+        page.watch.settled()
         assert page.evaluate("document.documentElement.scrollWidth") <= width, view
         assert page.locator("main .trouble:not(.conflict)").count() == 0, view
 

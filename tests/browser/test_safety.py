@@ -94,7 +94,7 @@ def test_the_page_is_light_and_stays_by_itself(page, product):
     page.on("response", lambda answer: bodies.setdefault(answer.url, answer))
     page.goto("/")
     expect(page.get_by_role("link", name="weight", exact=True)).to_be_visible()
-    page.wait_for_timeout(500)
+    page.watch.settled()
     own = {url: len(answer.body()) for url, answer in bodies.items() if answer.request.method == "GET"}
     for url, weight in sorted(own.items(), key=lambda entry: -entry[1]):
         print(f"{weight:7} {re.sub(r'^http://[^/]+', '', url)}")

@@ -47,7 +47,7 @@ def fill(product):
 def shoot(page, address, name, ready):
     page.goto(address)
     expect(page.locator(ready).first).to_be_visible()
-    page.wait_for_timeout(2600)
+    page.watch.settled()
     path = FOLDER / f"{name}.png"
     page.screenshot(path=path, animations="disabled")
     # The browser writes 24 bits a pixel; the page has fewer colours.
