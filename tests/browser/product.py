@@ -1,6 +1,7 @@
 """The product as a process, and real HTTP to it."""
 
 import base64
+import contextlib
 import json
 import os
 import pathlib
@@ -39,9 +40,9 @@ def until(question, patience=PATIENCE):
 class Product:
     """One product with empty memory on a free port. `lines` is what it has told, one notification each."""
 
-    def __init__(self):
+    def __init__(self, *options):
         self.process = subprocess.Popen(
-            [BINARY, "serve", "--memory", "--port", "0"],
+            [BINARY, "serve", "--memory", "--port", "0", *options],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="utf-8",
         )
         self._out = queue.Queue()
@@ -55,6 +56,22 @@ class Product:
             self._out.put(line)
             if line.startswith("{"):
                 self.lines.append(json.loads(line))
+
+    def ports(self):
+        """The ports on which the process listens, as the kernel lists them (proc(5))."""
+        process = f"/proc/{self.process.pid}"
+        sockets = set()
+        for descriptor in os.listdir(f"{process}/fd"):
+            with contextlib.suppress(OSError):
+                sockets.add(os.readlink(f"{process}/fd/{descriptor}"))
+        found = set()
+        for table in ("tcp", "tcp6"):
+            for line in pathlib.Path(f"{process}/net/{table}").read_text().splitlines()[1:]:
+                fields = line.split()
+                listens = fields[3] == "0A"
+                if listens and f"socket:[{fields[9]}]" in sockets:
+                    found.add(int(fields[1].rsplit(":", 1)[1], 16))
+        return sorted(found)
 
     def stop(self):
         self.process.terminate()

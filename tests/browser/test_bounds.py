@@ -37,7 +37,7 @@ def ones(room):
 
 def thickets(room):
     """As deep as is read, again and again."""
-    one = "[" * 120 + "]" * 120
+    one = "[" * 117 + "]" * 117
     return f"[{one}{(',' + one) * ((room - 2) // (len(one) + 1) - 1)}]"
 
 
@@ -143,9 +143,9 @@ def test_a_body_as_large_as_is_taken_is_shown_in_part(open_page, product, fill):
     assert page.evaluate("navigator.clipboard.readText()") == body.decode()
 
 
-def test_a_body_of_125_levels_is_indented_and_so_is_what_was_told(page, product):
+def test_a_body_of_120_levels_is_indented_and_so_is_what_was_told(page, product):
     value = 0.5
-    for _ in range(123):
+    for _ in range(118):
         value = [value]
     event = product.apply(sample("transaction.deposit.success", uid="deep", note=value))
     page.goto(f"/?env=test&view=event&id={event['id']}")

@@ -3,11 +3,12 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-// Characters that turn the direction of what follows can make an address read as another one.
-const TURNING = /[\u202a-\u202e\u2066-\u2069]/g;
+// Characters that turn the direction of what follows can make an address read as another one; control characters
+// and separators of lines hide what stands there.
+const ACTING = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 export const visible = (text) =>
-  String(text).replace(TURNING, (c) => `\\u${c.charCodeAt(0).toString(16)}`);
+  String(text).replace(ACTING, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
 export function add(parent, ...children) {
   for (const child of children.flat(Infinity)) {

@@ -70,6 +70,7 @@ export const REASONS = {
   empty: "The body is empty",
   not_utf8: "The body is not UTF-8",
   not_json: "The body is not JSON",
+  reserved_name: "The name of a field is reserved",
   not_an_object: "The body is JSON, but no object",
   repeated_field: "A field is given more than once",
   no_event: "The field “event” is missing",
@@ -78,6 +79,7 @@ export const REASONS = {
   data_not_an_object: "The field “data” is no object",
   test_on_live: "An object of the test environment came to the live URL",
   too_large: "The body is larger than 128 KiB",
+  not_understood: "The fields of “data” are of other types than its family reads",
   not_applied: "The delivery could not be applied for three days",
 };
 
