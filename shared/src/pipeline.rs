@@ -81,7 +81,8 @@ impl<C: Clock> Pipeline<C> {
     /// [`DeliveryError`]; nothing is lost, the message stays in its queue.
     pub async fn delivery<F: FamilyRules>(&self, message: &str) -> Result<Applied, DeliveryError> {
         let begun = std::time::Instant::now();
-        let opened = self.open(message, F::FAMILY).await?;
+        let opened = open(&self.keys, &self.environments, message, F::FAMILY).await;
+        let opened = opened.ok_or(DeliveryError::NoKey)??;
         let envelope = opened.envelope();
         let applied = match &envelope.refused {
             Some((reason, detail)) => self.quarantine(envelope, *reason, detail).await?,
@@ -117,19 +118,6 @@ impl<C: Clock> Pipeline<C> {
         Ok(applied)
     }
 
-    /// Opens a message; a key that was added a moment ago is fetched before the message is refused.
-    async fn open(&self, message: &str, family: model::Family) -> Result<Opened, DeliveryError> {
-        let open = |keys: &SealingKeys| Opened::verify(message, keys, &self.environments, family);
-        let keys = self.keys.current().await.ok_or(DeliveryError::NoKey)?;
-        match open(&keys) {
-            Err(SealRefusal::UnknownKey) => match self.keys.refreshed(&keys).await {
-                Some(keys) => Ok(open(&keys)?),
-                None => Err(SealRefusal::UnknownKey.into()),
-            },
-            verdict => Ok(verdict?),
-        }
-    }
-
     async fn quarantine(
         &self,
         envelope: &Envelope,
@@ -151,6 +139,25 @@ impl<C: Clock> Pipeline<C> {
             delivery_id: envelope.delivery_id.clone(),
         };
         apply::<F>(&self.table, &*self.clock, &delivery).await
+    }
+}
+
+/// Opens a message; a key that was added a moment ago is fetched before the message is refused. None where there is
+/// no key at all.
+pub async fn open(
+    keys: &Rotating<SealingKeys>,
+    environments: &Environments,
+    message: &str,
+    family: model::Family,
+) -> Option<Result<Opened, SealRefusal>> {
+    let open = |keys: &SealingKeys| Opened::verify(message, keys, environments, family);
+    let current = keys.current().await?;
+    match open(&current) {
+        Err(SealRefusal::UnknownKey) => match keys.refreshed(&current).await {
+            Some(fetched) => Some(open(&fetched)),
+            None => Some(Err(SealRefusal::UnknownKey)),
+        },
+        verdict => Some(verdict),
     }
 }
 

@@ -162,10 +162,16 @@ pub fn queues<E>(config: &SdkConfig, variable: impl Fn(&str) -> Result<String, E
 /// Who may do what: by a token's roles where `JWT_ROLES_CLAIM` says which claim has them, else by IAM. In a
 /// container of the SAM CLI, which authorizes nobody, it is whoever runs that.
 pub fn access() -> Access {
-    if setting("AWS_SAM_LOCAL").is_ok_and(|local| local == "true") {
+    access_by(|name| std::env::var(name).ok())
+}
+
+fn access_by(variable: impl Fn(&str) -> Option<String>) -> Access {
+    // Only where the data is an emulator's: a variable alone opens nothing of AWS's.
+    let is_emulated = variable("AWS_ENDPOINT_URL").is_some_and(|url| url.starts_with("http://"));
+    if is_emulated && variable("AWS_SAM_LOCAL").as_deref() == Some("true") {
         return Access::Own("sam local".to_owned());
     }
-    setting("JWT_ROLES_CLAIM").map_or(Access::Iam, |roles| Access::Token { roles })
+    variable("JWT_ROLES_CLAIM").map_or(Access::Iam, |roles| Access::Token { roles })
 }
 
 /// The table that `TABLE_NAME` names.
@@ -192,4 +198,25 @@ pub async fn family<F: FamilyRules>() -> Result<(), Error> {
         Ok::<_, Error>(pipeline.batch::<F>(event.payload).await)
     }))
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_alone_opens_a_deployed_function_to_nobody() {
+        let access = |variables: &[(&str, &str)]| {
+            access_by(|name| {
+                variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+            })
+        };
+        let local = ("AWS_SAM_LOCAL", "true");
+        assert!(matches!(access(&[local]), Access::Iam));
+        assert!(matches!(access(&[local, ("JWT_ROLES_CLAIM", "groups")]), Access::Token { .. }));
+        assert!(matches!(access(&[local, ("AWS_ENDPOINT_URL", "https://aws.example")]), Access::Iam));
+        let emulated = ("AWS_ENDPOINT_URL", "http://host.docker.internal:8788");
+        assert!(matches!(access(&[local, emulated]), Access::Own(_)));
+        assert!(matches!(access(&[emulated]), Access::Iam));
+    }
 }

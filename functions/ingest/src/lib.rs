@@ -14,7 +14,7 @@
 
 use std::fmt::Write as _;
 
-use lambda_http::http::{Method, StatusCode};
+use lambda_http::http::{HeaderValue, Method, StatusCode, header};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body as HttpBody, Request, RequestExt as _, Response};
 use sha2::{Digest, Sha256};
@@ -70,7 +70,12 @@ impl<Q: DeliveryQueue, C: Clock> Ingest<Q, C> {
                 warn!(%environment, reason = %refusal, "not authenticated");
                 telemetry::count(None, "unauthenticated");
                 let detail = "The request is not authenticated.";
-                Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail).into_response()
+                let problem = Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail);
+                let mut response = problem.into_response();
+                // RFC 9110, section 11.6.1: a 401 names the scheme. Bitpowr's is the header itself.
+                let scheme = HeaderValue::from_static(secret::HEADER);
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+                response
             }
             None => not_accepted(environment, "the webhook secret cannot be had"),
         }

@@ -5,21 +5,22 @@
 //! by `ingest` and stays where it is.
 
 use jiff::SignedDuration;
-use shared::clock::Clock;
+use shared::clock::{Clock, Moment};
 use shared::environment::Environments;
 use shared::model::{Family, Reason};
+use shared::pipeline::open;
 use shared::queue::{DeadLetter, DeadLetters, QueueError};
 use shared::rotating::Rotating;
 use shared::store::{StoreError, Table};
 use shared::telemetry;
-use shared::verify::{Opened, SealingKeys};
-use tracing::{info, warn};
+use shared::verify::{SealRefusal, SealingKeys};
+use tracing::{error, info, warn};
 
 /// How old a dead letter is when it is moved: time enough to mend the fault and redrive.
 pub const AGE: SignedDuration = SignedDuration::from_hours(72);
 
-/// How often a queue is asked in one sweep.
-const QUESTIONS: usize = 100;
+/// How long one sweep goes on: the function may run for a quarter of an hour.
+const LONGEST: SignedDuration = SignedDuration::from_mins(13);
 
 /// The sweeper.
 #[derive(Debug)]
@@ -48,25 +49,42 @@ pub enum SweepError {
 }
 
 impl<L: DeadLetters, C: Clock> Sweep<L, C> {
-    /// Sweeps every family's dead letters: how many were moved.
+    /// Sweeps every family's dead letters: how many were moved. What cannot be moved does not keep the others.
     ///
     /// # Errors
-    /// [`SweepError`] of the first that could not be moved.
+    /// The first [`SweepError`], after everything else was swept.
     pub async fn run(&self) -> Result<usize, SweepError> {
-        let mut moved = 0;
+        let begun = self.clock.now();
+        let (mut moved, mut failed) = (0, None);
         for family in Family::ALL {
-            for _ in 0..QUESTIONS {
-                let letters = self.letters.receive(family).await?;
-                if letters.is_empty() {
-                    break;
-                }
-                for letter in letters {
-                    moved += usize::from(self.letter(family, letter).await?);
-                }
+            if let Err(error) = self.family(family, begun, &mut moved).await {
+                error!(%family, %error, "dead letters cannot be moved");
+                failed.get_or_insert(error);
             }
         }
         info!(moved, "swept");
-        Ok(moved)
+        failed.map_or(Ok(moved), Err)
+    }
+
+    /// Sweeps the dead letters of a family until there are no more.
+    async fn family(&self, family: Family, begun: Moment, moved: &mut usize) -> Result<(), SweepError> {
+        let mut failed = None;
+        while self.clock.now().since(begun) < LONGEST {
+            let letters = self.letters.receive(family).await?;
+            if letters.is_empty() {
+                break;
+            }
+            for letter in letters {
+                match self.letter(family, letter).await {
+                    Ok(is_moved) => *moved += usize::from(is_moved),
+                    Err(error) => {
+                        warn!(%family, %error, "a dead letter cannot be moved");
+                        failed.get_or_insert(error);
+                    }
+                }
+            }
+        }
+        failed.map_or(Ok(()), Err)
     }
 
     /// Moves one dead letter, if it is old enough and genuine.
@@ -75,10 +93,15 @@ impl<L: DeadLetters, C: Clock> Sweep<L, C> {
         if now.since(letter.sent_at) < AGE {
             return Ok(false);
         }
-        let Some(keys) = self.keys.current().await else { return Ok(false) };
-        let opened = match Opened::verify(&letter.body, &keys, &self.environments, family) {
-            Ok(opened) => opened,
-            Err(refusal) => {
+        let opened = match open(&self.keys, &self.environments, &letter.body, family).await {
+            Some(Ok(opened)) => opened,
+            // Whether it is genuine is not known.
+            None | Some(Err(SealRefusal::UnknownKey)) => {
+                warn!(%family, "a dead letter cannot be opened: its key is not there");
+                telemetry::count(Some(family), "unknown_key");
+                return Ok(false);
+            }
+            Some(Err(refusal)) => {
                 warn!(%family, %refusal, "a dead letter carries no valid seal");
                 telemetry::count(Some(family), "forged");
                 return Ok(false);

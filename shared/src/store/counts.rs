@@ -6,7 +6,7 @@ use futures::future::try_join_all;
 
 use super::facets::{self, Facet};
 use super::keys::{BUCKETS, List};
-use super::log::{Bounds, Timeline, moment_of, of_day, previous_day};
+use super::log::{Bounds, Timeline, moment_of, of_day};
 use super::table::{Item, StoreError, Table};
 use crate::clock::Moment;
 use crate::environment::Environment;
@@ -45,9 +45,9 @@ impl Table {
             Moment::from_millis(from.as_millis() + steps * step)
         };
         let mut counts = BTreeMap::new();
-        let mut before = bounds.below.clone();
+        let mut after: Option<String> = None;
         loop {
-            let (days, is_last) = self.days_back(environment, List::Log, &bounds, &before).await?;
+            let (days, next) = self.days_back(environment, List::Log, &bounds, after.as_deref()).await?;
             for day in days {
                 let share = (queries / usize::from(BUCKETS)).max(1);
                 let timelines = of_day(environment, List::Log, &day);
@@ -68,9 +68,9 @@ impl Table {
                     counts.retain(|(at, _, _), _| *at >= counted_from);
                     return Ok(Counts { counts, counted_from, complete: false });
                 }
-                before = previous_day(&day);
             }
-            if is_last {
+            after = next;
+            if after.is_none() {
                 return Ok(Counts { counts, counted_from: from, complete: true });
             }
         }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use futures::future::try_join_all;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 
 use super::keys::{self, Key, LINE_PREFIX, SHARDS};
@@ -13,6 +14,9 @@ use crate::environment::Environment;
 use crate::model::Posting;
 use crate::model::ledger::{BalanceItem, BrokenChain, LedgerLine};
 use crate::model::transaction::Amounts;
+
+/// How many ledgers are read at the same time: an account may have many assets.
+const AT_ONCE: usize = 16;
 
 /// An entry in the list of balances.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,9 +178,10 @@ impl Table {
         };
         let shards =
             assets.into_iter().flat_map(|asset| (0..SHARDS).map(move |shard| (asset.clone(), shard)));
-        let mut found = try_join_all(shards.map(async |(asset, shard)| {
+        let below_of = &below;
+        let read = async |(asset, shard): (String, u8)| {
             let partition = keys::balance_partition(environment, account, &asset, shard);
-            let below = match (below.get(&place(&asset, shard)), at) {
+            let below = match (below_of.get(&place(&asset, shard)), at) {
                 (Some(below), _) => *below,
                 (None, Some(at)) => {
                     self.line_at(&partition, at).await?.map_or(0, |line| line.number).saturating_add(1)
@@ -197,8 +202,9 @@ impl Table {
                 newer.check(&older.balance())?;
             }
             Ok::<_, StoreError>(lines)
-        }))
-        .await?;
+        };
+        let mut found: Vec<VecDeque<LedgerLine>> =
+            stream::iter(shards).map(read).buffered(AT_ONCE).try_collect().await?;
         // Within a shard the number orders, between shards the time: a line may bear an earlier time than the
         // one before it, but it is never shown before, and so never skipped.
         let mut lines = Vec::new();

@@ -257,9 +257,9 @@ impl Table {
         queries: &mut usize,
     ) -> Result<Stretch, StoreError> {
         let mut stretch = Stretch { entries: Vec::new(), floor: None };
-        let mut before = bounds.below.clone();
+        let mut after: Option<String> = None;
         loop {
-            let (days, is_last) = self.days_back(environment, list, bounds, &before).await?;
+            let (days, next) = self.days_back(environment, list, bounds, after.as_deref()).await?;
             for day in days {
                 let timelines = of_day(environment, list, &day);
                 let wanted = limit - stretch.entries.len().min(limit);
@@ -270,34 +270,42 @@ impl Table {
                 if stretch.floor.is_some() || stretch.entries.len() > limit {
                     return Ok(stretch);
                 }
-                before = previous_day(&day);
             }
-            if is_last {
+            after = next;
+            if after.is_none() {
                 return Ok(stretch);
             }
         }
     }
 
-    /// Some of the days on which a list has entries, newest first, and whether they are the last.
+    /// Some of the days on which a list has entries, newest first, before those that were seen: `after` is the last of
+    /// them. And where the next ones go on; none at the end.
     pub(super) async fn days_back(
         &self,
         environment: Environment,
         list: List,
         bounds: &Bounds,
-        before: &str,
-    ) -> Result<(Vec<String>, bool), StoreError> {
+        after: Option<&str>,
+    ) -> Result<(Vec<String>, Option<String>), StoreError> {
         /// Days are looked up in portions of this size.
         const DAYS: usize = 50;
+        let newest = bounds.below.get(..10).unwrap_or("~");
         let query = RangeQuery {
             index: None,
             partition: keys::days(environment, list),
             low: bounds.from.get(..10).unwrap_or(&bounds.from).to_owned(),
-            high: before.get(..10).unwrap_or("~").to_owned(),
+            high: after.unwrap_or(newest).to_owned(),
             newest_first: true,
         };
-        let days = self.query(&query, DAYS).await?;
-        let is_last = days.len() < DAYS;
-        Ok((days.iter().filter_map(Key::of).map(|key| key.sk).collect(), is_last))
+        let found = self.query(&query, DAYS + 1).await?;
+        let has_more = found.len() > DAYS;
+        let mut days: Vec<String> = found.iter().filter_map(Key::of).map(|key| key.sk).collect();
+        // The range includes the day that was seen.
+        days.retain(|day| Some(day.as_str()) != after);
+        let next = days.last().cloned().filter(|_| has_more);
+        // What is no day has no entries.
+        days.retain(|day| format!("{day}T00:00:00Z").parse::<Moment>().is_ok());
+        Ok((days, next))
     }
 
     /// The newest entries of several timelines together: more than `limit`, unless there are no more, or the
@@ -419,10 +427,4 @@ fn in_order<T: DeserializeOwned>(
 /// The moment of a position.
 pub(super) fn moment_of(position: &str) -> Option<Moment> {
     position.split('#').next()?.parse().ok()
-}
-
-/// The day before, as text.
-pub(super) fn previous_day(day: &str) -> String {
-    let start = format!("{day}T00:00:00Z").parse::<Moment>();
-    start.map_or_else(|_| String::new(), |start| Moment::from_millis(start.as_millis() - 1).day())
 }
