@@ -5,10 +5,10 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use aws_sdk_sns::error::DisplayErrorContext;
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
 use serde_json::json;
 
+use crate::aws_error::AwsError;
 use crate::model::notification::Attribute;
 use crate::model::{Notification, Words};
 
@@ -168,7 +168,7 @@ impl Sns {
                     }
                     cause = failed.first().map(|failed| failed.code().to_owned()).unwrap_or_default();
                 }
-                Err(error) => cause = DisplayErrorContext(error).to_string(),
+                Err(error) => cause = AwsError::from(error).to_string(),
             }
         }
         Err(PublishError { count: entries.len(), cause })

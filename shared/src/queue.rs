@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 
-use aws_sdk_sqs::error::{DisplayErrorContext, SdkError};
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName};
 use futures::future::try_join_all;
 use serde::Serialize;
 
+use crate::aws_error::AwsError;
 use crate::clock::Moment;
 use crate::model::{EventName, Family};
 use crate::verify::Sealed;
@@ -144,10 +145,10 @@ impl Sqs {
 
 fn failed<E, R>(error: SdkError<E, R>) -> QueueError
 where
-    E: std::error::Error + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+    R: std::fmt::Debug + 'static,
 {
-    QueueError(DisplayErrorContext(error).to_string())
+    QueueError(AwsError::from(error).to_string())
 }
 
 impl Depths for Sqs {

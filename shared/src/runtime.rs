@@ -8,11 +8,11 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_lambda_events::sqs::SqsEvent;
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::DisplayErrorContext;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use std::time::Duration;
 
 use crate::access::Access;
+use crate::aws_error::AwsError;
 use crate::clock::SystemClock;
 use crate::environment::{Environment, Environments};
 use crate::family::FamilyRules;
@@ -76,7 +76,7 @@ async fn staged(client: &Client, id: &str, stage: &str) -> Result<Option<(String
         {
             Ok(None)
         }
-        Err(error) => Err(format!("{id}: {}", DisplayErrorContext(error))),
+        Err(error) => Err(format!("{id}: {}", AwsError::from(error))),
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_sdk_cloudwatch::Client;
-use aws_sdk_cloudwatch::error::DisplayErrorContext;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
+use shared::aws_error::AwsError;
 use shared::model::Family;
 use shared::queue::{Depth, Depths, QueueError, Sqs};
 use tokio::sync::Mutex;
@@ -68,7 +68,7 @@ impl Watched {
             Ok(answer) => answer,
             Err(error) => {
                 // What waits can be seen without.
-                warn!(error = %DisplayErrorContext(error), "CloudWatch does not answer");
+                warn!(error = %AwsError::from(error), "CloudWatch does not answer");
                 return Ages::new();
             }
         };

@@ -3,13 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
-use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::backoff::Backoff;
 use super::keys::{self, Key, List};
+use crate::aws_error::AwsError;
 use crate::clock::Moment;
 use crate::environment::Environment;
 use crate::model::ledger::BrokenChain;
@@ -47,13 +48,13 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Keeps the whole chain of causes: an SDK error alone says little.
+    /// What DynamoDB answered, or what kept it from answering: an SDK error alone says little.
     pub(super) fn aws<E, R>(error: SdkError<E, R>) -> Self
     where
-        E: std::error::Error + Send + Sync + 'static,
-        R: std::fmt::Debug + Send + Sync + 'static,
+        E: std::error::Error + ProvideErrorMetadata + 'static,
+        R: std::fmt::Debug + 'static,
     {
-        Self::Aws(DisplayErrorContext(error).to_string())
+        Self::Aws(AwsError::from(error).to_string())
     }
 }
 
