@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::Arc;
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName};
@@ -73,12 +72,6 @@ pub trait Redrive: Send + Sync + 'static {
     /// Puts at most `most` of a family's dead letters back: how many it were. One that is put back twice is
     /// recognised by its content.
     fn redrive(&self, family: Family, most: usize) -> impl Future<Output = Result<usize, QueueError>> + Send;
-}
-
-impl<Q: DeliveryQueue> DeliveryQueue for Arc<Q> {
-    fn send(&self, delivery: &Sealed) -> impl Future<Output = Result<(), QueueError>> + Send {
-        (**self).send(delivery)
-    }
 }
 
 /// Amazon SQS: for each family a queue and its dead letters, as far as they are needed.
