@@ -6,6 +6,7 @@ use api::Watched;
 use aws_config::SdkConfig;
 use aws_sdk_lambda::error::DisplayErrorContext;
 use serde_json::{Value, json};
+use shared::clock::SystemClock;
 use shared::environment::Environment;
 use shared::model::Family;
 use shared::queue::{DeliveryQueue, Depth, Depths, QueueError, Redrive};
@@ -79,7 +80,7 @@ impl Stack {
     /// Where no function names one of them.
     pub fn queues(&self) -> Result<Queues, String> {
         let queues = runtime::queues(&self.config, |name| self.variable(name).map(str::to_owned))?;
-        let watched = Watched::new(queues, aws_sdk_cloudwatch::Client::new(&self.config));
+        let watched = Watched::new(queues, aws_sdk_cloudwatch::Client::new(&self.config), SystemClock);
         Ok(Queues::Stack(Box::new(watched)))
     }
 
@@ -147,7 +148,7 @@ pub enum Queues {
     /// Of this machine.
     Here(crate::queues::Queues),
     /// Of a stack.
-    Stack(Box<Watched>),
+    Stack(Box<Watched<SystemClock>>),
 }
 
 impl Depths for Queues {

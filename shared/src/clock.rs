@@ -90,7 +90,7 @@ impl<'de> Deserialize<'de> for Moment {
 }
 
 /// Tells the time.
-pub trait Clock: Send + Sync + 'static {
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// The present moment.
     fn now(&self) -> Moment;
 }

@@ -66,7 +66,7 @@ impl<C: Clock> Pipeline<C> {
             if let Err(error) = self.delivery::<F>(record.body.as_deref().unwrap_or_default()).await {
                 warn!(family = %F::FAMILY, message_id, %error, "delivery failed");
                 let outcome = if matches!(error, DeliveryError::Seal(_)) { "forged" } else { "failed" };
-                telemetry::count(Some(F::FAMILY), outcome);
+                telemetry::count(&*self.clock, Some(F::FAMILY), outcome);
                 let mut failure = BatchItemFailure::default();
                 failure.item_identifier = message_id;
                 response.batch_item_failures.push(failure);
@@ -95,7 +95,11 @@ impl<C: Clock> Pipeline<C> {
                 outcome => outcome?,
             },
         };
-        telemetry::count(Some(F::FAMILY), if applied.new { applied.effect.as_str() } else { "redelivered" });
+        telemetry::count(
+            &*self.clock,
+            Some(F::FAMILY),
+            if applied.new { applied.effect.as_str() } else { "redelivered" },
+        );
         info!(
             family = %F::FAMILY,
             environment = %envelope.environment,
@@ -110,7 +114,7 @@ impl<C: Clock> Pipeline<C> {
             "delivery applied"
         );
         if applied.effect == Effect::Ambiguous {
-            telemetry::count(Some(F::FAMILY), "ambiguous");
+            telemetry::count(&*self.clock, Some(F::FAMILY), "ambiguous");
         }
         if matches!(applied.effect, Effect::Conflict | Effect::Ambiguous) {
             warn!(family = %F::FAMILY, id = applied.id, effect = %applied.effect, "somebody has to look");

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::Clock;
 use crate::model::Family;
 
 static NAMESPACE: OnceLock<String> = OnceLock::new();
@@ -31,10 +31,9 @@ pub fn deployed() {
 }
 
 /// Counts a delivery of a family by what became of it.
-pub fn count(family: Option<Family>, outcome: &str) {
+pub fn count(clock: &impl Clock, family: Option<Family>, outcome: &str) {
     let Some(namespace) = NAMESPACE.get() else { return };
-    let _ =
-        writeln!(std::io::stdout(), "{}", line(namespace, family, outcome, SystemClock.now().as_millis()));
+    let _ = writeln!(std::io::stdout(), "{}", line(namespace, family, outcome, clock.now().as_millis()));
 }
 
 fn line(namespace: &str, family: Option<Family>, outcome: &str, timestamp: i64) -> serde_json::Value {

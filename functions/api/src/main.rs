@@ -14,7 +14,7 @@ async fn main() -> Result<(), Error> {
     let queues = runtime::queues(&config, runtime::setting)?;
     let api = Api {
         table: runtime::table(&config)?,
-        queues: Watched::new(queues, aws_sdk_cloudwatch::Client::new(&config)),
+        queues: Watched::new(queues, aws_sdk_cloudwatch::Client::new(&config), SystemClock),
         environments: Environments::only(runtime::environment()?),
         access: runtime::access(),
         clock: SystemClock,

@@ -68,7 +68,7 @@ impl<Q: DeliveryQueue, C: Clock> Ingest<Q, C> {
             Some(Ok(authentic)) => self.accept(&authentic, environment, delivery_id(&request)).await,
             Some(Err(refusal)) => {
                 warn!(%environment, reason = %refusal, "not authenticated");
-                telemetry::count(None, "unauthenticated");
+                telemetry::count(&self.clock, None, "unauthenticated");
                 let detail = "The request is not authenticated.";
                 let problem = Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail);
                 let mut response = problem.into_response();
@@ -77,7 +77,7 @@ impl<Q: DeliveryQueue, C: Clock> Ingest<Q, C> {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
                 response
             }
-            None => not_accepted(environment, "the webhook secret cannot be had"),
+            None => not_accepted(&self.clock, environment, "the webhook secret cannot be had"),
         }
     }
 
@@ -122,20 +122,20 @@ impl<Q: DeliveryQueue, C: Clock> Ingest<Q, C> {
             body: kept.to_vec(),
         };
         let Some(keys) = self.keys.current().await else {
-            return not_accepted(environment, "the sealing key cannot be had");
+            return not_accepted(&self.clock, environment, "the sealing key cannot be had");
         };
         if let Err(cause) = self.queue.send(&envelope.seal(&keys)).await {
-            return not_accepted(environment, &cause.to_string());
+            return not_accepted(&self.clock, environment, &cause.to_string());
         }
         match classified {
             Ok(_) => {
                 info!(%environment, %family, event, delivery_id, bytes = body.len(), "accepted");
-                telemetry::count(Some(family), "accepted");
+                telemetry::count(&self.clock, Some(family), "accepted");
                 json(StatusCode::OK, &Accepted { delivery_id: &delivery_id })
             }
             Err(Unreadable { reason, detail }) => {
                 warn!(%environment, %reason, delivery_id, bytes = body.len(), "quarantined");
-                telemetry::count(Some(family), "quarantined");
+                telemetry::count(&self.clock, Some(family), "quarantined");
                 let status = match reason {
                     Reason::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
                     _ => StatusCode::BAD_REQUEST,
@@ -147,9 +147,9 @@ impl<Q: DeliveryQueue, C: Clock> Ingest<Q, C> {
 }
 
 /// The answer to what could not be kept: the sender sends it again.
-fn not_accepted(environment: Environment, cause: &str) -> Response<HttpBody> {
+fn not_accepted(clock: &impl Clock, environment: Environment, cause: &str) -> Response<HttpBody> {
     error!(%environment, cause, "not accepted");
-    telemetry::count(None, "not_accepted");
+    telemetry::count(clock, None, "not_accepted");
     let detail = "The delivery could not be kept. Send it again.";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_accepted", detail).into_response()
 }

@@ -103,7 +103,7 @@ impl<L: DeadLetters, C: Clock> Sweep<L, C> {
             }
             Some(Err(refusal)) => {
                 warn!(%family, %refusal, "a dead letter carries no valid seal");
-                telemetry::count(Some(family), "forged");
+                telemetry::count(&self.clock, Some(family), "forged");
                 return Ok(false);
             }
         };
@@ -114,7 +114,7 @@ impl<L: DeadLetters, C: Clock> Sweep<L, C> {
         };
         self.table.quarantine(envelope, why, now).await?;
         self.letters.delete(family, &letter).await?;
-        telemetry::count(Some(family), "swept");
+        telemetry::count(&self.clock, Some(family), "swept");
         Ok(true)
     }
 }
