@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use local::engine::{Engine, TABLE};
+use local::standins::engine::{Engine, TABLE};
 use local::with_family;
 use serde_json::{Value, json};
 use shared::clock::{Clock as _, ManualClock, Moment};

@@ -29,7 +29,7 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use futures::future::join_all;
-use local::engine::Engine;
+use local::standins::engine::Engine;
 use local::with_family;
 use serde_json::{Value, json};
 use shared::clock::{Clock as _, ManualClock, Moment};

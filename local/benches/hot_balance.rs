@@ -21,7 +21,7 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use futures::future::join_all;
-use local::engine::Engine;
+use local::standins::engine::Engine;
 use serde_json::json;
 use shared::clock::{Clock as _, SystemClock};
 use shared::decide::Delivery;

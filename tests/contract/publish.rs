@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use local::queues::{Queues, RedrivePolicy};
-use local::topics::{Topics, WEBHOOK_QUEUE};
+use local::standins::queues::{Queues, RedrivePolicy};
+use local::standins::topics::{Topics, WEBHOOK_QUEUE};
 use serde_json::json;
 use shared::model::Words;
 use shared::model::notification::Attribute;

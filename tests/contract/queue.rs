@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use local::queues::{Queues, RedrivePolicy};
+use local::standins::queues::{Queues, RedrivePolicy};
 use shared::clock::{Clock as _, SystemClock};
 use shared::environment::{Environment, Environments};
 use shared::model::{Family, MAX_BODY};

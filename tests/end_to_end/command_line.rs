@@ -245,7 +245,8 @@ async fn doctor_says_what_is_ill_and_dead_letters_go_back() {
     assert!(code == Some(1) && output.contains("It still cannot be read"), "{output}{error}");
 
     // A letter that nobody can open, as a redrive from elsewhere would leave it.
-    let queues = local::queues::Queues::attach(&desk.folder.path().join(".bitpowr/queues.db")).unwrap();
+    let queues =
+        local::standins::queues::Queues::attach(&desk.folder.path().join(".bitpowr/queues.db")).unwrap();
     queues.send("deposits-dead-letters", vec!["forged".to_owned()]).await.unwrap();
     let (code, output, _) = desk.run(&["doctor"]);
     assert!(code == Some(1) && output.contains("dead-letters redrive"), "{output}");

@@ -13,7 +13,7 @@ use shared::model::{Body, EventType, Family, lenient, lifecycle};
 
 /// What a family makes of the sample of one of its events, as a row of the table.
 fn row<F: FamilyRules>(event: EventType) -> String {
-    let body = Body::parse(local::samples::payload(event).as_bytes(), Environment::Test).unwrap();
+    let body = Body::parse(local::cli::samples::payload(event).as_bytes(), Environment::Test).unwrap();
     let data = lenient::object(&body.data).unwrap();
     let meaning = F::meaning(event, &data, Moment::from_millis(0)).unwrap();
     let known = fold(None, &meaning).known;

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use local::development;
-use local::engine::{Engine, TABLE};
-use local::samples;
+use local::cli::samples;
+use local::standins::development;
+use local::standins::engine::{Engine, TABLE};
 use serde_json::{Value, json};
 use shared::clock::{ManualClock, Moment};
 use shared::environment::{Environment, Environments};

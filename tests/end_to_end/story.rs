@@ -138,7 +138,8 @@ async fn check_books(running: &Running) {
     let cause = client.get(&format!("events/{}", lines[0]["event_id"].as_str().unwrap())).await;
     assert_eq!(cause["event"], "transaction.deposit.success");
     // The body is kept byte for byte.
-    let sent = local::samples::sample(EventType::DepositSuccess, shared::environment::Environment::Test, &[]);
+    let sent =
+        local::cli::samples::sample(EventType::DepositSuccess, shared::environment::Environment::Test, &[]);
     assert_eq!(cause["raw"], sent.unwrap());
 }
 

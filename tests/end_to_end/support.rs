@@ -90,7 +90,7 @@ impl Client {
 
     /// Sends the sample of an event.
     pub(crate) async fn send_sample(&self, event: EventType) {
-        let sample = local::samples::sample(event, Environment::Test, &[]).unwrap();
+        let sample = local::cli::samples::sample(event, Environment::Test, &[]).unwrap();
         assert_eq!(self.post("test", sample).await.0, 200, "{}", event.as_str());
     }
 

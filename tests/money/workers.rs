@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use futures::future::join_all;
 use jiff::SignedDuration;
-use local::engine::Engine;
+use local::standins::engine::Engine;
 use proptest::prelude::{Strategy as _, any, prop_assert, prop_assert_eq};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use serde_json::json;

@@ -97,7 +97,7 @@ def test_every_operation_that_is_handled_is_described():
         handled.add(("get", f"/{path}"))
     for folder in re.findall(r'\["(\w+)", file\] =>', page):
         handled.add(("get", f"/{folder}/{{}}"))
-    for path in re.findall(r'path\(\) == "(/\w+)"', source("local/src/front.rs")):
+    for path in re.findall(r'path\(\) == "(/\w+)"', source("local/src/standins/gateway.rs")):
         handled.add(("get", path))
     assert len(handled) == 22
     assert {(method, re.sub(r"{\w+}", "{}", path)) for path, method, _ in operations()} == handled
@@ -163,7 +163,7 @@ def test_names_of_actions_are_those_of_the_source(start, names):
 def test_codes_are_those_of_the_source():
     used = set()
     for file in ("functions/api/src/lib.rs", "functions/actions/src/lib.rs", "functions/ingest/src/lib.rs",
-                 "functions/page/src/lib.rs", "local/src/front.rs", "local/src/guard.rs", "shared/src/http.rs"):
+                 "functions/page/src/lib.rs", "local/src/standins/gateway.rs", "local/src/standins/guard.rs", "shared/src/http.rs"):
         code = source(file)
         used |= set(re.findall(r'StatusCode::\w+,\s*"(\w+)"', code))
         used |= set(re.findall(r'Impossible\(\s*"(\w+)"', code))

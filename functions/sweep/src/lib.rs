@@ -98,7 +98,7 @@ impl<L: DeadLetters, C: Clock> Sweep<L, C> {
             // Whether it is genuine is not known.
             None | Some(Err(SealRefusal::UnknownKey)) => {
                 warn!(%family, "a dead letter cannot be opened: its key is not there");
-                telemetry::count(Some(family), "unknown_key");
+                telemetry::count(&self.clock, Some(family), "unknown_key");
                 return Ok(false);
             }
             Some(Err(refusal)) => {

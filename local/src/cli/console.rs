@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 
 use super::place::Place;
 use super::say;
-use crate::front::{self, Functions};
+use crate::standins::gateway::{self, Functions};
 
 #[derive(Debug, Args)]
 pub(super) struct Console {
@@ -34,7 +34,7 @@ impl Console {
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         say(&format!("The {environment} environment, as {who}: http://{address}/"));
         say("Whoever uses this machine can use it, too. Ctrl-C stops.");
-        let router = front::router(Functions { ingest: None, is_secret_public: false, api, actions, page });
+        let router = gateway::router(Functions { ingest: None, is_secret_public: false, api, actions, page });
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let stopped = async { drop(tokio::signal::ctrl_c().await) };
         axum::serve(listener, service)

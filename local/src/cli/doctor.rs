@@ -12,7 +12,7 @@ use shared::clock::{Clock as _, Moment, SystemClock};
 
 use super::place::{Opened, Place};
 use super::{say_json, say_table, text};
-use crate::stack::Stack;
+use crate::product::stack::Stack;
 
 /// A delivery that waits for so many seconds is stuck.
 const LATE_SECONDS: u64 = 300;

@@ -13,7 +13,7 @@ use super::filter::Filter;
 use super::place::Place;
 use super::show::encoded;
 use super::{spinner, text};
-use crate::folder::create_file;
+use crate::standins::files::create_file;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {

@@ -11,6 +11,7 @@ mod place;
 mod quarantine;
 mod rebuild;
 mod resend;
+pub mod samples;
 mod serve;
 mod show;
 mod subscribe;
@@ -28,7 +29,7 @@ use shared::printable::{self, one_line};
 use shared::verify::Secret;
 use tracing_subscriber::EnvFilter;
 
-use crate::development::SECRET;
+use crate::standins::development::SECRET;
 
 /// A serverless receiver for Bitpowr's webhooks, on this machine: no account, no Docker.
 ///

@@ -17,9 +17,9 @@ use shared::store::Table;
 use url::form_urlencoded;
 
 use super::text;
-use crate::development::{self, user};
-use crate::product::Attached;
-use crate::stack::{Queues, Stack};
+use crate::product::attached::Attached;
+use crate::product::stack::{Queues, Stack};
+use crate::standins::development::{self, user};
 
 /// Where the data is.
 #[derive(Clone, Debug, Args)]

@@ -9,7 +9,7 @@ use shared::rebuild::{self, Broken, Difference, Imbalance, Mode, Report, Unread}
 
 use super::place::Place;
 use super::{say, say_json, spinner};
-use crate::families;
+use crate::product::families;
 
 #[derive(Debug, Args)]
 pub(super) struct Rebuild {

@@ -9,10 +9,10 @@ use shared::model::EventType;
 use tokio::signal::unix::{SignalKind, signal};
 use url::Url;
 
+use super::samples;
 use super::{SecretArgument, say};
-use crate::development::is_public;
 use crate::product::{Product, Settings};
-use crate::samples;
+use crate::standins::development::is_public;
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {

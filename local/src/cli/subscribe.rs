@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 use super::place::Place;
 use super::{say, say_json, say_table};
-use crate::product::Attached;
-use crate::stack::Stack;
-use crate::subscriptions::{FilterPolicy, Protocol, Subscription};
+use crate::product::attached::Attached;
+use crate::product::stack::Stack;
+use crate::standins::subscriptions::{FilterPolicy, Protocol, Subscription};
 
 #[derive(Debug, Args)]
 pub(super) struct Subscribe {

@@ -7,8 +7,8 @@ use shared::model::{EventType, Family};
 use shared::verify::secret::HEADER;
 use url::Url;
 
+use super::samples;
 use super::{SecretArgument, say, say_json};
-use crate::samples;
 
 #[derive(Debug, Args)]
 pub(super) struct Trigger {

@@ -11,7 +11,7 @@ macro_rules! samples {
         pub fn payload(event: EventType) -> &'static str {
             match event {
                 $(EventType::$variant => {
-                    include_str!(concat!("../../events/payloads/", $name, ".json"))
+                    include_str!(concat!("../../../events/payloads/", $name, ".json"))
                 })*
             }
         }

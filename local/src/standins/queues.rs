@@ -13,7 +13,7 @@ use shared::queue::{DeadLetter, DeadLetters, DeliveryQueue, Depth, Depths, Queue
 use shared::verify::Sealed;
 use tokio::sync::Notify;
 
-use crate::subscriptions::{FilterPolicy, Protocol, Subscription};
+use crate::standins::subscriptions::{FilterPolicy, Protocol, Subscription};
 
 /// A message that was received and not yet deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,11 +1,13 @@
 //! The data folder. It holds personal data: nobody but its owner can enter it, and one process at a time works on it.
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{File, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use tracing::warn;
+
+use crate::standins::files::{make_dir, open_private};
 
 /// The table's file.
 const TABLE: &str = "table.db";
@@ -117,22 +119,6 @@ pub fn queues_of(folder: &Path) -> PathBuf {
     folder.join(QUEUES)
 }
 
-/// Makes a folder that only its owner can enter, and those above it.
-///
-/// # Errors
-/// What the system says.
-pub fn make_dir(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
-/// Writes a new file that only its owner can read.
-///
-/// # Errors
-/// What the system says.
-pub fn create_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
-}
-
 /// Makes the folder, or takes the rights of others away from one that exists.
 fn make_private(path: &Path) -> Result<(), FolderError> {
     let name = || path.display().to_string();
@@ -171,13 +157,6 @@ fn narrow_file(path: &Path) -> Result<(), FolderError> {
         return Ok(());
     }
     std::fs::set_permissions(path, Permissions::from_mode(mode & 0o700)).map_err(unusable)
-}
-
-/// Opens a file of the folder, or makes it, for its owner alone; what it holds is left alone, and a link is not followed.
-fn open_private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW);
-    options.open(path)
 }
 
 #[cfg(test)]

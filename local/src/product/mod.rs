@@ -1,13 +1,17 @@
 //! The parts, put together and taken down.
 
+pub mod attached;
+pub mod families;
+pub mod folder;
+pub mod stack;
+
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actions::Actions;
 use api::Api;
-use aws_sdk_dynamodb::Client;
 use axum::Router;
 use ingest::Ingest;
 use notify::Notify;
@@ -18,7 +22,7 @@ use shared::environment::Environments;
 use shared::model::Family;
 use shared::pipeline::Pipeline;
 use shared::rotating::Rotating;
-use shared::store::{Table, schema};
+use shared::store::schema;
 use shared::verify::seal::WeakKey;
 use shared::verify::{Secret, Secrets};
 use tokio::net::{TcpListener, UnixListener};
@@ -26,14 +30,18 @@ use tokio::sync::{Notify as Signal, watch};
 use tokio::task::JoinSet;
 use url::Url;
 
-use crate::aws::{self, Services};
-use crate::development::{self, user};
-use crate::engine::{Engine, Remote, TABLE};
-use crate::folder::{self, DataFolder, FolderError};
-use crate::front::{self, Functions};
-use crate::mapping::{self, Stop};
-use crate::queues::Queues;
-use crate::topics::{self, Topics, WEBHOOK_QUEUE};
+use folder::{DataFolder, FolderError};
+
+use crate::standins::aws_endpoint::{self, Services};
+use crate::standins::development::{self, user};
+use crate::standins::engine::{Engine, TABLE};
+use crate::standins::files;
+
+use crate::standins::gateway::{self, Functions};
+use crate::standins::mappings;
+use crate::standins::queues::Queues;
+use crate::standins::stop::Stop;
+use crate::standins::topics::{self, Topics, WEBHOOK_QUEUE};
 use crate::with_family;
 
 /// How long deliveries that were accepted may take to be applied and told when the product stops. Those that
@@ -152,7 +160,7 @@ impl Product {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, settings.port)).await.map_err(busy)?;
         let address = listener.local_addr().map_err(busy)?;
         if let Some(mail) = &settings.mail {
-            folder::make_dir(mail)
+            files::make_dir(mail)
                 .map_err(|cause| StartError::Mail { folder: mail.display().to_string(), cause })?;
         }
         let folder = settings.data.as_deref().map(DataFolder::claim).transpose()?;
@@ -210,7 +218,7 @@ impl Product {
         let (mut families, stop) = Workers::new();
         let written = Arc::new(Signal::new());
         for family in Family::ALL {
-            with_family!(family, F => families.tasks.spawn(mapping::family::<F>(
+            with_family!(family, F => families.tasks.spawn(mappings::family::<F>(
                 queues.clone(),
                 Arc::clone(&pipeline),
                 Arc::clone(&written),
@@ -218,7 +226,7 @@ impl Product {
             )));
         }
         let (mut notify, stop) = Workers::new();
-        notify.tasks.spawn(mapping::stream(
+        notify.tasks.spawn(mappings::stream(
             engine.clone(),
             queues.clone(),
             Notify { publish: topics },
@@ -229,7 +237,7 @@ impl Product {
         webhook.tasks.spawn(topics::deliver(queues.clone(), stop));
 
         let (mut front, stop) = Workers::new();
-        front.tasks.spawn(serve(listener, front::router(functions), stop.clone()));
+        front.tasks.spawn(serve(listener, gateway::router(functions), stop.clone()));
         if let Some(folder) = &folder {
             let (listener, router) = engine
                 .listen(folder.path())
@@ -242,7 +250,7 @@ impl Product {
             let listener = TcpListener::bind(address).await.map_err(unusable)?;
             let address = listener.local_addr().map_err(unusable)?;
             aws_endpoint = Some(address);
-            front.tasks.spawn(serve(listener, aws::router(services, address), stop));
+            front.tasks.spawn(serve(listener, aws_endpoint::router(services, address), stop));
         }
         Ok(Self { address, aws_endpoint, queues, front, families, notify, webhook, _folder: folder })
     }
@@ -303,50 +311,6 @@ fn open(folder: Option<&DataFolder>) -> Result<(Engine, Queues), StartError> {
 
 fn unusable(folder: String, cause: impl std::fmt::Display) -> StartError {
     StartError::Data { folder, cause: cause.to_string() }
-}
-
-/// A connection to the data of a folder, whether the product is running on it or not.
-pub struct Attached {
-    /// What asks the table.
-    client: Client,
-    /// Its queues.
-    pub queues: Queues,
-    /// How the product is reached that is running, or what keeps it from starting meanwhile.
-    _way: Way,
-}
-
-#[expect(dead_code, reason = "they are held, not looked at")]
-enum Way {
-    There(Remote),
-    Here(DataFolder),
-}
-
-impl Attached {
-    /// Connects to the product that is running on the folder, else opens its files.
-    ///
-    /// # Errors
-    /// [`StartError`] where there is nothing, or it cannot be opened.
-    pub fn to(data: &Path) -> Result<Self, StartError> {
-        match DataFolder::claim_existing(data) {
-            Ok(folder) => {
-                let (engine, queues) = open(Some(&folder))?;
-                Ok(Self { client: engine.client(), queues, _way: Way::Here(folder) })
-            }
-            // Whoever works on it answers at its socket, if it is the product.
-            Err(FolderError::Locked(folder)) => {
-                let remote = Remote::of(data).map_err(|_| FolderError::Locked(folder.clone()))?;
-                let queues = Queues::attach(&folder::queues_of(data));
-                let queues = queues.map_err(|error| unusable(folder, error))?;
-                Ok(Self { client: remote.client(), queues, _way: Way::There(remote) })
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Its table.
-    pub fn table(&self) -> Table {
-        Table::new(self.client.clone(), TABLE)
-    }
 }
 
 /// Serves at an address until it is time to stop.

@@ -21,8 +21,8 @@ use shared::queue::{DeliveryQueue, Depths, Redrive};
 use tracing::error;
 use uuid::Uuid;
 
-use crate::guard::{from_no_page, from_own_page, named_as_here};
-use crate::queues::Queues;
+use crate::standins::guard::{from_no_page, from_own_page, named_as_here};
+use crate::standins::queues::Queues;
 
 /// The largest request that API Gateway takes, in bytes (Amazon API Gateway, developer guide, quotas of HTTP
 /// APIs).

@@ -14,10 +14,10 @@ use tracing::warn;
 use url::Url;
 use uuid::Uuid;
 
-use crate::folder;
-use crate::mapping::Stop;
-use crate::queues::{Queues, RedrivePolicy};
-use crate::subscriptions::{Protocol, Subscription};
+use crate::standins::files;
+use crate::standins::queues::{Queues, RedrivePolicy};
+use crate::standins::stop::Stop;
+use crate::standins::subscriptions::{Protocol, Subscription};
 
 /// The queue of what the webhook has not been told yet.
 pub const WEBHOOK_QUEUE: &str = "webhook";
@@ -118,9 +118,9 @@ async fn write(folder: &Path, extension: &str, contents: Vec<u8>) -> std::io::Re
     let file = folder.join(format!("{}.{extension}", Uuid::now_v7()));
     let write = move || {
         if let Some(folder) = file.parent() {
-            folder::make_dir(folder)?;
+            files::make_dir(folder)?;
         }
-        folder::create_file(&file)?.write_all(&contents)
+        files::create_file(&file)?.write_all(&contents)
     };
     tokio::task::spawn_blocking(write).await.map_err(std::io::Error::other)?
 }

@@ -146,7 +146,7 @@ async fn attributes(client: &aws_sdk_sns::Client, id: &str) -> HashMap<String, S
 #[derive(Clone, Debug)]
 pub enum Queues {
     /// Of this machine.
-    Here(crate::queues::Queues),
+    Here(crate::standins::queues::Queues),
     /// Of a stack.
     Stack(Box<Watched<SystemClock>>),
 }

@@ -2,7 +2,6 @@
 //! stream to `notify`.
 
 use std::collections::HashSet;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +13,12 @@ use shared::family::FamilyRules;
 use shared::pipeline::Pipeline;
 use shared::publish::Publish;
 use shared::queue::QueueError;
-use tokio::sync::{Notify as Signal, watch};
+use tokio::sync::Notify as Signal;
 use tracing::error;
 
-use crate::engine::Engine;
-use crate::queues::{Queues, RedrivePolicy};
+use crate::standins::engine::Engine;
+use crate::standins::queues::{Queues, RedrivePolicy};
+use crate::standins::stop::Stop;
 
 /// As the template has it.
 const BATCH: usize = 10;
@@ -31,30 +31,6 @@ const STREAM_BATCH: usize = 100;
 
 /// The name of the note on how far the stream was read.
 const STREAM: &str = "stream";
-
-/// Tells tasks to stop.
-#[derive(Clone, Debug)]
-pub struct Stop(watch::Receiver<bool>);
-
-impl Stop {
-    /// Stops when the sender says so, or is gone.
-    pub fn new(signal: watch::Receiver<bool>) -> Self {
-        Self(signal)
-    }
-
-    /// Whether to stop.
-    pub fn is_set(&self) -> bool {
-        *self.0.borrow()
-    }
-
-    /// Waits for `work`, but no longer than until it is time to stop.
-    pub async fn or(&mut self, work: impl Future<Output = ()>) {
-        tokio::select! {
-            () = work => {}
-            _ = self.0.wait_for(|stop| *stop) => {}
-        }
-    }
-}
 
 /// Hands a family's deliveries to its function until it is time to stop; `written` says that it wrote.
 pub async fn family<F: FamilyRules>(

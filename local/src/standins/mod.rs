@@ -1,0 +1,13 @@
+//! What stands here for AWS: each part on its own, none of which knows the product that they make.
+
+pub mod aws_endpoint;
+pub mod development;
+pub mod engine;
+pub mod files;
+pub mod gateway;
+pub mod guard;
+pub mod mappings;
+pub mod queues;
+pub mod stop;
+pub mod subscriptions;
+pub mod topics;
