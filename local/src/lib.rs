@@ -21,7 +21,8 @@
 //! | Secrets Manager, identities | [`development`](standins::development): keys and names for development |
 //! | AWS itself, for functions in containers | [`aws_endpoint`](standins::aws_endpoint): all of these at one address |
 //!
-//! [`files`](standins::files) are for their owner alone; [`stop`](standins::stop) ends tasks.
+//! [`database`](standins::database) is the file of queues, subscriptions and the stream's
+//! [`checkpoint`](standins::checkpoint); [`files`](standins::files) are for their owner alone; [`stop`](standins::stop) ends tasks.
 //!
 //! [`product`]:
 //!

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use local::standins::database::Database;
 use local::standins::queues::{Queues, RedrivePolicy};
+use local::standins::subscriptions::SubscriptionStore;
 use local::standins::topics::{Topics, WEBHOOK_QUEUE};
 use serde_json::json;
+use shared::clock::SystemClock;
 use shared::model::Words;
 use shared::model::notification::Attribute;
 use shared::publish::{Message, Publish, Sns};
@@ -57,9 +60,11 @@ fn mails(folder: &std::path::Path) -> Vec<String> {
 
 #[tokio::test]
 async fn the_local_topics_keep_it() {
-    let (queues, mail) = (Queues::open(None).unwrap(), tempfile::tempdir().unwrap());
+    let (database, mail) = (Database::open(None).unwrap(), tempfile::tempdir().unwrap());
+    let queues = Queues::open(database.clone(), SystemClock).unwrap();
     let topics = Topics {
         queues: queues.clone(),
+        subscriptions: SubscriptionStore::open(database).unwrap(),
         webhook: Some("http://127.0.0.1:9/".parse().unwrap()),
         mail: Some(mail.path().to_owned()),
         people: None,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use local::standins::database::Database;
 use local::standins::queues::{Queues, RedrivePolicy};
 use shared::clock::{Clock as _, SystemClock};
 use shared::environment::{Environment, Environments};
@@ -106,7 +107,7 @@ const ONCE: RedrivePolicy =
 
 #[tokio::test]
 async fn the_local_queues_keep_it() {
-    let queues = Queues::open(None).unwrap();
+    let queues = Queues::open(Database::open(None).unwrap(), SystemClock).unwrap();
     deliveries(&queues, async |family| {
         let received = queues.receive(family.as_str(), 10, ONCE).await.unwrap();
         received.into_iter().map(|message| message.body).collect()

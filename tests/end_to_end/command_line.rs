@@ -1,6 +1,9 @@
 //! The commands that look at the data and act on it, while the product runs on it and after.
 
+use local::standins::database::Database;
+use local::standins::queues::Queues;
 use serde_json::{Value, json};
+use shared::clock::SystemClock;
 
 use crate::process::{Serving, run};
 
@@ -245,8 +248,8 @@ async fn doctor_says_what_is_ill_and_dead_letters_go_back() {
     assert!(code == Some(1) && output.contains("It still cannot be read"), "{output}{error}");
 
     // A letter that nobody can open, as a redrive from elsewhere would leave it.
-    let queues =
-        local::standins::queues::Queues::attach(&desk.folder.path().join(".bitpowr/queues.db")).unwrap();
+    let file = desk.folder.path().join(".bitpowr/queues.db");
+    let queues = Queues::attach(Database::open(Some(&file)).unwrap(), SystemClock);
     queues.send("deposits-dead-letters", vec!["forged".to_owned()]).await.unwrap();
     let (code, output, _) = desk.run(&["doctor"]);
     assert!(code == Some(1) && output.contains("dead-letters redrive"), "{output}");

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use clap::Args;
 use page::Page;
+use shared::clock::SystemClock;
 use shared::environment::Environments;
 use tokio::net::TcpListener;
 
@@ -34,7 +35,14 @@ impl Console {
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         say(&format!("The {environment} environment, as {who}: http://{address}/"));
         say("Whoever uses this machine can use it, too. Ctrl-C stops.");
-        let router = gateway::router(Functions { ingest: None, is_secret_public: false, api, actions, page });
+        let router = gateway::router(Functions {
+            ingest: None,
+            is_secret_public: false,
+            api,
+            actions,
+            page,
+            clock: SystemClock,
+        });
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let stopped = async { drop(tokio::signal::ctrl_c().await) };
         axum::serve(listener, service)

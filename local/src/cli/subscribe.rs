@@ -163,7 +163,7 @@ async fn subscribe(protocol: Protocol, endpoint: Endpoint) -> Result<(), String>
             let attached = Attached::to(&place.data).map_err(|error| error.to_string())?;
             let id = Uuid::new_v4().simple().to_string();
             let subscription = Subscription { id: id.clone(), protocol, endpoint: endpoint.clone(), filter };
-            attached.queues.subscribe(subscription).await.map_err(|error| error.to_string())?;
+            attached.subscriptions.add(subscription).await.map_err(|error| error.to_string())?;
             let folder = place.data.join("told");
             let note = match protocol {
                 Protocol::Https => "it is told from now on".to_owned(),
@@ -214,7 +214,7 @@ async fn list(place: &Place, as_json: bool) -> Result<(), String> {
     let found = match &place.stack {
         None => {
             let attached = Attached::to(&place.data).map_err(|error| error.to_string())?;
-            let found = attached.queues.subscriptions().await.map_err(|error| error.to_string())?;
+            let found = attached.subscriptions.list().await.map_err(|error| error.to_string())?;
             let shown = |one: Subscription| {
                 json!({ "id": one.id, "protocol": one.protocol, "endpoint": one.endpoint,
                         "filter": one.filter.to_json(), "confirmed": true })
@@ -244,7 +244,7 @@ async fn remove(place: &Place, id: String, as_json: bool) -> Result<(), String> 
     match &place.stack {
         None => {
             let attached = Attached::to(&place.data).map_err(|error| error.to_string())?;
-            let gone = attached.queues.unsubscribe(id.clone()).await.map_err(|error| error.to_string())?;
+            let gone = attached.subscriptions.remove(id.clone()).await.map_err(|error| error.to_string())?;
             if !gone {
                 return Err(format!("there is no subscription {id}"));
             }

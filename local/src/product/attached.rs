@@ -1,21 +1,29 @@
 //! The data of a folder, for commands: whether the product is running on it or not.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aws_sdk_dynamodb::Client;
+use shared::clock::SystemClock;
 use shared::store::Table;
 
+use super::StartError;
 use super::folder::{self, DataFolder, FolderError};
-use super::{StartError, open, unusable};
+use super::kept::Kept;
+use crate::standins::database::Database;
 use crate::standins::engine::{Remote, TABLE};
 use crate::standins::queues::Queues;
+use crate::standins::subscriptions::SubscriptionStore;
 
-/// A connection to the data of a folder, whether the product is running on it or not.
+/// A connection to the data of a folder.
 pub struct Attached {
     /// What asks the table.
     client: Client,
     /// Its queues.
     pub queues: Queues,
+    /// Who is told.
+    pub subscriptions: SubscriptionStore,
+    /// The folder with what people are sent.
+    pub told: PathBuf,
     /// How the product is reached that is running, or what keeps it from starting meanwhile.
     _way: Way,
 }
@@ -23,7 +31,7 @@ pub struct Attached {
 #[expect(dead_code, reason = "they are held, not looked at")]
 enum Way {
     There(Remote),
-    Here(DataFolder),
+    Here(Option<DataFolder>),
 }
 
 impl Attached {
@@ -32,17 +40,25 @@ impl Attached {
     /// # Errors
     /// [`StartError`] where there is nothing, or it cannot be opened.
     pub fn to(data: &Path) -> Result<Self, StartError> {
+        let told = folder::told_of(data);
         match DataFolder::claim_existing(data) {
             Ok(folder) => {
-                let (engine, queues) = open(Some(&folder))?;
-                Ok(Self { client: engine.client(), queues, _way: Way::Here(folder) })
+                let Kept { folder, engine, queues, subscriptions, .. } =
+                    Kept::open(Some(folder), SystemClock)?;
+                Ok(Self { client: engine.client(), queues, subscriptions, told, _way: Way::Here(folder) })
             }
             // Whoever works on it answers at its socket, if it is the product.
-            Err(FolderError::Locked(folder)) => {
-                let remote = Remote::of(data).map_err(|_| FolderError::Locked(folder.clone()))?;
-                let queues = Queues::attach(&folder::queues_of(data));
-                let queues = queues.map_err(|error| unusable(folder, error))?;
-                Ok(Self { client: remote.client(), queues, _way: Way::There(remote) })
+            Err(FolderError::Locked(name)) => {
+                let remote = Remote::of(data).map_err(|_| FolderError::Locked(name))?;
+                let database = Database::open(Some(&folder::queues_of(data)));
+                let database = database.map_err(|error| StartError::data(data, error))?;
+                Ok(Self {
+                    client: remote.client(),
+                    queues: Queues::attach(database.clone(), SystemClock),
+                    subscriptions: SubscriptionStore::attach(database),
+                    told,
+                    _way: Way::There(remote),
+                })
             }
             Err(error) => Err(error.into()),
         }

@@ -110,8 +110,13 @@ impl DataFolder {
 
     /// The folder for what people are sent; made when it is needed.
     pub fn told(&self) -> PathBuf {
-        self.path.join(TOLD)
+        told_of(&self.path)
     }
+}
+
+/// The folder for what people are sent, of a folder that another process may be working on.
+pub fn told_of(folder: &Path) -> PathBuf {
+    folder.join(TOLD)
 }
 
 /// The queues' file of a folder that another process works on.

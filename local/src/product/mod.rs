@@ -1,48 +1,43 @@
 //! The parts, put together and taken down.
+//!
+//! | module | what it knows |
+//! | --- | --- |
+//! | `kept` | what is opened: table, queues, subscriptions, checkpoint |
+//! | `handlers` | the functions, each with what it needs of that |
+//! | `workers` | tasks that work until they are stopped |
 
 pub mod attached;
 pub mod families;
 pub mod folder;
+mod handlers;
+mod kept;
 pub mod stack;
+mod workers;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actions::Actions;
-use api::Api;
-use axum::Router;
-use ingest::Ingest;
 use notify::Notify;
-use page::Page;
-use shared::access::Access;
 use shared::clock::SystemClock;
-use shared::environment::Environments;
 use shared::model::Family;
-use shared::pipeline::Pipeline;
-use shared::rotating::Rotating;
 use shared::store::schema;
+use shared::verify::Secret;
 use shared::verify::seal::WeakKey;
-use shared::verify::{Secret, Secrets};
-use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Notify as Signal, watch};
-use tokio::task::JoinSet;
+use tokio::net::TcpListener;
+use tokio::sync::Notify as Signal;
 use url::Url;
 
-use folder::{DataFolder, FolderError};
-
-use crate::standins::aws_endpoint::{self, Services};
-use crate::standins::development::{self, user};
-use crate::standins::engine::{Engine, TABLE};
-use crate::standins::files;
-
-use crate::standins::gateway::{self, Functions};
-use crate::standins::mappings;
+use crate::standins::engine::TABLE;
 use crate::standins::queues::Queues;
-use crate::standins::stop::Stop;
-use crate::standins::topics::{self, Topics, WEBHOOK_QUEUE};
+use crate::standins::topics::{self, WEBHOOK_QUEUE};
+use crate::standins::{aws_endpoint, files, gateway, mappings};
 use crate::with_family;
+use folder::{DataFolder, FolderError};
+use handlers::Handlers;
+use kept::Kept;
+use workers::{Workers, serve, serve_socket};
 
 /// How long deliveries that were accepted may take to be applied and told when the product stops. Those that
 /// take longer are kept, and applied at the next start.
@@ -76,6 +71,7 @@ pub enum StartError {
         /// The port.
         port: u16,
         /// What the system says.
+        #[source]
         cause: std::io::Error,
     },
     /// The AWS services cannot be served there.
@@ -84,6 +80,7 @@ pub enum StartError {
         /// Where.
         address: SocketAddr,
         /// What the system says.
+        #[source]
         cause: std::io::Error,
     },
     /// The data folder cannot be used.
@@ -95,7 +92,8 @@ pub enum StartError {
         /// The folder.
         folder: String,
         /// What the system, or the database, says.
-        cause: String,
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The folder for e-mails cannot be made.
     #[error("the folder for e-mails {folder} cannot be used: {cause}")]
@@ -103,6 +101,7 @@ pub enum StartError {
         /// The folder.
         folder: String,
         /// What the system says.
+        #[source]
         cause: std::io::Error,
     },
     /// The table cannot be created.
@@ -113,27 +112,10 @@ pub enum StartError {
     Key(#[from] WeakKey),
 }
 
-/// Tasks that work until they are told to stop.
-#[derive(Debug)]
-struct Workers {
-    stop: watch::Sender<bool>,
-    tasks: JoinSet<()>,
-}
-
-impl Workers {
-    fn new() -> (Self, Stop) {
-        let (stop, stopping) = watch::channel(false);
-        (Self { stop, tasks: JoinSet::new() }, Stop::new(stopping))
-    }
-
-    /// Tells them to stop and waits until they have; those that take too long are ended. What they were at is
-    /// kept, and done at the next start.
-    async fn stop(&mut self) {
-        let _ = self.stop.send(true);
-        let all = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(DRAIN, all).await.is_err() {
-            self.tasks.shutdown().await;
-        }
+impl StartError {
+    /// What is in a data folder cannot be used.
+    fn data(folder: &Path, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Data { folder: folder.display().to_string(), cause: cause.into() }
     }
 }
 
@@ -164,95 +146,67 @@ impl Product {
                 .map_err(|cause| StartError::Mail { folder: mail.display().to_string(), cause })?;
         }
         let folder = settings.data.as_deref().map(DataFolder::claim).transpose()?;
-        let (engine, queues) = open(folder.as_ref())?;
-        let table = schema::create(&engine.client(), TABLE).await?;
-
-        let keys = development::keys()?;
-        let own = || Access::Own(user());
-        let functions = Functions {
-            ingest: Some(Ingest {
-                secrets: Rotating::fixed(Secrets::new(settings.secret.clone(), [])),
-                keys: Rotating::fixed(keys.clone()),
-                environments: Environments::both(),
-                queue: queues.clone(),
-                clock: SystemClock,
-            }),
-            is_secret_public: development::is_public(&settings.secret),
-            api: Api {
-                table: table.clone(),
-                queues: queues.clone(),
-                environments: Environments::both(),
-                access: own(),
-                clock: SystemClock,
-            },
-            actions: Actions {
-                table: table.clone(),
-                queues: queues.clone(),
-                keys: Rotating::fixed(keys.clone()),
-                environments: Environments::both(),
-                access: own(),
-                clock: SystemClock,
-            },
-            page: Page { environments: Environments::both(), stack: None, sign_in: None },
+        let kept = Kept::open(folder, SystemClock)?;
+        let table = schema::create(&kept.engine.client(), TABLE).await?;
+        let handlers = Handlers::new(settings.clone(), &kept, &table, SystemClock)?;
+        let aws_endpoint = match settings.aws_endpoint {
+            Some(address) => Some(listen_for_containers(address).await?),
+            None => None,
         };
-        let pipeline = Arc::new(Pipeline {
-            keys: Rotating::fixed(keys),
-            environments: Environments::both(),
-            table,
-            clock: Arc::new(SystemClock),
-        });
-        let topics = Arc::new(Topics {
-            queues: queues.clone(),
-            webhook: settings.webhook,
-            mail: settings.mail,
-            people: folder.as_ref().map(DataFolder::told),
-            print: settings.print,
-        });
-        let services = Services {
-            engine: engine.clone(),
-            secret: settings.secret,
-            queues: queues.clone(),
-            topics: Arc::clone(&topics),
-        };
+        Self::run(kept, handlers, (listener, address), aws_endpoint)
+    }
 
-        let (mut families, stop) = Workers::new();
+    /// Starts the workers: first those that take, last those that give.
+    fn run(
+        kept: Kept,
+        handlers: Handlers<SystemClock>,
+        (listener, address): (TcpListener, SocketAddr),
+        aws_endpoint: Option<(TcpListener, SocketAddr)>,
+    ) -> Result<Self, StartError> {
+        let Handlers { functions, pipeline, topics, services } = handlers;
+        let queues = kept.queues;
         let written = Arc::new(Signal::new());
+        let (mut webhook, stop) = Workers::new();
+        webhook.spawn(topics::deliver(queues.clone(), stop));
+        let (mut notify, stop) = Workers::new();
+        let publish = Notify { publish: topics };
+        notify.spawn(mappings::stream(
+            kept.engine.clone(),
+            kept.checkpoint,
+            publish,
+            Arc::clone(&written),
+            stop,
+        ));
+        let (mut families, stop) = Workers::new();
         for family in Family::ALL {
-            with_family!(family, F => families.tasks.spawn(mappings::family::<F>(
+            with_family!(family, F => families.spawn(mappings::family::<F, _>(
                 queues.clone(),
                 Arc::clone(&pipeline),
                 Arc::clone(&written),
                 stop.clone(),
             )));
         }
-        let (mut notify, stop) = Workers::new();
-        notify.tasks.spawn(mappings::stream(
-            engine.clone(),
-            queues.clone(),
-            Notify { publish: topics },
-            written,
-            stop,
-        ));
-        let (mut webhook, stop) = Workers::new();
-        webhook.tasks.spawn(topics::deliver(queues.clone(), stop));
-
         let (mut front, stop) = Workers::new();
-        front.tasks.spawn(serve(listener, gateway::router(functions), stop.clone()));
-        if let Some(folder) = &folder {
-            let (listener, router) = engine
-                .listen(folder.path())
-                .map_err(|cause| unusable(folder.path().display().to_string(), cause))?;
-            front.tasks.spawn(serve_socket(listener, router, stop.clone()));
+        front.spawn(serve(listener, gateway::router(functions), stop.clone()));
+        if let Some(folder) = &kept.folder {
+            let (listener, router) =
+                kept.engine.listen(folder.path()).map_err(|cause| StartError::data(folder.path(), cause))?;
+            front.spawn(serve_socket(listener, router, stop.clone()));
         }
-        let mut aws_endpoint = None;
-        if let Some(address) = settings.aws_endpoint {
-            let unusable = |cause| StartError::AwsEndpoint { address, cause };
-            let listener = TcpListener::bind(address).await.map_err(unusable)?;
-            let address = listener.local_addr().map_err(unusable)?;
-            aws_endpoint = Some(address);
-            front.tasks.spawn(serve(listener, aws_endpoint::router(services, address), stop));
+        let container_address = aws_endpoint.as_ref().map(|(_, address)| *address);
+        if let Some((listener, address)) = aws_endpoint {
+            front.spawn(serve(listener, aws_endpoint::router(services, address), stop));
         }
-        Ok(Self { address, aws_endpoint, queues, front, families, notify, webhook, _folder: folder })
+        Ok(Self {
+            address,
+            aws_endpoint: container_address,
+            queues,
+            front,
+            families,
+            notify,
+            webhook,
+            _folder: kept.folder,
+        })
     }
 
     /// Where it listens.
@@ -268,10 +222,10 @@ impl Product {
     /// Waits until a part of it has stopped of itself, which none should.
     pub async fn broken(&mut self) {
         tokio::select! {
-            Some(_) = self.front.tasks.join_next() => {}
-            Some(_) = self.families.tasks.join_next() => {}
-            Some(_) = self.notify.tasks.join_next() => {}
-            Some(_) = self.webhook.tasks.join_next() => {}
+            Some(_) = self.front.ended() => {}
+            Some(_) = self.families.ended() => {}
+            Some(_) = self.notify.ended() => {}
+            Some(_) = self.webhook.ended() => {}
             else => std::future::pending().await,
         }
     }
@@ -300,34 +254,10 @@ impl Product {
     }
 }
 
-/// Opens what a data folder holds, or memory.
-fn open(folder: Option<&DataFolder>) -> Result<(Engine, Queues), StartError> {
-    let (table, queues) = (folder.map(DataFolder::table), folder.map(DataFolder::queues));
-    let name = || folder.map(|folder| folder.path().display().to_string()).unwrap_or_default();
-    let queues = Queues::open(queues.as_deref()).map_err(|error| unusable(name(), error))?;
-    let engine = Engine::open(table.as_deref()).map_err(|error| unusable(name(), error))?;
-    Ok((engine, queues))
-}
-
-fn unusable(folder: String, cause: impl std::fmt::Display) -> StartError {
-    StartError::Data { folder, cause: cause.to_string() }
-}
-
-/// Serves at an address until it is time to stop.
-pub(crate) async fn serve(listener: TcpListener, router: Router, mut stop: Stop) {
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let stopped = async move { stop.or(std::future::pending()).await };
-    ended(axum::serve(listener, service).with_graceful_shutdown(stopped).await);
-}
-
-/// Serves at a socket until it is time to stop.
-async fn serve_socket(listener: UnixListener, router: Router, mut stop: Stop) {
-    let stopped = async move { stop.or(std::future::pending()).await };
-    ended(axum::serve(listener, router).with_graceful_shutdown(stopped).await);
-}
-
-fn ended(outcome: std::io::Result<()>) {
-    if let Err(error) = outcome {
-        tracing::error!(%error, "an HTTP server stopped");
-    }
+/// A listener for functions in containers, and its address.
+async fn listen_for_containers(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let unusable = |cause| StartError::AwsEndpoint { address, cause };
+    let listener = TcpListener::bind(address).await.map_err(unusable)?;
+    let address = listener.local_addr().map_err(unusable)?;
+    Ok((listener, address))
 }

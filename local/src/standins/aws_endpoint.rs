@@ -33,11 +33,11 @@ use shared::publish::{Message, Publish as _};
 use shared::verify::Secret;
 use url::Host;
 
-use crate::standins::development::{ACCESS_KEY, KEY, KEY_ID, SAM_ACCESS_KEY};
-use crate::standins::engine::{Engine, MAX_REQUEST, TARGET};
-use crate::standins::guard::{CONTAINER_HOST, from_no_page, named_as_here};
-use crate::standins::queues::{Queues, RedrivePolicy};
-use crate::standins::topics::Topics;
+use super::development::{ACCESS_KEY, KEY, KEY_ID, SAM_ACCESS_KEY};
+use super::engine::{Engine, MAX_REQUEST, TARGET};
+use super::guard::{CONTAINER_HOST, from_no_page, named_as_here};
+use super::queues::{Queues, RedrivePolicy};
+use super::topics::Topics;
 
 /// What the functions of a deployed stack find in AWS.
 #[derive(Debug)]
@@ -221,7 +221,7 @@ impl Services {
                 let most = usize::try_from(number("MaxNumberOfMessages").unwrap_or(1)).unwrap_or(1);
                 let redrive = RedrivePolicy { visibility, max_receives: u32::MAX };
                 let received = self.queues.receive(queue, most, redrive).await?;
-                let message = |message: crate::standins::queues::Received| {
+                let message = |message: super::queues::Received| {
                     json!({
                         "MessageId": message.id.to_string(),
                         "ReceiptHandle": message.id.to_string(),

@@ -15,14 +15,14 @@ use ingest::Ingest;
 use lambda_http::Body as LambdaBody;
 use page::Page;
 use serde_json::{Value, json};
-use shared::clock::{Clock, SystemClock};
+use shared::clock::{Clock, Moment};
 use shared::http::{Problem, answer, method_not_allowed};
 use shared::queue::{DeliveryQueue, Depths, Redrive};
 use tracing::error;
 use uuid::Uuid;
 
-use crate::standins::guard::{from_no_page, from_own_page, named_as_here};
-use crate::standins::queues::Queues;
+use super::guard::{from_no_page, from_own_page, named_as_here};
+use super::queues::Queues;
 
 /// The largest request that API Gateway takes, in bytes (Amazon API Gateway, developer guide, quotas of HTTP
 /// APIs).
@@ -30,20 +30,22 @@ const MAX_REQUEST: usize = 10 * 1024 * 1024;
 
 /// The HTTP functions.
 #[derive(Debug)]
-pub struct Functions<Q> {
+pub struct Functions<Q, C> {
     /// `/webhooks/…`; nothing where only another place's data is shown.
-    pub ingest: Option<Ingest<Queues, SystemClock>>,
+    pub ingest: Option<Ingest<Queues, C>>,
     /// Whether everybody knows the webhook secret.
     pub is_secret_public: bool,
     /// `GET /api/…`
-    pub api: Api<Q, SystemClock>,
+    pub api: Api<Q, C>,
     /// `POST /api/…`
-    pub actions: Actions<Q, SystemClock>,
+    pub actions: Actions<Q, C>,
     /// Everything else.
     pub page: Page,
+    /// Tells when a request came.
+    pub clock: C,
 }
 
-impl<Q> Functions<Q> {
+impl<Q, C> Functions<Q, C> {
     /// No page sends webhooks. They carry the secret and may come through a tunnel, under any name, unless
     /// everybody knows it: then a page under a name that was bent to this address could forge them.
     fn admit_webhook(&self, headers: &HeaderMap) -> Result<(), Problem> {
@@ -60,12 +62,12 @@ impl<Q> Functions<Q> {
 }
 
 /// Everything that is served.
-pub fn router<Q: Depths + DeliveryQueue + Redrive>(functions: Functions<Q>) -> Router {
-    Router::new().fallback(serve::<Q>).with_state(Arc::new(functions))
+pub fn router<Q: Depths + DeliveryQueue + Redrive, C: Clock>(functions: Functions<Q, C>) -> Router {
+    Router::new().fallback(serve::<Q, C>).with_state(Arc::new(functions))
 }
 
-async fn serve<Q: Depths + DeliveryQueue + Redrive>(
-    State(functions): State<Arc<Functions<Q>>>,
+async fn serve<Q: Depths + DeliveryQueue + Redrive, C: Clock>(
+    State(functions): State<Arc<Functions<Q, C>>>,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
     request: Request<Body>,
 ) -> Response<Body> {
@@ -84,7 +86,7 @@ async fn serve<Q: Depths + DeliveryQueue + Redrive>(
             _ => respond(method_not_allowed("GET, HEAD")),
         };
     }
-    let event = match event(request, client).await {
+    let event = match event(request, client, functions.clock.now()).await {
         Ok(event) => event,
         Err(problem) => return respond(problem.into_response()),
     };
@@ -102,15 +104,18 @@ async fn serve<Q: Depths + DeliveryQueue + Redrive>(
     })
 }
 
-/// The event that API Gateway would make of a request.
-async fn event(request: Request<Body>, client: SocketAddr) -> Result<ApiGatewayV2httpRequest, Problem> {
+/// The event that API Gateway would make of a request that came at this time.
+async fn event(
+    request: Request<Body>,
+    client: SocketAddr,
+    now: Moment,
+) -> Result<ApiGatewayV2httpRequest, Problem> {
     let (parts, body) = request.into_parts();
     let too_large = |_| {
         let detail = "The request is larger than 10 MiB.";
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
     };
     let body = to_bytes(body, MAX_REQUEST).await.map_err(too_large)?;
-    let now = SystemClock.now();
     let is_text = std::str::from_utf8(&body).is_ok() && is_text(&parts.headers);
     let body = match (body.is_empty(), is_text) {
         (true, _) => Value::Null,

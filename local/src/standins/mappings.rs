@@ -2,13 +2,14 @@
 //! stream to `notify`.
 
 use std::collections::HashSet;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::dynamodb::Event;
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use notify::Notify;
-use shared::clock::SystemClock;
+use shared::clock::Clock;
 use shared::family::FamilyRules;
 use shared::pipeline::Pipeline;
 use shared::publish::Publish;
@@ -16,9 +17,10 @@ use shared::queue::QueueError;
 use tokio::sync::Notify as Signal;
 use tracing::error;
 
-use crate::standins::engine::Engine;
-use crate::standins::queues::{Queues, RedrivePolicy};
-use crate::standins::stop::Stop;
+use super::checkpoint::Checkpoint;
+use super::engine::Engine;
+use super::queues::{Queues, RedrivePolicy};
+use super::stop::Stop;
 
 /// As the template has it.
 const BATCH: usize = 10;
@@ -29,19 +31,16 @@ const REDRIVE: RedrivePolicy = RedrivePolicy { visibility: Duration::from_secs(1
 /// The most records of the stream in one batch.
 const STREAM_BATCH: usize = 100;
 
-/// The name of the note on how far the stream was read.
-const STREAM: &str = "stream";
-
 /// Hands a family's deliveries to its function until it is time to stop; `written` says that it wrote.
-pub async fn family<F: FamilyRules>(
+pub async fn family<F: FamilyRules, C: Clock>(
     queues: Queues,
-    pipeline: Arc<Pipeline<SystemClock>>,
+    pipeline: Arc<Pipeline<C>>,
     written: Arc<Signal>,
     mut stop: Stop,
 ) {
     let queue = F::FAMILY.as_str();
     while !stop.is_set() {
-        match batch::<F>(&queues, &pipeline).await {
+        match batch::<F, C>(&queues, &pipeline).await {
             Ok(0) => stop.or(queues.wait(queue, Duration::from_secs(1))).await,
             Ok(_) => written.notify_one(),
             Err(error) => {
@@ -53,9 +52,9 @@ pub async fn family<F: FamilyRules>(
 }
 
 /// One batch: how many messages it had.
-async fn batch<F: FamilyRules>(
+async fn batch<F: FamilyRules, C: Clock>(
     queues: &Queues,
-    pipeline: &Pipeline<SystemClock>,
+    pipeline: &Pipeline<C>,
 ) -> Result<usize, QueueError> {
     let received = queues.receive(F::FAMILY.as_str(), BATCH, REDRIVE).await?;
     if received.is_empty() {
@@ -91,21 +90,21 @@ async fn batch<F: FamilyRules>(
 /// Hands the stream to `notify` until it is time to stop, and once more then.
 pub async fn stream<P: Publish>(
     engine: Engine,
-    queues: Queues,
+    checkpoint: Checkpoint,
     notify: Notify<P>,
     written: Arc<Signal>,
     mut stop: Stop,
 ) {
     loop {
         let last_round = stop.is_set();
-        match drain(&engine, &queues, &notify).await {
+        match drain(&engine, &checkpoint, &notify).await {
             Ok(()) if last_round => return,
             Ok(()) => {
                 let next = tokio::time::timeout(Duration::from_secs(1), written.notified());
                 stop.or(async { drop(next.await) }).await;
             }
             Err(error) => {
-                error!(error, "the stream could not be read or told");
+                error!(%error, "the stream could not be read or told");
                 if last_round {
                     return;
                 }
@@ -116,18 +115,20 @@ pub async fn stream<P: Publish>(
 }
 
 /// Tells what the stream has until there is no more.
-async fn drain<P: Publish>(engine: &Engine, queues: &Queues, notify: &Notify<P>) -> Result<(), String> {
+async fn drain<P: Publish>(
+    engine: &Engine,
+    checkpoint: &Checkpoint,
+    notify: &Notify<P>,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     loop {
-        let after = queues.checkpoint(STREAM).await.map_err(|error| error.to_string())?;
+        let after = checkpoint.position().await?;
         let reading = engine.clone();
-        let page = tokio::task::spawn_blocking(move || reading.stream(after.as_deref(), STREAM_BATCH))
-            .await
-            .map_err(|error| error.to_string())?
-            .map_err(|error| error.to_string())?;
+        let page =
+            tokio::task::spawn_blocking(move || reading.stream(after.as_deref(), STREAM_BATCH)).await??;
         let Some(last) = page.last else { return Ok(()) };
-        let event: Event = serde_json::from_value(page.event).map_err(|error| error.to_string())?;
-        notify.batch(event).await.map_err(|error| error.to_string())?;
-        queues.set_checkpoint(STREAM, last).await.map_err(|error| error.to_string())?;
+        let event: Event = serde_json::from_value(page.event)?;
+        notify.batch(event).await?;
+        checkpoint.set(last).await?;
         if page.count < STREAM_BATCH {
             return Ok(());
         }

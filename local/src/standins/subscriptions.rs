@@ -1,11 +1,14 @@
-//! Who is told: a protocol, an endpoint, and which notifications.
+//! Who is told: a protocol, an endpoint, and which notifications; and the table that keeps it.
 
 use std::collections::BTreeMap;
 
+use rusqlite::params;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use shared::model::amount::Decimal;
 use shared::model::notification::Attribute;
+
+use super::database::{Database, DatabaseError};
 
 /// How somebody is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
@@ -104,6 +107,93 @@ pub struct Subscription {
     pub filter: FilterPolicy,
 }
 
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS subscription (
+        id TEXT PRIMARY KEY,
+        protocol TEXT NOT NULL,
+        endpoint TEXT NOT NULL,
+        filter TEXT NOT NULL
+    ) STRICT;
+";
+
+/// The subscriptions of a data folder, or of a memory.
+#[derive(Clone, Debug)]
+pub struct SubscriptionStore {
+    database: Database,
+}
+
+impl SubscriptionStore {
+    /// Makes the table where there is none.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn open(database: Database) -> rusqlite::Result<Self> {
+        database.prepare(|connection| connection.execute_batch(SCHEMA))?;
+        Ok(Self::attach(database))
+    }
+
+    /// The subscriptions of a database that another process works on, and has opened.
+    pub fn attach(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// Adds one.
+    ///
+    /// # Errors
+    /// [`DatabaseError`]
+    pub async fn add(&self, subscription: Subscription) -> Result<(), DatabaseError> {
+        let Subscription { id, protocol, endpoint, filter } = subscription;
+        let filter = filter.to_json().to_string();
+        let added = self.database.run(move |connection| {
+            connection.execute(
+                "INSERT INTO subscription (id, protocol, endpoint, filter) VALUES (?, ?, ?, ?)",
+                params![id, protocol.as_str(), endpoint, filter],
+            )
+        });
+        added.await.map(|_| ())
+    }
+
+    /// Removes one: whether it was there.
+    ///
+    /// # Errors
+    /// [`DatabaseError`]
+    pub async fn remove(&self, id: String) -> Result<bool, DatabaseError> {
+        let removed = self
+            .database
+            .run(move |connection| connection.execute("DELETE FROM subscription WHERE id = ?", params![id]));
+        Ok(removed.await? > 0)
+    }
+
+    /// All of them, in the order in which they were added.
+    ///
+    /// # Errors
+    /// [`DatabaseError`], also where one cannot be read: whoever filters is not told everything because of that.
+    pub async fn list(&self) -> Result<Vec<Subscription>, DatabaseError> {
+        let found = self.database.run(|connection| {
+            connection
+                .prepare_cached("SELECT id, protocol, endpoint, filter FROM subscription ORDER BY rowid")?
+                .query_map([], read)?
+                .collect()
+        });
+        found.await
+    }
+}
+
+/// A row of the table.
+fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Subscription> {
+    let broken = |column, cause: Box<dyn std::error::Error + Send + Sync>| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, cause)
+    };
+    let (protocol, filter): (String, String) = (row.get(1)?, row.get(3)?);
+    let filter = serde_json::from_str(&filter).map_err(|error| broken(3, error.into()))?;
+    Ok(Subscription {
+        id: row.get(0)?,
+        protocol: Protocol::named(&protocol).ok_or_else(|| broken(1, "no protocol".into()))?,
+        endpoint: row.get(2)?,
+        filter: FilterPolicy::from_json(&filter),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,5 +240,35 @@ mod tests {
         let mut digest = attributes("x", Some("200"));
         digest.insert("family".to_owned(), families);
         assert!(policy().accepts(&digest));
+    }
+
+    #[tokio::test]
+    async fn what_is_added_is_listed_until_it_is_removed_also_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("queues.db");
+        let open = || SubscriptionStore::open(Database::open(Some(&file)).unwrap()).unwrap();
+        let one = |id: &str, protocol, filter| Subscription {
+            id: id.to_owned(),
+            protocol,
+            endpoint: "somewhere".to_owned(),
+            filter,
+        };
+        let (email, https) =
+            (one("b", Protocol::Email, policy()), one("a", Protocol::Https, FilterPolicy::default()));
+        open().add(email.clone()).await.unwrap();
+        open().add(https.clone()).await.unwrap();
+        assert_eq!(open().list().await.unwrap(), [email, https.clone()]);
+        assert!(open().remove("b".to_owned()).await.unwrap());
+        assert!(!open().remove("b".to_owned()).await.unwrap());
+        assert_eq!(open().list().await.unwrap(), [https]);
+    }
+
+    #[tokio::test]
+    async fn a_filter_that_cannot_be_read_is_not_taken_for_none() {
+        let database = Database::open(None).unwrap();
+        let subscriptions = SubscriptionStore::open(database.clone()).unwrap();
+        let insert = "INSERT INTO subscription VALUES ('1', 'email', 'a@example.com', 'no JSON')";
+        database.run(move |connection| connection.execute(insert, [])).await.unwrap();
+        assert!(subscriptions.list().await.is_err());
     }
 }

@@ -14,10 +14,10 @@ use tracing::warn;
 use url::Url;
 use uuid::Uuid;
 
-use crate::standins::files;
-use crate::standins::queues::{Queues, RedrivePolicy};
-use crate::standins::stop::Stop;
-use crate::standins::subscriptions::{Protocol, Subscription};
+use super::files;
+use super::queues::{Queues, RedrivePolicy};
+use super::stop::Stop;
+use super::subscriptions::{Protocol, Subscription, SubscriptionStore};
 
 /// The queue of what the webhook has not been told yet.
 pub const WEBHOOK_QUEUE: &str = "webhook";
@@ -28,8 +28,10 @@ const REDRIVE: RedrivePolicy = RedrivePolicy { visibility: Duration::from_secs(6
 /// The topics «people» and «programs».
 #[derive(Debug)]
 pub struct Topics {
-    /// Knows who subscribed, and carries what programs shall be told.
+    /// Carries what programs shall be told.
     pub queues: Queues,
+    /// Who subscribed.
+    pub subscriptions: SubscriptionStore,
     /// Is told everything.
     pub webhook: Option<Url>,
     /// Where e-mails to everybody are put, if anywhere.
@@ -128,7 +130,7 @@ async fn write(folder: &Path, extension: &str, contents: Vec<u8>) -> std::io::Re
 impl Publish for Topics {
     async fn publish(&self, messages: Vec<Message>) -> Result<(), PublishError> {
         let mut failed: Option<PublishError> = None;
-        let subscriptions = self.queues.subscriptions().await;
+        let subscriptions = self.subscriptions.list().await;
         let subscriptions = subscriptions
             .map_err(|error| PublishError { count: messages.len(), cause: error.to_string() })?;
         for message in messages {

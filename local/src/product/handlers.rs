@@ -1,0 +1,94 @@
+//! The functions that are deployed, over what is kept here.
+
+use std::sync::Arc;
+
+use actions::Actions;
+use api::Api;
+use ingest::Ingest;
+use page::Page;
+use shared::access::Access;
+use shared::clock::Clock;
+use shared::environment::Environments;
+use shared::pipeline::Pipeline;
+use shared::rotating::Rotating;
+use shared::store::Table;
+use shared::verify::Secrets;
+use shared::verify::seal::WeakKey;
+
+use super::Settings;
+use super::folder::DataFolder;
+use super::kept::Kept;
+use crate::standins::aws_endpoint::Services;
+use crate::standins::development::{self, user};
+use crate::standins::gateway::Functions;
+use crate::standins::queues::Queues;
+use crate::standins::topics::Topics;
+
+/// The handlers, each with what it needs.
+pub(super) struct Handlers<C> {
+    /// Of HTTP.
+    pub(super) functions: Functions<Queues, C>,
+    /// Of the families' queues.
+    pub(super) pipeline: Arc<Pipeline<C>>,
+    /// Where notifications go.
+    pub(super) topics: Arc<Topics>,
+    /// What functions in containers find in AWS.
+    pub(super) services: Services,
+}
+
+impl<C: Clock + Clone> Handlers<C> {
+    pub(super) fn new(settings: Settings, kept: &Kept, table: &Table, clock: C) -> Result<Self, WeakKey> {
+        let keys = development::keys()?;
+        let topics = Arc::new(Topics {
+            queues: kept.queues.clone(),
+            subscriptions: kept.subscriptions.clone(),
+            webhook: settings.webhook,
+            mail: settings.mail,
+            people: kept.folder.as_ref().map(DataFolder::told),
+            print: settings.print,
+        });
+        let services = Services {
+            engine: kept.engine.clone(),
+            secret: settings.secret.clone(),
+            queues: kept.queues.clone(),
+            topics: Arc::clone(&topics),
+        };
+        let ingest = Ingest {
+            secrets: Rotating::fixed(Secrets::new(settings.secret.clone(), [])),
+            keys: Rotating::fixed(keys.clone()),
+            environments: Environments::both(),
+            queue: kept.queues.clone(),
+            clock: clock.clone(),
+        };
+        let api = Api {
+            table: table.clone(),
+            queues: kept.queues.clone(),
+            environments: Environments::both(),
+            access: Access::Own(user()),
+            clock: clock.clone(),
+        };
+        let actions = Actions {
+            table: table.clone(),
+            queues: kept.queues.clone(),
+            keys: Rotating::fixed(keys.clone()),
+            environments: Environments::both(),
+            access: Access::Own(user()),
+            clock: clock.clone(),
+        };
+        let functions = Functions {
+            ingest: Some(ingest),
+            is_secret_public: development::is_public(&settings.secret),
+            api,
+            actions,
+            page: Page { environments: Environments::both(), stack: None, sign_in: None },
+            clock: clock.clone(),
+        };
+        let pipeline = Arc::new(Pipeline {
+            keys: Rotating::fixed(keys),
+            environments: Environments::both(),
+            table: table.clone(),
+            clock: Arc::new(clock),
+        });
+        Ok(Self { functions, pipeline, topics, services })
+    }
+}
