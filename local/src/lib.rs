@@ -33,6 +33,7 @@
 //! | [`folder`](product::folder) | the data folder, its files and its lock |
 //! | [`families`](product::families) | the code of each family |
 //! | [`stack`](product::stack) | a deployed stack, with its user's own credentials |
+//! | [`queues`](product::queues), [`subscriptions`](product::subscriptions) | what is there of both, of a folder and of a stack, behind the same traits |
 
 pub mod cli;
 pub mod product;

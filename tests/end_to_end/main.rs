@@ -13,6 +13,7 @@
 //! | [`invocations`] | the events in `events/<function>` are current |
 //! | [`process`] | the real binary: killed, restarted, stopped, misused |
 //! | [`command_line`] | what the binary's other commands show of the data, with the product running and stopped |
+//! | [`unreachable`] | what is said of a stack that cannot be reached, without reaching for one |
 //! | [`documentation`] | the README's table is what the code does |
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
@@ -30,5 +31,6 @@ mod refused;
 mod story;
 mod support;
 mod telling;
+mod unreachable;
 #[path = "../world.rs"]
 mod world;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, PATIENCE};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_bitpowr-webhooks");
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_bitpowr-webhooks");
 
 /// The binary, serving; killed when dropped.
 pub(crate) struct Serving {

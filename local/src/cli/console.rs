@@ -8,8 +8,10 @@ use shared::clock::SystemClock;
 use shared::environment::Environments;
 use tokio::net::TcpListener;
 
+use super::failure::Failure;
 use super::place::Place;
 use super::say;
+use crate::product::StartError;
 use crate::standins::gateway::{self, Functions};
 
 #[derive(Debug, Args)]
@@ -22,17 +24,16 @@ pub(super) struct Console {
 }
 
 impl Console {
-    pub(super) async fn run(self) -> Result<(), String> {
+    pub(super) async fn run(self) -> Result<(), Failure> {
         let opened = self.place.open().await?;
         let (environment, who) = (opened.environment, opened.who.clone());
         let (api, actions, _attached) = opened.into_handlers();
         let page =
             Page { environments: Environments::only(environment), stack: self.place.stack, sign_in: None };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).await;
-        let listener = listener.map_err(|error| {
-            format!("port {} cannot be used: {error}. Choose another with --port", self.port)
-        })?;
-        let address = listener.local_addr().map_err(|error| error.to_string())?;
+        let busy = |cause| StartError::Port { port: self.port, cause };
+        let listener = listener.map_err(busy)?;
+        let address = listener.local_addr().map_err(busy)?;
         say(&format!("The {environment} environment, as {who}: http://{address}/"));
         say("Whoever uses this machine can use it, too. Ctrl-C stops.");
         let router = gateway::router(Functions {
@@ -48,6 +49,6 @@ impl Console {
         axum::serve(listener, service)
             .with_graceful_shutdown(stopped)
             .await
-            .map_err(|error| error.to_string())
+            .map_err(Failure::of("the page cannot be served any more"))
     }
 }

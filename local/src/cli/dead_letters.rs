@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use shared::model::Family;
 use uuid::Uuid;
 
+use super::failure::Failure;
 use super::place::{Opened, Place};
 use super::{say, say_json, say_table, text};
 
@@ -41,7 +42,7 @@ enum Command {
 }
 
 impl DeadLetters {
-    pub(super) async fn run(self) -> Result<(), String> {
+    pub(super) async fn run(self) -> Result<(), Failure> {
         match self.command {
             Command::List { place, json } => list(&place.open().await?, json).await,
             Command::Redrive { place, family, why, json } => {
@@ -51,14 +52,14 @@ impl DeadLetters {
     }
 }
 
-async fn queues(opened: &Opened) -> Result<Vec<Value>, String> {
+async fn queues(opened: &Opened) -> Result<Vec<Value>, Failure> {
     match opened.get("health", &[]).await?.get_mut("queues").map(Value::take) {
         Some(Value::Array(queues)) => Ok(queues),
         _ => Ok(Vec::new()),
     }
 }
 
-async fn list(opened: &Opened, json: bool) -> Result<(), String> {
+async fn list(opened: &Opened, json: bool) -> Result<(), Failure> {
     let queues = queues(opened).await?;
     if json {
         say_json(&queues);
@@ -74,7 +75,7 @@ async fn list(opened: &Opened, json: bool) -> Result<(), String> {
     Ok(())
 }
 
-async fn redrive(opened: &Opened, only: Option<Family>, why: &str, json: bool) -> Result<(), String> {
+async fn redrive(opened: &Opened, only: Option<Family>, why: &str, json: bool) -> Result<(), Failure> {
     let mut moved = serde_json::Map::new();
     for queue in queues(opened).await? {
         let family = text(&queue, "family").to_owned();

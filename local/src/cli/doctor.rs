@@ -3,16 +3,18 @@
 use std::fmt;
 
 use aws_sdk_cloudwatch::types::StateValue;
-use aws_sdk_lambda::error::DisplayErrorContext;
 use clap::Args;
 use jiff::SignedDuration;
 use serde::Serialize;
 use serde_json::Value;
+use shared::aws_error::AwsError;
 use shared::clock::{Clock as _, Moment, SystemClock};
 
+use super::failure::Failure;
 use super::place::{Opened, Place};
 use super::{say_json, say_table, text};
 use crate::product::stack::Stack;
+use crate::product::subscriptions::{Listed, Subscriptions as _};
 
 /// A delivery that waits for so many seconds is stuck.
 const LATE_SECONDS: u64 = 300;
@@ -64,22 +66,27 @@ fn finding(what: &'static str, verdict: Verdict, found: impl Into<String>) -> Fi
 }
 
 /// A question that was not answered is worth knowing, but no illness.
-fn or_note(what: &'static str, asked: Result<Finding, String>) -> Finding {
-    asked.unwrap_or_else(|error| finding(what, Verdict::Note, format!("cannot be asked: {error}")))
+fn or_note(what: &'static str, asked: Result<Finding, Failure>) -> Finding {
+    let note =
+        |failure: Failure| finding(what, Verdict::Note, format!("cannot be asked: {}", failure.line()));
+    asked.unwrap_or_else(note)
 }
 
 impl Doctor {
-    pub(super) async fn run(self) -> Result<(), String> {
+    pub(super) async fn run(self) -> Result<(), Failure> {
         let opened = self.place.open().await?;
         let mut findings = of_data(&opened).await;
         if let Some(stack) = &opened.stack {
-            let told = stack.subscriptions().await;
+            let told = stack.list().await;
+            // Without an answer nobody is known to want messages.
+            let sms = sms(stack, told.as_deref().unwrap_or_default()).await;
             findings.push(or_note("versions", versions(stack)));
             findings.push(or_note("webhook secret", secret(stack).await));
-            findings.push(or_note("subscriptions", told.as_deref().map(subscriptions).map_err(Clone::clone)));
+            findings
+                .push(or_note("subscriptions", told.map(|all| subscriptions(&all)).map_err(Failure::from)));
             findings.push(or_note("alarms", alarms(stack).await));
             findings.push(or_note("quota of concurrency", concurrency(stack).await));
-            findings.push(or_note("quota of SMS", sms(stack, told.as_deref().unwrap_or_default()).await));
+            findings.push(or_note("quota of SMS", sms));
         }
         let ill = findings.iter().filter(|finding| finding.verdict == Verdict::Ill).count();
         if self.json {
@@ -90,7 +97,7 @@ impl Doctor {
             };
             say_table(&["", "what", "found"], findings.iter().map(row));
         }
-        if ill == 0 { Ok(()) } else { Err(format!("{ill} things are not as they should be")) }
+        if ill == 0 { Ok(()) } else { Err(Failure::new(format!("{ill} things are not as they should be"))) }
     }
 }
 
@@ -98,7 +105,7 @@ impl Doctor {
 async fn of_data(opened: &Opened) -> Vec<Finding> {
     let health = match opened.get("health", &[]).await {
         Ok(health) => health,
-        Err(error) => return vec![finding("table and queues", Verdict::Ill, error)],
+        Err(failure) => return vec![finding("table and queues", Verdict::Ill, failure.line())],
     };
     let number = |value: &Value, field: &str| value.get(field).and_then(Value::as_u64).unwrap_or(0);
     let queues: Vec<&Value> = health.get("queues").and_then(Value::as_array).into_iter().flatten().collect();
@@ -140,7 +147,7 @@ async fn of_data(opened: &Opened) -> Vec<Finding> {
     ]
 }
 
-fn versions(stack: &Stack) -> Result<Finding, String> {
+fn versions(stack: &Stack) -> Result<Finding, Failure> {
     let (theirs, ours) = (stack.variable("BITPOWR_VERSION")?, env!("CARGO_PKG_VERSION"));
     Ok(if theirs == ours {
         finding("versions", Verdict::Well, format!("the stack and this program are {ours}"))
@@ -149,11 +156,11 @@ fn versions(stack: &Stack) -> Result<Finding, String> {
     })
 }
 
-async fn secret(stack: &Stack) -> Result<Finding, String> {
+async fn secret(stack: &Stack) -> Result<Finding, Failure> {
     let id = stack.variable("WEBHOOK_SECRET_ID")?;
     let found =
         aws_sdk_secretsmanager::Client::new(&stack.config).describe_secret().secret_id(id).send().await;
-    let found = found.map_err(|error| DisplayErrorContext(error).to_string())?;
+    let found = found.map_err(AwsError::from)?;
     let mut stages = found.version_ids_to_stages.iter().flat_map(|stages| stages.values()).flatten();
     Ok(if stages.any(|stage| stage == "AWSCURRENT") {
         finding("webhook secret", Verdict::Well, "set; the same has to be on Bitpowr's webhook page")
@@ -162,11 +169,11 @@ async fn secret(stack: &Stack) -> Result<Finding, String> {
     })
 }
 
-fn subscriptions(all: &[Value]) -> Finding {
+fn subscriptions(all: &[Listed]) -> Finding {
     let pending: Vec<_> = all
         .iter()
-        .filter(|one| one.get("confirmed") != Some(&Value::Bool(true)))
-        .map(|one| text(one, "endpoint"))
+        .filter(|one| !one.confirmed)
+        .map(|one| one.endpoint.as_deref().unwrap_or_default())
         .collect();
     if all.is_empty() {
         finding("subscriptions", Verdict::Note, "nobody is told: see subscribe --help")
@@ -177,13 +184,13 @@ fn subscriptions(all: &[Value]) -> Finding {
     }
 }
 
-async fn alarms(stack: &Stack) -> Result<Finding, String> {
+async fn alarms(stack: &Stack) -> Result<Finding, Failure> {
     let client = aws_sdk_cloudwatch::Client::new(&stack.config);
     let mut pages =
         client.describe_alarms().alarm_name_prefix(format!("{}-", stack.name)).into_paginator().send();
     let (mut count, mut ringing) = (0, Vec::new());
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| DisplayErrorContext(error).to_string())?;
+        let page = page.map_err(AwsError::from)?;
         for alarm in page.metric_alarms.unwrap_or_default() {
             count += 1;
             if alarm.state_value == Some(StateValue::Alarm) {
@@ -198,9 +205,9 @@ async fn alarms(stack: &Stack) -> Result<Finding, String> {
     })
 }
 
-async fn concurrency(stack: &Stack) -> Result<Finding, String> {
+async fn concurrency(stack: &Stack) -> Result<Finding, Failure> {
     let account = aws_sdk_lambda::Client::new(&stack.config).get_account_settings().send().await;
-    let account = account.map_err(|error| DisplayErrorContext(error).to_string())?;
+    let account = account.map_err(AwsError::from)?;
     let free = account.account_limit.and_then(|limit| limit.unreserved_concurrent_executions).unwrap_or(0);
     let what = "quota of concurrency";
     Ok(if free >= CONCURRENCY {
@@ -215,13 +222,13 @@ async fn concurrency(stack: &Stack) -> Result<Finding, String> {
     })
 }
 
-async fn sms(stack: &Stack, all: &[Value]) -> Result<Finding, String> {
+async fn sms(stack: &Stack, all: &[Listed]) -> Result<Finding, Failure> {
     let what = "quota of SMS";
-    if !all.iter().any(|one| text(one, "protocol") == "sms") {
+    if !all.iter().any(|one| one.protocol.as_deref() == Some("sms")) {
         return Ok(finding(what, Verdict::Well, "nobody is told by SMS"));
     }
     let found = aws_sdk_sns::Client::new(&stack.config).get_sms_attributes().send().await;
-    let found = found.map_err(|error| DisplayErrorContext(error).to_string())?;
+    let found = found.map_err(AwsError::from)?;
     let limit = found.attributes.and_then(|attributes| attributes.get("MonthlySpendLimit").cloned());
     Ok(match limit {
         Some(limit) => finding(what, Verdict::Well, format!("{limit} US dollars a month")),

@@ -9,6 +9,7 @@ use serde_json::Value;
 use shared::model::Decimal;
 use shared::printable::{self, one_line};
 
+use super::failure::Failure;
 use super::filter::Filter;
 use super::place::Place;
 use super::show::encoded;
@@ -115,20 +116,21 @@ fn inert(text: &str) -> String {
 }
 
 impl Export {
-    pub(super) async fn run(self) -> Result<(), String> {
+    pub(super) async fn run(self) -> Result<(), Failure> {
         if self.raw && matches!(self.format, Format::Csv) {
-            return Err("--raw writes JSON lines only".to_owned());
+            return Err(Failure::new("--raw writes JSON lines only"));
         }
         let opened = self.place.open().await?;
         let to: Box<dyn Write> = match &self.output {
             Some(file) => {
-                let created = create_file(file).map_err(|error| format!("{}: {error}", file.display()))?;
+                let created = create_file(file)
+                    .map_err(Failure::of(format!("{} cannot be written", file.display())))?;
                 Box::new(BufWriter::new(created))
             }
             None => Box::new(BufWriter::new(std::io::stdout())),
         };
         let mut writer = match Writer::new(self.format, to) {
-            Err(error) => return closed(&error),
+            Err(error) => return closed(error),
             Ok(writer) => writer,
         };
         let bar = spinner();
@@ -143,7 +145,7 @@ impl Export {
                     event
                 };
                 if let Err(error) = writer.write(&event) {
-                    return closed(&error);
+                    return closed(error);
                 }
                 count += 1;
             }
@@ -151,15 +153,15 @@ impl Export {
             bar.tick();
         }
         bar.finish_and_clear();
-        writer.finish().or_else(|error| closed(&error))
+        writer.finish().or_else(closed)
     }
 }
 
 /// Whoever reads it may have had enough.
-fn closed(error: &std::io::Error) -> Result<(), String> {
+fn closed(error: std::io::Error) -> Result<(), Failure> {
     match error.kind() {
         std::io::ErrorKind::BrokenPipe => Ok(()),
-        _ => Err(format!("the events cannot be written: {error}")),
+        _ => Err(Failure::of("the events cannot be written")(error)),
     }
 }
 

@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use shared::clock::Moment;
 
+use super::failure::Failure;
 use super::place::Place;
 use super::{say, say_json, say_table, text};
 
@@ -26,7 +27,7 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) async fn run(self) -> Result<(), String> {
+    pub(super) async fn run(self) -> Result<(), Failure> {
         let opened = self.place.open().await?;
         let at = self.at.map(|at| at.to_string());
         let account = ("account", Some(self.account.as_str()));
@@ -39,7 +40,8 @@ impl Ledger {
             return Ok(());
         }
         if balances.is_empty() {
-            return Err(format!("nothing was ever counted for the account {}", self.account));
+            let nothing = format!("nothing was ever counted for the account {}", self.account);
+            return Err(Failure::new(nothing));
         }
         let columns = ["asset", "received", "sent", "fees", "pending", "balance"];
         let row = |balance: &Value| columns.map(|column| text(balance, column).to_owned()).to_vec();

@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 use serde_json::Value;
 use shared::clock::{Clock as _, Moment, SystemClock};
 
+use super::failure::Failure;
 use super::filter::Filter;
 use super::place::{Opened, Place};
 use super::{say, say_json, say_table, text};
@@ -34,7 +35,7 @@ pub(super) struct Log {
 }
 
 impl Log {
-    pub(super) async fn run(self) -> Result<(), String> {
+    pub(super) async fn run(self) -> Result<(), Failure> {
         let opened = self.place.open().await?;
         let query = self.filter.query();
         if self.follow {
@@ -57,7 +58,7 @@ impl Log {
     }
 
     /// Prints the newest, and then what comes, oldest first, each event once.
-    async fn follow(&self, opened: &Opened, query: Vec<(String, String)>) -> Result<(), String> {
+    async fn follow(&self, opened: &Opened, query: Vec<(String, String)>) -> Result<(), Failure> {
         let from = |moment: Moment| {
             let mut recent = query.clone();
             recent.retain(|(name, _)| name != "from");
@@ -99,7 +100,7 @@ impl Log {
 }
 
 /// The newest events that fit, at most so many.
-async fn newest(opened: &Opened, query: &[(String, String)], limit: usize) -> Result<Vec<Value>, String> {
+async fn newest(opened: &Opened, query: &[(String, String)], limit: usize) -> Result<Vec<Value>, Failure> {
     let mut events = Vec::new();
     let mut pages = std::pin::pin!(opened.pages("events", query, None));
     while let Some(page) = pages.try_next().await? {

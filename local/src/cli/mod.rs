@@ -4,6 +4,7 @@ mod console;
 mod dead_letters;
 mod doctor;
 mod export;
+mod failure;
 mod filter;
 mod ledger;
 mod log;
@@ -30,6 +31,7 @@ use shared::verify::Secret;
 use tracing_subscriber::EnvFilter;
 
 use crate::standins::development::SECRET;
+use failure::Failure;
 
 /// A serverless receiver for Bitpowr's webhooks, on this machine: no account, no Docker.
 ///
@@ -105,19 +107,19 @@ impl From<&str> for SecretText {
 }
 
 impl SecretArgument {
-    fn read(self) -> Result<Secret, String> {
+    fn read(self) -> Result<Secret, Failure> {
         let text = match self.secret_file {
             None => self.secret.0.into_bytes(),
             Some(file) => {
                 let mut bytes = std::fs::read(&file)
-                    .map_err(|error| format!("the secret cannot be read from {}: {error}", file.display()))?;
+                    .map_err(Failure::of(format!("the secret cannot be read from {}", file.display())))?;
                 while matches!(bytes.last(), Some(b'\n' | b'\r')) {
                     bytes.pop();
                 }
                 bytes
             }
         };
-        Secret::new(text).map_err(|error| error.to_string())
+        Ok(Secret::new(text)?)
     }
 }
 
@@ -130,7 +132,7 @@ pub fn main() -> ExitCode {
     let command = cli.command.unwrap_or(Command::Serve(cli.serve));
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&error.to_string()),
+        Err(error) => return fail(&Failure::from(error)),
     };
     let outcome = runtime.block_on(async {
         match command {
@@ -151,13 +153,13 @@ pub fn main() -> ExitCode {
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(message) => fail(&message),
+        Err(failure) => fail(&failure),
     }
 }
 
 /// One readable line.
-fn fail(message: &str) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "error: {}", one_line(message));
+fn fail(failure: &Failure) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "error: {}", failure.line());
     ExitCode::FAILURE
 }
 
@@ -197,14 +199,14 @@ fn say_table(columns: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
 }
 
 /// Asks whoever sits at the terminal; nobody there means no.
-fn confirm(question: &str) -> Result<bool, String> {
+fn confirm(question: &str) -> Result<bool, Failure> {
     let (input, mut error) = (std::io::stdin(), std::io::stderr());
     if !input.is_terminal() {
         return Ok(false);
     }
     let _ = write!(error, "{question} [y/N] ");
     let mut answer = String::new();
-    input.lock().read_line(&mut answer).map_err(|error| error.to_string())?;
+    input.lock().read_line(&mut answer).map_err(Failure::of("the answer cannot be read"))?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 

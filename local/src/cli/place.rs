@@ -16,9 +16,11 @@ use shared::rotating::Rotating;
 use shared::store::Table;
 use url::form_urlencoded;
 
+use super::failure::Failure;
 use super::text;
 use crate::product::attached::Attached;
-use crate::product::stack::{Queues, Stack};
+use crate::product::queues::Queues;
+use crate::product::stack::Stack;
 use crate::standins::development::{self, user};
 
 /// Where the data is.
@@ -53,8 +55,8 @@ impl Place {
     /// Opens it.
     ///
     /// # Errors
-    /// One line that says what is missing.
-    pub(super) async fn open(&self) -> Result<Opened, String> {
+    /// Where something is missing.
+    pub(super) async fn open(&self) -> Result<Opened, Failure> {
         match &self.stack {
             Some(name) => {
                 let stack = Stack::find(name).await?;
@@ -64,8 +66,8 @@ impl Place {
                 Ok(Opened { stack: Some(stack), ..opened })
             }
             None => {
-                let attached = Attached::to(&self.data).map_err(|error| error.to_string())?;
-                let keys = development::keys().map_err(|error| error.to_string())?;
+                let attached = Attached::to(&self.data)?;
+                let keys = development::keys()?;
                 let queues = Queues::Here(attached.queues.clone());
                 let table = attached.table();
                 Ok(Opened::new(self.env, table, queues, Rotating::fixed(keys), user(), Some(attached)))
@@ -113,12 +115,11 @@ impl Opened {
     ///
     /// # Errors
     /// What the answer says is wrong.
-    pub(super) async fn get(&self, what: &str, query: &[(&str, Option<&str>)]) -> Result<Value, String> {
+    pub(super) async fn get(&self, what: &str, query: &[(&str, Option<&str>)]) -> Result<Value, Failure> {
         let given = query.iter().filter_map(|(name, value)| Some((name, (*value)?)));
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(given).finish();
         let request = Request::get(format!("/api/{}/{what}?{query}", self.environment)).body(Body::Empty);
-        let request = request.map_err(|error| error.to_string())?;
-        Ok(answer(&Box::pin(self.api.handle(request)).await)?)
+        Ok(answer(&Box::pin(self.api.handle(request?)).await)?)
     }
 
     /// Has something done, as over HTTP; the same `key` does it once.
@@ -140,7 +141,7 @@ impl Opened {
         what: &'a str,
         query: &'a [(String, String)],
         from: Option<String>,
-    ) -> impl Stream<Item = Result<ListPage, String>> + use<'a> {
+    ) -> impl Stream<Item = Result<ListPage, Failure>> + use<'a> {
         futures::stream::try_unfold(Some(from), move |next| async move {
             let Some(cursor) = next else { return Ok(None) };
             let mut query: Vec<_> =
@@ -160,7 +161,11 @@ impl Opened {
     ///
     /// # Errors
     /// As [`Opened::get`].
-    pub(super) async fn all(&self, what: &str, query: &[(&str, Option<&str>)]) -> Result<Vec<Value>, String> {
+    pub(super) async fn all(
+        &self,
+        what: &str,
+        query: &[(&str, Option<&str>)],
+    ) -> Result<Vec<Value>, Failure> {
         let query: Vec<_> = query
             .iter()
             .filter_map(|(name, value)| Some(((*name).to_owned(), (*value)?.to_owned())))
@@ -184,12 +189,6 @@ pub(super) struct Refused {
     /// A stable name.
     pub(super) code: String,
     detail: String,
-}
-
-impl From<Refused> for String {
-    fn from(refused: Refused) -> Self {
-        refused.detail
-    }
 }
 
 fn answer(response: &Response<Body>) -> Result<Value, Refused> {

@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::failure::Failure;
 use super::place::Place;
 use super::show::encoded;
 use super::{say, say_json, say_table, text};
@@ -41,7 +42,7 @@ enum Command {
 }
 
 impl Quarantine {
-    pub(super) async fn run(self) -> Result<(), String> {
+    pub(super) async fn run(self) -> Result<(), Failure> {
         match self.command {
             Command::List { place, json } => list(&place, json).await,
             Command::Retry { place, ids, why, json } => retry(&place, ids, &why, json).await,
@@ -49,7 +50,7 @@ impl Quarantine {
     }
 }
 
-async fn list(place: &Place, json: bool) -> Result<(), String> {
+async fn list(place: &Place, json: bool) -> Result<(), Failure> {
     let found = place.open().await?.all("quarantine", &[]).await?;
     if json {
         say_json(&found);
@@ -69,7 +70,7 @@ async fn list(place: &Place, json: bool) -> Result<(), String> {
     Ok(())
 }
 
-async fn retry(place: &Place, ids: Vec<String>, why: &str, json: bool) -> Result<(), String> {
+async fn retry(place: &Place, ids: Vec<String>, why: &str, json: bool) -> Result<(), Failure> {
     let opened = place.open().await?;
     let ids = if ids.is_empty() {
         let all = opened.all("quarantine", &[]).await?;
@@ -92,5 +93,9 @@ async fn retry(place: &Place, ids: Vec<String>, why: &str, json: bool) -> Result
         done.iter().for_each(|id| say(&format!("{id} was handed over")));
         refused.iter().for_each(|(id, why)| say(&format!("{id}: {why}")));
     }
-    if refused.is_empty() { Ok(()) } else { Err(format!("{} stay in quarantine", refused.len())) }
+    if refused.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::new(format!("{} stay in quarantine", refused.len())))
+    }
 }

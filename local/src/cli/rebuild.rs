@@ -7,6 +7,7 @@ use shared::model::transaction::Amounts;
 use shared::model::{Entity, EntityType, Kind};
 use shared::rebuild::{self, Broken, Difference, Imbalance, Mode, Report, Unread};
 
+use super::failure::Failure;
 use super::place::Place;
 use super::{say, say_json, spinner};
 use crate::product::families;
@@ -43,7 +44,7 @@ fn entities(text: &str) -> Result<Entities, String> {
 }
 
 impl Rebuild {
-    pub(super) async fn run(self) -> Result<(), String> {
+    pub(super) async fn run(self) -> Result<(), Failure> {
         let opened = self.place.open().await?;
         let mode = if self.check { Mode::Check } else { Mode::Write };
         let bar = spinner();
@@ -55,7 +56,7 @@ impl Rebuild {
         let (table, clock) = (&opened.table, &SystemClock);
         let rebuilt =
             rebuild::rebuild(table, opened.environment, only, &families::meaning, mode, clock, progress);
-        let report = rebuilt.await.map_err(|error| error.to_string())?;
+        let report = rebuilt.await.map_err(Failure::of("not everything could be derived again"))?;
         bar.finish_and_clear();
         if self.json {
             say_json(&report);
@@ -66,7 +67,11 @@ impl Rebuild {
             + report.imbalances.iter().filter(|imbalance| !imbalance.written).count()
             + report.broken.iter().filter(|broken| !broken.written).count()
             + report.unread.len();
-        if left == 0 { Ok(()) } else { Err(format!("{left} differences were found and not written")) }
+        if left == 0 {
+            Ok(())
+        } else {
+            Err(Failure::new(format!("{left} differences were found and not written")))
+        }
     }
 }
 

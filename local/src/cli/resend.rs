@@ -11,6 +11,7 @@ use shared::store::Job;
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
+use super::failure::Failure;
 use super::filter::Filter;
 use super::log::{COLUMNS, row};
 use super::place::{Opened, Place};
@@ -47,7 +48,7 @@ pub(super) struct Resend {
 }
 
 impl Resend {
-    pub(super) async fn run(self) -> Result<(), String> {
+    pub(super) async fn run(self) -> Result<(), Failure> {
         let opened = self.place.open().await?;
         if let Some(id) = &self.id {
             let why = self.why.as_deref().unwrap_or_default();
@@ -62,9 +63,9 @@ impl Resend {
         }
         let job = match &self.resume {
             Some(id) => {
-                let found =
-                    opened.table.job(opened.environment, id).await.map_err(|error| error.to_string())?;
-                found.ok_or_else(|| format!("there is no job {id}"))?
+                let found = opened.table.job(opened.environment, id).await;
+                let found = found.map_err(Failure::of(format!("the job {id} cannot be read")))?;
+                found.ok_or_else(|| Failure::new(format!("there is no job {id}")))?
             }
             None => match self.dry_run(&opened).await? {
                 Some(job) => job,
@@ -75,7 +76,7 @@ impl Resend {
     }
 
     /// Shows what would be told again, and asks; none where nothing is to be done.
-    async fn dry_run(&self, opened: &Opened) -> Result<Option<Job>, String> {
+    async fn dry_run(&self, opened: &Opened) -> Result<Option<Job>, Failure> {
         let mut filter = self.filter.query();
         // What comes from now on is told anyway.
         if !filter.iter().any(|(name, _)| name == "to") {
@@ -121,9 +122,9 @@ impl Resend {
 
     /// Tells page by page, and notes after each how far it is. An event that is done again after an interruption
     /// is found done: it is the same action.
-    async fn work(&self, opened: &Opened, mut job: Job) -> Result<(), String> {
+    async fn work(&self, opened: &Opened, mut job: Job) -> Result<(), Failure> {
         if job.finished {
-            return Err(format!("the job {} is finished", job.id));
+            return Err(Failure::new(format!("the job {} is finished", job.id)));
         }
         self.save(opened, &job).await?;
         if !self.json {
@@ -143,7 +144,10 @@ impl Resend {
                 match opened.act(&format!("events/{}/resend", encoded(id)), &job.why, &key).await {
                     Ok(_) => job.told += 1,
                     Err(refused) if refused.code == "never_told" => job.never_told += 1,
-                    Err(refused) => return Err(format!("{refused} Go on with: resend --resume {}", job.id)),
+                    Err(refused) => {
+                        let go_on = format!("{refused} Go on with: resend --resume {}", job.id);
+                        return Err(Failure::new(go_on));
+                    }
                 }
                 bar.set_message(format!("{} told again", job.told));
                 bar.tick();
@@ -162,7 +166,8 @@ impl Resend {
         Ok(())
     }
 
-    async fn save(&self, opened: &Opened, job: &Job) -> Result<(), String> {
-        opened.table.save_job(job).await.map_err(|error| error.to_string())
+    async fn save(&self, opened: &Opened, job: &Job) -> Result<(), Failure> {
+        let saved = opened.table.save_job(job).await;
+        saved.map_err(Failure::of(format!("the job {} cannot be saved", job.id)))
     }
 }

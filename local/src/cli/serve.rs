@@ -9,6 +9,7 @@ use shared::model::EventType;
 use tokio::signal::unix::{SignalKind, signal};
 use url::Url;
 
+use super::failure::Failure;
 use super::samples;
 use super::{SecretArgument, say};
 use crate::product::{Product, Settings};
@@ -40,12 +41,9 @@ pub(super) struct Serve {
 }
 
 impl Serve {
-    pub(super) async fn run(self) -> Result<(), String> {
-        let failed = |error: std::io::Error| error.to_string();
-        let (mut interrupt, mut terminate) = (
-            signal(SignalKind::interrupt()).map_err(failed)?,
-            signal(SignalKind::terminate()).map_err(failed)?,
-        );
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let (mut interrupt, mut terminate) =
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let secret = self.secret.read()?;
         // A secret that is one is not printed: terminals are shared, and their output is kept.
         let shown = is_public(&secret).then(|| secret.header_value());
@@ -60,7 +58,7 @@ impl Serve {
             print: true,
             aws_endpoint: self.aws_endpoint,
         };
-        let mut product = Product::start(settings).await.map_err(|error| error.to_string())?;
+        let mut product = Product::start(settings).await?;
         let url = format!("http://{}", product.address());
         say(&format!("Receiving Bitpowr's webhooks at {url}/webhooks/test and {url}/webhooks/live"));
         say(&format!("  x-webhook-secret: {}", shown.as_deref().unwrap_or("Base64 of your secret")));
@@ -81,11 +79,11 @@ impl Serve {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
-            () = product.broken() => return Err("a part of the product stopped; start it again".to_owned()),
+            () = product.broken() => return Err(Failure::new("a part of the product stopped; start it again")),
         }
         tokio::select! {
             () = product.stop() => Ok(()),
-            _ = interrupt.recv() => Err("stopped before everything was told; it will be at the next start".to_owned()),
+            _ = interrupt.recv() => Err(Failure::new("stopped before everything was told; it will be at the next start")),
         }
     }
 }
@@ -98,11 +96,10 @@ fn is_near(address: IpAddr) -> bool {
 }
 
 /// A complete line that works when pasted; with a secret of one's own, where `BITPOWR_WEBHOOK_SECRET` holds it.
-fn curl(url: &str, header: Option<&str>) -> Result<String, String> {
+fn curl(url: &str, header: Option<&str>) -> Result<String, Failure> {
     let only = ["uid", "status", "type", "accountId", "assetType", "amount", "network"];
-    let sample = samples::sample(EventType::DepositSuccess, Environment::Test, &[])
-        .map_err(|error| error.to_string())?;
-    let mut sample: serde_json::Value = serde_json::from_str(&sample).map_err(|error| error.to_string())?;
+    let sample = samples::sample(EventType::DepositSuccess, Environment::Test, &[])?;
+    let mut sample: serde_json::Value = serde_json::from_str(&sample)?;
     if let Some(data) = sample.get_mut("data").and_then(serde_json::Value::as_object_mut) {
         data.retain(|field, _| only.contains(&field.as_str()));
     }

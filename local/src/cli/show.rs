@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::Value;
 use shared::model::EntityType;
 
+use super::failure::Failure;
 use super::log::{COLUMNS, row};
 use super::place::Place;
 use super::{say, say_body, say_json, say_table, text};
@@ -23,7 +24,7 @@ pub(super) struct Show {
 }
 
 impl Show {
-    pub(super) async fn run(self) -> Result<(), String> {
+    pub(super) async fn run(self) -> Result<(), Failure> {
         let opened = self.place.open().await?;
         let entity = self.what.split_once(':').and_then(|(name, uid)| {
             let entity_type: EntityType = name.parse().ok()?;

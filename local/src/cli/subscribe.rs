@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_sns::error::DisplayErrorContext;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use shared::model::amount::Decimal;
 use url::Url;
-use uuid::Uuid;
 
+use super::failure::Failure;
 use super::place::Place;
 use super::{say, say_json, say_table};
 use crate::product::attached::Attached;
 use crate::product::stack::Stack;
-use crate::standins::subscriptions::{FilterPolicy, Protocol, Subscription};
+use crate::product::subscriptions::{Added, Listed, Subscriptions};
+use crate::standins::subscriptions::{FilterPolicy, Protocol};
 
 #[derive(Debug, Args)]
 pub(super) struct Subscribe {
@@ -96,7 +96,7 @@ fn dollars(text: &str) -> Result<Decimal, String> {
 const MOST_ATTRIBUTES: usize = 5;
 
 impl Wanted {
-    fn policy(self) -> Result<FilterPolicy, String> {
+    fn policy(self) -> Result<FilterPolicy, Failure> {
         let given = [
             ("family", self.family),
             ("event", self.event),
@@ -111,156 +111,106 @@ impl Wanted {
             .map(|(name, values)| (name.to_owned(), values))
             .collect();
         if one_of.len() + usize::from(self.least.is_some()) > MOST_ATTRIBUTES {
-            return Err(format!("a subscription filters by {MOST_ATTRIBUTES} options at most"));
+            let many = format!("a subscription filters by {MOST_ATTRIBUTES} options at most");
+            return Err(Failure::new(many));
         }
         Ok(FilterPolicy { one_of, least_fiat: self.least })
     }
 }
 
+/// What is to be done, wherever it is.
+enum Work {
+    Add(Protocol, String, FilterPolicy),
+    List,
+    Remove(String),
+}
+
+impl Endpoint {
+    /// Whether it can be subscribed is seen before anything is opened.
+    fn work(self, protocol: Protocol) -> Result<(Place, bool, Work), Failure> {
+        check(protocol, &self.endpoint, self.place.stack.is_none())?;
+        Ok((self.place, self.json, Work::Add(protocol, self.endpoint, self.wanted.policy()?)))
+    }
+}
+
 impl Subscribe {
-    pub(super) async fn run(self) -> Result<(), String> {
-        match self.command {
-            Command::Email(endpoint) => subscribe(Protocol::Email, endpoint).await,
-            Command::Sms(endpoint) => subscribe(Protocol::Sms, endpoint).await,
-            Command::Https(endpoint) => subscribe(Protocol::Https, endpoint).await,
-            Command::List { place, json } => list(&place, json).await,
-            Command::Remove { place, id, json } => remove(&place, id, json).await,
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let (place, json, work) = match self.command {
+            Command::Email(endpoint) => endpoint.work(Protocol::Email)?,
+            Command::Sms(endpoint) => endpoint.work(Protocol::Sms)?,
+            Command::Https(endpoint) => endpoint.work(Protocol::Https)?,
+            Command::List { place, json } => (place, json, Work::List),
+            Command::Remove { place, id, json } => (place, json, Work::Remove(id)),
+        };
+        match &place.stack {
+            None => work.run(&Attached::to(&place.data)?, json).await,
+            Some(name) => work.run(&Stack::find(name).await?, json).await,
         }
     }
 }
 
+impl Work {
+    async fn run(self, subscriptions: &impl Subscriptions, json: bool) -> Result<(), Failure> {
+        match self {
+            Self::Add(protocol, endpoint, filter) => {
+                let Added { id, note } = subscriptions.add(protocol, &endpoint, filter).await?;
+                if json {
+                    say_json(&json!({ "id": id, "protocol": protocol, "endpoint": endpoint, "note": note }));
+                } else {
+                    say(&format!("{endpoint} is subscribed ({id}): {note}"));
+                }
+            }
+            Self::List => {
+                let all = subscriptions.list().await?;
+                if json { say_json(&all) } else { show(&all) }
+            }
+            Self::Remove(id) => {
+                subscriptions.remove(&id).await?;
+                if json {
+                    say_json(&json!({ "removed": id }));
+                } else {
+                    say(&format!("{id} is told no longer"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Shows subscriptions to people.
+fn show(all: &[Listed]) {
+    if all.is_empty() {
+        say("nobody is subscribed");
+        return;
+    }
+    let text = |field: &Option<String>| field.clone().unwrap_or_else(|| "null".to_owned());
+    let row = |one: &Listed| {
+        let filter = one.filter.as_ref().map_or_else(|| "null".to_owned(), Value::to_string);
+        vec![text(&one.protocol), text(&one.endpoint), one.confirmed.to_string(), filter, one.id.clone()]
+    };
+    say_table(&["protocol", "endpoint", "confirmed", "filter", "id"], all.iter().map(row));
+}
+
 /// Looks at an endpoint before it is told anything.
-fn check(protocol: Protocol, endpoint: &str, is_local: bool) -> Result<(), String> {
+fn check(protocol: Protocol, endpoint: &str, is_local: bool) -> Result<(), Failure> {
+    let no = |what: &str| Err(Failure::new(format!("{endpoint} is no {what}")));
     match protocol {
         Protocol::Email => match endpoint.split_once('@') {
             Some((name, domain)) if !name.is_empty() && !domain.is_empty() => Ok(()),
-            _ => Err(format!("{endpoint} is no e-mail address")),
+            _ => no("e-mail address"),
         },
         Protocol::Sms => {
             let digits = endpoint.strip_prefix('+').unwrap_or_default();
             let is_number =
                 (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
             // ITU-T E.164.
-            if is_number {
-                Ok(())
-            } else {
-                Err(format!("{endpoint} is no telephone number like +4912345678"))
-            }
+            if is_number { Ok(()) } else { no("telephone number like +4912345678") }
         }
         Protocol::Https => match endpoint.parse::<Url>() {
             Ok(url) if url.scheme() == "https" || (is_local && url.scheme() == "http") => Ok(()),
-            _ => Err(format!("{endpoint} is no https:// URL")),
+            _ => no("https:// URL"),
         },
     }
-}
-
-async fn subscribe(protocol: Protocol, endpoint: Endpoint) -> Result<(), String> {
-    let Endpoint { place, endpoint, wanted, json } = endpoint;
-    check(protocol, &endpoint, place.stack.is_none())?;
-    let filter = wanted.policy()?;
-    let (id, note) = match &place.stack {
-        None => {
-            let attached = Attached::to(&place.data).map_err(|error| error.to_string())?;
-            let id = Uuid::new_v4().simple().to_string();
-            let subscription = Subscription { id: id.clone(), protocol, endpoint: endpoint.clone(), filter };
-            attached.subscriptions.add(subscription).await.map_err(|error| error.to_string())?;
-            let folder = place.data.join("told");
-            let note = match protocol {
-                Protocol::Https => "it is told from now on".to_owned(),
-                _ => format!("what it would get is put into {}", folder.display()),
-            };
-            (id, note)
-        }
-        Some(name) => subscribe_in(&Stack::find(name).await?, protocol, &endpoint, &filter).await?,
-    };
-    if json {
-        say_json(&json!({ "id": id, "protocol": protocol, "endpoint": endpoint, "note": note }));
-    } else {
-        say(&format!("{endpoint} is subscribed ({id}): {note}"));
-    }
-    Ok(())
-}
-
-/// Subscribes in a deployed stack: the subscription, and what has to be done yet.
-async fn subscribe_in(
-    stack: &Stack,
-    protocol: Protocol,
-    endpoint: &str,
-    filter: &FilterPolicy,
-) -> Result<(String, String), String> {
-    let topic = match protocol {
-        Protocol::Email | Protocol::Sms => "TOPIC_PEOPLE",
-        Protocol::Https => "TOPIC_PROGRAMS",
-    };
-    let mut request = aws_sdk_sns::Client::new(&stack.config)
-        .subscribe()
-        .topic_arn(stack.variable(topic)?)
-        .protocol(protocol.as_str())
-        .endpoint(endpoint)
-        .return_subscription_arn(true);
-    if *filter != FilterPolicy::default() {
-        request = request.attributes("FilterPolicy", filter.to_json().to_string());
-    }
-    let done = request.send().await.map_err(|error| DisplayErrorContext(error).to_string())?;
-    let note = match protocol {
-        Protocol::Email => "AWS sends an e-mail with a link that confirms it",
-        Protocol::Https => "the endpoint gets a message with a URL that confirms it",
-        Protocol::Sms => "it is told from now on",
-    };
-    Ok((done.subscription_arn.unwrap_or_default(), note.to_owned()))
-}
-
-async fn list(place: &Place, as_json: bool) -> Result<(), String> {
-    let found = match &place.stack {
-        None => {
-            let attached = Attached::to(&place.data).map_err(|error| error.to_string())?;
-            let found = attached.subscriptions.list().await.map_err(|error| error.to_string())?;
-            let shown = |one: Subscription| {
-                json!({ "id": one.id, "protocol": one.protocol, "endpoint": one.endpoint,
-                        "filter": one.filter.to_json(), "confirmed": true })
-            };
-            found.into_iter().map(shown).collect()
-        }
-        Some(name) => Stack::find(name).await?.subscriptions().await?,
-    };
-    if as_json {
-        say_json(&found);
-        return Ok(());
-    }
-    if found.is_empty() {
-        say("nobody is subscribed");
-        return Ok(());
-    }
-    let columns = ["protocol", "endpoint", "confirmed", "filter", "id"];
-    let row = |one: &Value| {
-        let cell = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        columns.map(|column| one.get(column).map(cell).unwrap_or_default()).to_vec()
-    };
-    say_table(&columns, found.iter().map(row));
-    Ok(())
-}
-
-async fn remove(place: &Place, id: String, as_json: bool) -> Result<(), String> {
-    match &place.stack {
-        None => {
-            let attached = Attached::to(&place.data).map_err(|error| error.to_string())?;
-            let gone = attached.subscriptions.remove(id.clone()).await.map_err(|error| error.to_string())?;
-            if !gone {
-                return Err(format!("there is no subscription {id}"));
-            }
-        }
-        Some(name) => {
-            let stack = Stack::find(name).await?;
-            let request = aws_sdk_sns::Client::new(&stack.config).unsubscribe().subscription_arn(&id);
-            request.send().await.map_err(|error| DisplayErrorContext(error).to_string())?;
-        }
-    }
-    if as_json {
-        say_json(&json!({ "removed": id }));
-    } else {
-        say(&format!("{id} is told no longer"));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use shared::model::{EventType, Family};
 use shared::verify::secret::HEADER;
 use url::Url;
 
+use super::failure::Failure;
 use super::samples;
 use super::{SecretArgument, say, say_json};
 
@@ -31,15 +32,18 @@ pub(super) struct Trigger {
 }
 
 impl Trigger {
-    pub(super) async fn run(self) -> Result<(), String> {
+    pub(super) async fn run(self) -> Result<(), Failure> {
         let events = select(&self.what)?;
         let secret = self.secret.read()?.header_value();
-        let url = self.url.join(&format!("/webhooks/{}", self.env)).map_err(|error| error.to_string())?;
-        let client = reqwest::Client::builder().build().map_err(|error| error.to_string())?;
+        let url = self
+            .url
+            .join(&format!("/webhooks/{}", self.env))
+            .map_err(Failure::of(format!("{} is no address of a receiver", self.url)))?;
+        let client = reqwest::Client::builder().build()?;
         let count = events.len();
         let mut accepted = 0;
         for event in events {
-            let sample = samples::sample(event, self.env, &self.set).map_err(|error| error.to_string())?;
+            let sample = samples::sample(event, self.env, &self.set)?;
             let request = client
                 .post(url.clone())
                 .header(HEADER, &secret)
@@ -48,7 +52,9 @@ impl Trigger {
             let response = request.send().await.map_err(|error| {
                 let cause =
                     std::error::Error::source(&error).map_or_else(String::new, |cause| format!(" ({cause})"));
-                format!("nobody answers at {url}{cause}. Is the receiver running? Start it with: cargo run")
+                Failure::new(format!(
+                    "nobody answers at {url}{cause}. Is the receiver running? Start it with: cargo run"
+                ))
             })?;
             let status = response.status();
             accepted += usize::from(status.is_success());
@@ -63,12 +69,16 @@ impl Trigger {
         if !self.json {
             say(&format!("{accepted} of {count} accepted"));
         }
-        if accepted == count { Ok(()) } else { Err(format!("{} were not accepted", count - accepted)) }
+        if accepted == count {
+            Ok(())
+        } else {
+            Err(Failure::new(format!("{} were not accepted", count - accepted)))
+        }
     }
 }
 
 /// The events that an argument names, in the order of their lives.
-fn select(what: &str) -> Result<Vec<EventType>, String> {
+fn select(what: &str) -> Result<Vec<EventType>, Failure> {
     if what == "all" {
         return Ok(EventType::ALL.to_vec());
     }
@@ -79,7 +89,8 @@ fn select(what: &str) -> Result<Vec<EventType>, String> {
     let events: Vec<_> =
         EventType::ALL.iter().copied().filter(|event| Some(event.family()) == family).collect();
     if events.is_empty() {
-        return Err(format!("`{what}` is neither an event nor a family. `trigger --help` lists them"));
+        let unknown = format!("`{what}` is neither an event nor a family. `trigger --help` lists them");
+        return Err(Failure::new(unknown));
     }
     Ok(events)
 }

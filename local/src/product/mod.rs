@@ -11,7 +11,9 @@ pub mod families;
 pub mod folder;
 mod handlers;
 mod kept;
+pub mod queues;
 pub mod stack;
+pub mod subscriptions;
 mod workers;
 
 use std::net::{Ipv4Addr, SocketAddr};
