@@ -193,3 +193,17 @@ fn from_lambda(response: Value) -> Result<Response<Body>, String> {
 fn respond(response: Response<LambdaBody>) -> Response<Body> {
     response.map(|body| Body::from(body.as_ref().to_vec()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_event_has_the_time_that_the_clock_tells() {
+        let now = Moment::from_millis(1_795_411_744_123);
+        let request = Request::get("/api/test/events").body(Body::empty()).unwrap();
+        let event = event(request, (std::net::Ipv4Addr::LOCALHOST, 1).into(), now).await.ok().unwrap();
+        assert_eq!(event.request_context.time_epoch, now.as_millis());
+        assert_eq!(event.request_context.time.as_deref(), Some("2026-11-23T05:29:04.123Z"));
+    }
+}

@@ -11,7 +11,7 @@ use shared::model::notification::Attribute;
 use super::database::{Database, DatabaseError};
 
 /// How somebody is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// An e-mail to a person.

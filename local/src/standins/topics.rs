@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use shared::model::Words;
 use shared::printable;
 use shared::publish::{Message, Publish, PublishError};
+use shared::queue::QueueError;
 use tracing::warn;
 use url::Url;
 use uuid::Uuid;
@@ -151,39 +152,44 @@ pub async fn deliver(queues: Queues, mut stop: Stop) {
         .build()
         .unwrap_or_default();
     while !stop.is_set() {
-        let received = match queues.receive(WEBHOOK_QUEUE, 10, REDRIVE).await {
-            Ok(received) => received,
-            Err(error) => {
-                warn!(%error, "the queue of the webhook");
-                Vec::new()
-            }
-        };
-        if received.is_empty() {
-            stop.or(queues.wait(WEBHOOK_QUEUE, Duration::from_secs(1))).await;
-            continue;
+        let posted = batch(&client, &queues, &stop).await;
+        if let Err(error) = &posted {
+            warn!(%error, "the queue of the webhook");
         }
-        for message in received {
-            if stop.is_set() {
-                return;
-            }
-            let taken = match serde_json::from_str(&message.body) {
-                Ok(post) => self::post(&client, post).await,
-                // Nobody can be told.
-                Err(_) => Ok(()),
-            };
-            let noted = match taken {
-                Ok(()) => queues.delete(vec![message.id]).await,
-                Err(why) => {
-                    warn!(why, "the webhook did not take a notification");
-                    let pause = Duration::from_secs(1 << message.receive_count.min(5));
-                    queues.postpone(message.id, pause).await
-                }
-            };
-            if let Err(error) = noted {
-                warn!(%error, "the queue of the webhook");
-            }
+        if !posted.is_ok_and(|count| count > 0) {
+            stop.or(queues.wait(WEBHOOK_QUEUE, Duration::from_secs(1))).await;
         }
     }
+}
+
+/// POSTs what is due, until it is time to stop: how many there were. What was not taken comes again after a pause
+/// that doubles each time.
+async fn batch(client: &reqwest::Client, queues: &Queues, stop: &Stop) -> Result<usize, QueueError> {
+    let received = queues.receive(WEBHOOK_QUEUE, 10, REDRIVE).await?;
+    let count = received.len();
+    for message in received {
+        if stop.is_set() {
+            break;
+        }
+        let taken = match serde_json::from_str(&message.body) {
+            Ok(post) => self::post(client, post).await,
+            // Nobody can be told.
+            Err(_) => Ok(()),
+        };
+        let noted = match taken {
+            Ok(()) => queues.delete(vec![message.id]).await,
+            Err(why) => {
+                warn!(why, "the webhook did not take a notification");
+                let pause = Duration::from_secs(1 << message.receive_count.min(5));
+                queues.postpone(message.id, pause).await
+            }
+        };
+        // The others do not wait for what this one's note is about.
+        if let Err(error) = noted {
+            warn!(%error, "the queue of the webhook");
+        }
+    }
+    Ok(count)
 }
 
 /// Whether a program took what it was told.
@@ -193,5 +199,51 @@ async fn post(client: &reqwest::Client, Post { url, body }: Post) -> Result<(), 
         Ok(response) => Err(response.status().to_string()),
         // The URL may hold a token.
         Err(error) => Err(error.without_url().to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use axum::http::StatusCode;
+    use jiff::SignedDuration;
+    use shared::clock::{ManualClock, Moment};
+    use tokio::sync::watch;
+
+    use crate::standins::database::Database;
+
+    /// A program that does not take the first two POSTs.
+    async fn webhook() -> Url {
+        let posts = Arc::new(AtomicU32::new(0));
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let answer = async move || match posts.fetch_add(1, Ordering::SeqCst) {
+            0 | 1 => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::OK,
+        };
+        tokio::spawn(async { axum::serve(listener, axum::Router::new().fallback(answer)).await });
+        url
+    }
+
+    #[tokio::test]
+    async fn what_a_webhook_does_not_take_comes_again_after_a_pause_that_doubles() {
+        let clock = Arc::new(ManualClock::at(Moment::from_millis(1_795_411_744_000)));
+        let queues = Queues::open(Database::open(None).unwrap(), Arc::clone(&clock)).unwrap();
+        let post = Post { url: webhook().await, body: "{}".to_owned() };
+        queues.send(WEBHOOK_QUEUE, vec![serde_json::to_string(&post).unwrap()]).await.unwrap();
+        let (_running, stop) = watch::channel(false);
+        let (client, stop) = (reqwest::Client::builder().no_proxy().build().unwrap(), Stop::new(stop));
+        let posted_after = async |millis| {
+            clock.advance(SignedDuration::from_millis(millis));
+            batch(&client, &queues, &stop).await.unwrap()
+        };
+        assert_eq!(posted_after(0).await, 1);
+        assert_eq!((posted_after(1_999).await, posted_after(1).await), (0, 1));
+        assert_eq!((posted_after(3_999).await, posted_after(1).await), (0, 1));
+        assert_eq!(queues.depth(WEBHOOK_QUEUE).await.unwrap(), 0);
     }
 }
