@@ -49,13 +49,11 @@ impl Trigger {
                 .header(HEADER, &secret)
                 .header("content-type", "application/json")
                 .body(sample);
-            let response = request.send().await.map_err(|error| {
-                let cause =
-                    std::error::Error::source(&error).map_or_else(String::new, |cause| format!(" ({cause})"));
-                Failure::new(format!(
-                    "nobody answers at {url}{cause}. Is the receiver running? Start it with: cargo run"
-                ))
-            })?;
+            let silence =
+                format!("nobody answers at {url} (is the receiver running? Start it with: cargo run)");
+            let response = request.send().await;
+            // The URL is named already.
+            let response = response.map_err(|error| Failure::of(silence)(error.without_url()))?;
             let status = response.status();
             accepted += usize::from(status.is_success());
             let body = response.text().await.unwrap_or_default();

@@ -28,7 +28,7 @@ const BESIDE: [&str; 4] = ["table.db-wal", "table.db-shm", "queues.db-wal", "que
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// The system does not let us.
-    #[error("the data folder {0} cannot be used: {1}. Choose another with --data, or use --memory")]
+    #[error("the data folder {0} cannot be used (choose another with --data, or use --memory)")]
     Unusable(String, #[source] io::Error),
     /// Somebody else's things are in it, and others can read it.
     #[error(

@@ -68,7 +68,7 @@ pub struct Settings {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Somebody else listens there.
-    #[error("port {port} cannot be used: {cause}. Choose another with --port")]
+    #[error("port {port} cannot be used (choose another with --port)")]
     Port {
         /// The port.
         port: u16,
@@ -77,7 +77,7 @@ pub enum StartError {
         cause: std::io::Error,
     },
     /// The AWS services cannot be served there.
-    #[error("the AWS services cannot be served at {address}: {cause}. Choose another with --aws-endpoint")]
+    #[error("the AWS services cannot be served at {address} (choose another with --aws-endpoint)")]
     AwsEndpoint {
         /// Where.
         address: SocketAddr,
@@ -89,7 +89,7 @@ pub enum StartError {
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// What is in the data folder cannot be used.
-    #[error("the data folder {folder} cannot be used: {cause}. Choose another with --data, or use --memory")]
+    #[error("the data folder {folder} cannot be used (choose another with --data, or use --memory)")]
     Data {
         /// The folder.
         folder: String,
@@ -98,7 +98,7 @@ pub enum StartError {
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The folder for e-mails cannot be made.
-    #[error("the folder for e-mails {folder} cannot be used: {cause}")]
+    #[error("the folder for e-mails {folder} cannot be used")]
     Mail {
         /// The folder.
         folder: String,
@@ -107,7 +107,7 @@ pub enum StartError {
         cause: std::io::Error,
     },
     /// The table cannot be created.
-    #[error("the table cannot be used: {0}")]
+    #[error("the table cannot be used")]
     Table(#[from] shared::store::StoreError),
     /// The key for sealing is none.
     #[error(transparent)]
