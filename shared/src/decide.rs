@@ -101,7 +101,7 @@ pub enum Decision {
     /// It makes an event.
     New(Box<New>),
     /// It is one more delivery of an event that is there.
-    Again(Again),
+    Again(Box<Again>),
 }
 
 /// Decides what a delivery is.
@@ -120,7 +120,7 @@ pub fn decide(
     if let Some(seen) =
         seen.clone().filter(|seen| is_within_horizon(delivery.received_at.since(seen.received_at)))
     {
-        return Ok(Decision::Again(Again { seen, state }));
+        return Ok(Decision::Again(Box::new(Again { seen, state })));
     }
     let known = state.as_ref().map(StateItem::known);
     let folded = meaning.map(|meaning| fold::fold(known.as_ref(), meaning));

@@ -1,6 +1,6 @@
 //! Closed lists of names.
 //!
-//! An enum of [`names!`](crate::names) is written in keys, messages, answers and on the command line by one name for each
+//! An enum of [`names!`](crate::names!) is written in keys, messages, answers and on the command line by one name for each
 //! variant, and read back from it. A name that is in no list is an [`UnknownName`], which knows the nearest one.
 
 use std::fmt;

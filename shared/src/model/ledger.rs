@@ -189,7 +189,7 @@ mod tests {
         let third = LedgerLine::following(&second.balance(), ("a", "BTC", 0), amounts("1"), &cause(7));
         let other = LedgerLine { before: amounts("7"), ..second.clone() };
         let sum = LedgerLine { after: amounts("7"), ..second.clone() };
-        let early = LedgerLine { recorded_at: Moment::from_millis(1), ..second.clone() };
+        let early = LedgerLine { recorded_at: Moment::from_millis(1), ..second };
         for (line, number, why) in [
             (&third, 3, "does not follow the number before it"),
             (&other, 2, "does not begin where the line before it ends"),

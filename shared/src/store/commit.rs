@@ -52,7 +52,6 @@ pub struct Plan(Vec<Write>);
 
 /// A part of a plan.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a plan has five of them, one of each")]
 enum Write {
     Seen { key: Key, item: SeenItem, recalled: Option<SeenItem> },
     Event { key: Key, item: EventItem, facts: Option<Facts>, delivery_id: String },
