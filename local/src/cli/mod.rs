@@ -127,7 +127,8 @@ impl SecretArgument {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     // What the handlers log is the cause of what they answer.
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,dynoxide=error"));
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("warn,dynoxide=error,aws_config=error"));
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).init();
     let command = cli.command.unwrap_or(Command::Serve(cli.serve));
     let runtime = match tokio::runtime::Runtime::new() {

@@ -47,6 +47,11 @@ pub(super) struct Resend {
     json: bool,
 }
 
+/// The time between two events at so many a second.
+fn between(rate: u64) -> Duration {
+    Duration::from_nanos(1_000_000_000 / rate.max(1))
+}
+
 impl Resend {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let opened = self.place.open().await?;
@@ -131,7 +136,7 @@ impl Resend {
             say(&format!("Job {}. If it is interrupted: resend --resume {0}", job.id));
         }
         let bar = spinner();
-        let mut pace = tokio::time::interval(Duration::from_millis(1000 / self.rate));
+        let mut pace = tokio::time::interval(between(self.rate));
         // What took longer is not made up for by a burst.
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let filter = job.filter.clone();
@@ -169,5 +174,18 @@ impl Resend {
     async fn save(&self, opened: &Opened, job: &Job) -> Result<(), Failure> {
         let saved = opened.table.save_job(job).await;
         saved.map_err(Failure::of(format!("the job {} cannot be saved", job.id)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::between;
+
+    #[test]
+    fn no_rate_is_exceeded_by_more_than_rounding() {
+        for rate in [1, 5, 7, 600, 999, 1000] {
+            let a_minute = between(rate) * u32::try_from(rate * 60).unwrap();
+            assert!(a_minute.as_millis() >= 59_999, "{rate}: {a_minute:?}");
+        }
     }
 }
