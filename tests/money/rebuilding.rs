@@ -5,10 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient as _, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+    http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
 use futures::future::join_all;
 use local::product::families;
 use local::standins::engine::{Engine, TABLE};
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::clock::{Clock as _, ManualClock, Moment};
 use shared::decide::Delivery;
 use shared::environment::Environment;
@@ -16,7 +22,7 @@ use shared::family::FamilyRules;
 use shared::model::lifecycle::Step;
 use shared::model::notification::Audience;
 use shared::model::transaction::Transaction;
-use shared::model::{Body, EntityType, EventName, EventType, Family, Kind, Meaning, Words};
+use shared::model::{Body, Entity, EntityType, EventName, EventType, Family, Kind, Meaning, Words};
 use shared::notice::Telling;
 use shared::pipeline::apply;
 use shared::rebuild::{self, Mode, Report};
@@ -37,7 +43,7 @@ pub(crate) async fn rebuild(table: &Table, mode: Mode, now: Moment) -> Report {
 struct Damaged {
     world: World,
     client: Client,
-    _engine: Engine,
+    engine: Engine,
 }
 
 impl Damaged {
@@ -51,7 +57,7 @@ impl Damaged {
             world.deliver("transaction.deposit.success", data).await;
         }
         world.deliver("accounts.frozen", json!({ "uid": "a", "name": "Treasury" })).await;
-        Self { world, client, _engine: engine }
+        Self { world, client, engine }
     }
 
     async fn check(&self) -> Report {
@@ -251,4 +257,55 @@ async fn events_may_arrive_meanwhile() {
     assert!(report.is_clean() && report.busy == 0, "{report:#?}");
     let balances = world.table().balances(TEST, Some("a"), None, 10, None).await.unwrap().items;
     assert_eq!(balances[0].amounts.received.to_string(), "57");
+}
+
+/// An index that does not know yet what is about one entity.
+#[derive(Debug)]
+struct Lagging {
+    inner: SharedHttpConnector,
+    uid: &'static str,
+}
+
+impl HttpConnector for Lagging {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let asks_index = request.body().bytes().is_some_and(|body| {
+            serde_json::from_slice::<Value>(body).is_ok_and(|body| body["IndexName"].is_string())
+        });
+        let (answer, uid) = (self.inner.call(request), self.uid);
+        HttpConnectorFuture::new(async move {
+            let mut answer = answer.await?;
+            if asks_index {
+                let mut body: Value = serde_json::from_slice(answer.body().bytes().unwrap()).unwrap();
+                if let Some(items) = body["Items"].as_array_mut() {
+                    items.retain(|item| item["entity"]["M"]["uid"]["S"] != uid);
+                }
+                *answer.body_mut() = SdkBody::from(body.to_string());
+            }
+            Ok(answer)
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_money_is_taken_away_for_an_event_that_the_index_does_not_know_yet() {
+    let damaged = Damaged::new().await;
+    let before = Outcome::of(damaged.world.table()).await;
+    let sound = damaged.engine.http_client();
+    let lagging = http_client_fn(move |settings: &HttpConnectorSettings, components| {
+        let inner = sound.http_connector(settings, components);
+        SharedHttpConnector::new(Lagging { inner, uid: "two" })
+    });
+    let config = damaged.client.config().to_builder().http_client(lagging).build();
+    let table = Table::new(Client::from_conf(config), TABLE);
+    for mode in [Mode::Check, Mode::Write] {
+        let report = rebuild(&table, mode, damaged.world.clock.now()).await;
+        assert!(report.is_clean(), "{report:#?}");
+        // It is found in the ledger.
+        assert_eq!((report.events, report.entities), (5, 4));
+    }
+    assert_eq!(Outcome::of(damaged.world.table()).await, before);
+    // What is not searched for in an index is there.
+    let entity = Entity::transaction(Kind::Deposit, "two");
+    assert_eq!(table.states(TEST, std::slice::from_ref(&entity)).await.unwrap().len(), 1);
+    assert_eq!(table.history(TEST, &entity, 10, None).await.unwrap().items.len(), 2);
 }
