@@ -19,7 +19,7 @@ use url::Url;
 pub(crate) const SECRET: &str = "local-secret";
 
 /// How long something may take that takes milliseconds at rest. These machines are busy.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A product in memory, and a webhook that captures what it tells.
 pub(crate) struct Running {
