@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 
 from containers import SAM
-from tools import ROOT, eventually, free_port
+from tools import ROOT, end, eventually, free_port
 
 # One event of every family.
 EVENTS = {
@@ -112,4 +112,8 @@ def test_start_api_serves_the_webhooks_path(local, tmp_path):
         eventually(lambda: local.get("events?event=customer.created")["events"])
     finally:
         server.send_signal(signal.SIGINT)
-        server.wait(60)
+        try:
+            server.wait(60)
+        except subprocess.TimeoutExpired:
+            # An interrupt may be ignored, as it is in the background of a shell. What is left ends with the engine.
+            end(server)
