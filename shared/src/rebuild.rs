@@ -417,6 +417,7 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
     /// Follows a ledger from line to line, closes its gaps, and folds anew the transactions that it names and the
     /// index did not.
     async fn walk(&mut self, partition: &str) -> Result<Ledger, StoreError> {
+        let Some(shard) = self.shards.get(partition).cloned() else { return Ok(Ledger::default()) };
         let read = self.table.balance(partition).await?;
         let up_to = read.as_ref().map_or(u64::MAX, |balance| balance.version);
         let mut tip = BalanceItem::default();
@@ -433,7 +434,7 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
             // One line is kept back: what does not fit is mended with the help of the next.
             let whole = if reached.is_some() { lines.len().saturating_sub(1) } else { lines.len() };
             let rest = lines.split_off(whole);
-            tip = self.follow(partition, tip, &lines, rest.first(), read.as_ref()).await?;
+            tip = self.follow(&shard, tip, &lines, rest.first(), read.as_ref()).await?;
             lines = rest;
             self.entities(named).await?;
             start = reached;
@@ -447,7 +448,7 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
     /// not fit, one takes its place that goes from the line before it to the line after it.
     async fn follow(
         &mut self,
-        partition: &str,
+        shard: &Shard,
         mut tip: BalanceItem,
         lines: &[LedgerLine],
         next: Option<&LedgerLine>,
@@ -474,7 +475,7 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
                 Some(after) => after.before.clone(),
                 None => balance.map_or_else(|| tip.amounts.clone(), |balance| balance.amounts.clone()),
             };
-            tip = self.mend_line(partition, &tip, line, amounts).await?;
+            tip = self.mend_line(shard, &tip, line, amounts).await?;
         }
         Ok(tip)
     }
@@ -482,17 +483,14 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
     /// Puts a line in the place of one that is missing or does not fit.
     async fn mend_line(
         &mut self,
-        partition: &str,
+        Shard { account, asset, shard, .. }: &Shard,
         tip: &BalanceItem,
         line: Option<&LedgerLine>,
         after: Amounts,
     ) -> Result<BalanceItem, StoreError> {
-        let Some(Shard { account, asset, shard, .. }) = self.shards.get(partition).cloned() else {
-            return Ok(tip.clone());
-        };
         let cause = Cause { entity: None, event_id: None, rule: RULE, at: self.clock.now() };
         let change = &after - &tip.amounts;
-        let mut mended = LedgerLine::following(tip, (&account, &asset, shard), change, &cause);
+        let mut mended = LedgerLine::following(tip, (account, asset, *shard), change, &cause);
         // It stands between lines of their time.
         mended.recorded_at = tip.recorded_at.unwrap_or(mended.recorded_at);
         if let Some(line) = line {
