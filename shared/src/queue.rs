@@ -67,11 +67,20 @@ pub trait Depths: Send + Sync + 'static {
     fn depths(&self) -> impl Future<Output = Result<Vec<(Family, Depth)>, QueueError>> + Send;
 }
 
+/// What came of putting dead letters back.
+#[derive(Debug, Default)]
+pub struct Redriven {
+    /// How many were put back.
+    pub moved: usize,
+    /// What ended it early, if anything did.
+    pub failed: Option<QueueError>,
+}
+
 /// Puts dead letters back into their queue.
 pub trait Redrive: Send + Sync + 'static {
-    /// Puts at most `most` of a family's dead letters back: how many it were. One that is put back twice is
-    /// recognised by its content.
-    fn redrive(&self, family: Family, most: usize) -> impl Future<Output = Result<usize, QueueError>> + Send;
+    /// Puts some of a family's dead letters back, at most `most`; none where none are left. One that is put back
+    /// twice is recognised by its content.
+    fn redrive(&self, family: Family, most: usize) -> impl Future<Output = Redriven> + Send;
 }
 
 /// Amazon SQS: for each family a queue and its dead letters, as far as they are needed.
@@ -115,6 +124,31 @@ impl Sqs {
             let arn = QueueAttributeName::QueueArn;
             let _ = self.client.get_queue_attributes().queue_url(url).attribute_names(arn).send().await;
         }
+    }
+
+    /// Puts one receipt of dead letters back, and counts in `moved` what is in the queue again.
+    async fn put_back(&self, family: Family, most: usize, moved: &mut usize) -> Result<(), QueueError> {
+        /// Long enough to send and delete ten.
+        const HIDDEN_SECONDS: i32 = 60;
+        let (from, to) = (self.dead_letters_of(family)?, self.queue(family)?);
+        let received = self
+            .client
+            .receive_message()
+            .queue_url(from)
+            .max_number_of_messages(i32::try_from(most.min(10)).unwrap_or(10))
+            .visibility_timeout(HIDDEN_SECONDS)
+            .message_attribute_names("All")
+            .send()
+            .await
+            .map_err(failed)?;
+        for letter in received.messages.unwrap_or_default() {
+            let send = self.client.send_message().queue_url(to).set_message_body(letter.body);
+            send.set_message_attributes(letter.message_attributes).send().await.map_err(failed)?;
+            *moved += 1;
+            let delete = self.client.delete_message().queue_url(from);
+            delete.set_receipt_handle(letter.receipt_handle).send().await.map_err(failed)?;
+        }
+        Ok(())
     }
 
     /// How many messages of a queue are visible, and how many hidden; about so many, as SQS says.
@@ -161,36 +195,10 @@ impl Depths for Sqs {
 impl Redrive for Sqs {
     /// `StartMessageMoveTask` would do it without us, but tells nobody how far it is, and does not end before
     /// the queue is empty.
-    async fn redrive(&self, family: Family, most: usize) -> Result<usize, QueueError> {
-        /// Long enough to send and delete ten.
-        const HIDDEN_SECONDS: i32 = 60;
-        let (from, to) = (self.dead_letters_of(family)?, self.queue(family)?);
+    async fn redrive(&self, family: Family, most: usize) -> Redriven {
         let mut moved = 0;
-        while moved < most {
-            let wanted = i32::try_from((most - moved).min(10)).unwrap_or(10);
-            let received = self
-                .client
-                .receive_message()
-                .queue_url(from)
-                .max_number_of_messages(wanted)
-                .visibility_timeout(HIDDEN_SECONDS)
-                .message_attribute_names("All")
-                .send()
-                .await
-                .map_err(failed)?;
-            let letters = received.messages.unwrap_or_default();
-            if letters.is_empty() {
-                break;
-            }
-            for letter in letters {
-                let send = self.client.send_message().queue_url(to).set_message_body(letter.body);
-                send.set_message_attributes(letter.message_attributes).send().await.map_err(failed)?;
-                let delete = self.client.delete_message().queue_url(from);
-                delete.set_receipt_handle(letter.receipt_handle).send().await.map_err(failed)?;
-                moved += 1;
-            }
-        }
-        Ok(moved)
+        let failed = self.put_back(family, most, &mut moved).await.err();
+        Redriven { moved, failed }
     }
 }
 

@@ -1,7 +1,20 @@
 //! What people do: tell again, retry, redrive; and who may ask at all.
 
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use actions::Actions;
+use lambda_http::{Body, Request};
+use local::standins::engine::{Engine, TABLE};
 use serde_json::{Value, json};
-use shared::model::EventType;
+use shared::access::Access;
+use shared::clock::SystemClock;
+use shared::environment::{Environment, Environments};
+use shared::model::{EventType, Family};
+use shared::queue::{DeliveryQueue, QueueError, Redrive, Redriven};
+use shared::rotating::Rotating;
+use shared::store::schema;
+use shared::verify::{Sealed, SealingKey, SealingKeys};
 
 use crate::support::{Client, Running, eventually};
 
@@ -134,4 +147,61 @@ async fn pages_from_elsewhere_may_not_ask() {
         assert_eq!(asked(path, "host", "localhost:1").await, 200, "{path}");
     }
     running.stop().await;
+}
+
+/// Dead letters that are put back as it is written here: how many at each step, and whether the step fails.
+struct Steps(Mutex<VecDeque<(usize, bool)>>);
+
+impl Redrive for Steps {
+    async fn redrive(&self, _: Family, _: usize) -> Redriven {
+        let step = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let (moved, fails) = step.unwrap_or_default();
+        Redriven { moved, failed: fails.then(|| QueueError("throttled".to_owned())) }
+    }
+}
+
+impl DeliveryQueue for Steps {
+    async fn send(&self, _: &Sealed) -> Result<(), QueueError> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_redrive_that_fails_half_way_is_recorded_and_its_key_moves_no_others() {
+    let engine = Engine::open(None).unwrap();
+    let table = schema::create(&engine.client(), TABLE).await.unwrap();
+    let steps = [(10, false), (3, true), (0, true), (10, false), (0, false)];
+    let actions = Actions {
+        table,
+        queues: Steps(Mutex::new(VecDeque::from(steps))),
+        keys: Rotating::fixed(SealingKeys::new(SealingKey::new("k", [1; 32]).unwrap(), [])),
+        environments: Environments::both(),
+        access: Access::Own("me".to_owned()),
+        clock: SystemClock,
+    };
+    let redrive = async |key: &str| {
+        let mut request = Request::new(Body::Text(why("mended").to_string()));
+        *request.method_mut() = "POST".parse().unwrap();
+        *request.uri_mut() = "/api/test/dead-letters/deposits/redrive".parse().unwrap();
+        request.headers_mut().insert("content-type", "application/json".parse().unwrap());
+        request.headers_mut().insert("idempotency-key", key.parse().unwrap());
+        let response = actions.handle(request).await;
+        let answer: Value = serde_json::from_slice(response.body()).unwrap();
+        (response.status().as_u16(), answer["moved"].clone(), answer["more"].clone())
+    };
+    let recorded = async || {
+        let found = actions.table.actions(Environment::Test, 10, None).await.unwrap().items;
+        let mut moved: Vec<_> = found.into_iter().map(|action| action.moved.unwrap()).collect();
+        moved.sort_unstable();
+        moved
+    };
+    let half_way = (200, json!(13), json!(true));
+    assert_eq!(redrive("one").await, half_way);
+    assert_eq!((redrive("one").await, recorded().await), (half_way, vec![13]));
+    assert_eq!(redrive("two").await.0, 503);
+    assert_eq!((redrive("two").await, recorded().await), ((200, json!(0), json!(true)), vec![0, 13]));
+    for _ in 0..2 {
+        assert_eq!(redrive("three").await, (200, json!(10), json!(false)));
+    }
+    assert_eq!(recorded().await, [0, 10, 13]);
 }

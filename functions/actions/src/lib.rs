@@ -21,9 +21,9 @@ use shared::http::{Problem, json as answer, method_not_allowed, segments};
 use shared::model::{Body, Family, Reason};
 use shared::queue::{DeliveryQueue, QueueError, Redrive};
 use shared::rotating::Rotating;
-use shared::store::{Mandate, StoreError, Table};
+use shared::store::{ActionItem, Mandate, Record, StoreError, Table};
 use shared::verify::{Envelope, SealingKeys};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use uuid::Uuid;
 
 /// How many dead letters one request puts back.
@@ -64,6 +64,8 @@ enum Refusal {
     Impossible(&'static str, String),
     /// It cannot be done now.
     Unavailable(String),
+    /// The queues failed before any dead letter was put back.
+    NonePutBack(String),
 }
 
 impl From<StoreError> for Refusal {
@@ -92,6 +94,11 @@ impl Refusal {
             Self::Unavailable(cause) => {
                 error!(cause, "an action failed");
                 let detail = "It cannot be done at the moment. Try again, with the same Idempotency-Key.";
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail.to_owned())
+            }
+            Self::NonePutBack(cause) => {
+                error!(cause, "a redrive failed");
+                let detail = "No dead letter was put back. Try again, with another Idempotency-Key.";
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail.to_owned())
             }
         };
@@ -230,14 +237,32 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
     ) -> Result<Value, Refusal> {
         let family: Family =
             family.parse().map_err(|_| Refusal::NotFound("There is no family of this name."))?;
-        let action = match self.table.redrive(environment, family, &mandate.id).await? {
-            Some(done) => done,
-            None => {
-                let moved = self.queues.redrive(family, REDRIVEN).await?;
-                self.table.redriven(environment, family, moved, mandate).await?
-            }
+        let action = match self.table.begin_redrive(environment, family, mandate).await? {
+            Record::New(action) => self.put_back(family, action).await?,
+            Record::Known(done) => done,
         };
-        let moved = action.moved.unwrap_or(0);
-        Ok(json!({ "action": action.shown(), "moved": moved, "more": moved == REDRIVEN }))
+        let moved = action.moved.unwrap_or_default();
+        Ok(json!({ "action": action.shown(), "moved": moved, "more": action.more }))
+    }
+
+    /// Puts dead letters back, step by step, and notes each step: what was moved is known, wherever it ends.
+    async fn put_back(&self, family: Family, mut action: ActionItem) -> Result<ActionItem, Refusal> {
+        let mut moved = 0;
+        while action.more && moved < REDRIVEN {
+            let step = self.queues.redrive(family, REDRIVEN - moved).await;
+            moved += step.moved;
+            action.moved = Some(moved);
+            action.more = step.moved > 0 || step.failed.is_some();
+            self.table.note_redrive(family, &action).await?;
+            match step.failed {
+                Some(error) if moved == 0 => return Err(Refusal::NonePutBack(error.to_string())),
+                Some(error) => {
+                    warn!(%family, %error, moved, "a redrive ended early");
+                    break;
+                }
+                None => {}
+            }
+        }
+        Ok(action)
     }
 }

@@ -84,17 +84,11 @@ async fn redrive(opened: &Opened, only: Option<Family>, why: &str, json: bool) -
             continue;
         }
         let mut count = 0;
-        loop {
-            let key = Uuid::new_v4().to_string();
-            let done = opened.act(&format!("dead-letters/{family}/redrive"), why, &key).await?;
-            count += done.get("moved").and_then(Value::as_u64).unwrap_or(0);
-            if done.get("more") != Some(&Value::Bool(true)) {
-                break;
-            }
-        }
+        let ended = put_back(opened, &family, why, &mut count).await;
         if !json {
             say(&format!("{family}: {count} put back into the queue"));
         }
+        ended?;
         moved.insert(family, json!(count));
     }
     if json {
@@ -103,4 +97,16 @@ async fn redrive(opened: &Opened, only: Option<Family>, why: &str, json: bool) -
         say("there are no dead letters");
     }
     Ok(())
+}
+
+/// Puts a family's dead letters back until none are left, and counts them.
+async fn put_back(opened: &Opened, family: &str, why: &str, count: &mut u64) -> Result<(), Failure> {
+    loop {
+        let key = Uuid::new_v4().to_string();
+        let done = opened.act(&format!("dead-letters/{family}/redrive"), why, &key).await?;
+        *count += done.get("moved").and_then(Value::as_u64).unwrap_or(0);
+        if done.get("more") != Some(&Value::Bool(true)) {
+            return Ok(());
+        }
+    }
 }

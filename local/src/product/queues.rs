@@ -3,7 +3,7 @@
 use api::Watched;
 use shared::clock::SystemClock;
 use shared::model::Family;
-use shared::queue::{DeliveryQueue, Depth, Depths, QueueError, Redrive};
+use shared::queue::{DeliveryQueue, Depth, Depths, QueueError, Redrive, Redriven};
 use shared::verify::Sealed;
 
 /// Queues, here or there.
@@ -34,7 +34,7 @@ impl DeliveryQueue for Queues {
 }
 
 impl Redrive for Queues {
-    async fn redrive(&self, family: Family, most: usize) -> Result<usize, QueueError> {
+    async fn redrive(&self, family: Family, most: usize) -> Redriven {
         match self {
             Self::Here(queues) => queues.redrive(family, most).await,
             Self::Stack(watched) => watched.queues.redrive(family, most).await,

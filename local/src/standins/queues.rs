@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::{Connection, params};
 use shared::clock::{Clock, Moment};
 use shared::model::Family;
-use shared::queue::{DeadLetter, DeadLetters, DeliveryQueue, Depth, Depths, QueueError, Redrive};
+use shared::queue::{DeadLetter, DeadLetters, DeliveryQueue, Depth, Depths, QueueError, Redrive, Redriven};
 use shared::verify::Sealed;
 use tokio::sync::Notify;
 
@@ -287,7 +287,7 @@ impl Depths for Queues {
 }
 
 impl Redrive for Queues {
-    async fn redrive(&self, family: Family, most: usize) -> Result<usize, QueueError> {
+    async fn redrive(&self, family: Family, most: usize) -> Redriven {
         let moved = self.database.run(move |connection| {
             connection.execute(
                 "UPDATE message SET queue = ?1, visible_at = 0, receive_count = 0
@@ -299,9 +299,13 @@ impl Redrive for Queues {
                 ],
             )
         });
-        let moved = moved.await?;
-        self.arrival(family.as_str()).notify_one();
-        Ok(moved)
+        match moved.await {
+            Ok(moved) => {
+                self.arrival(family.as_str()).notify_one();
+                Redriven { moved, failed: None }
+            }
+            Err(error) => Redriven { moved: 0, failed: Some(error.into()) },
+        }
     }
 }
 

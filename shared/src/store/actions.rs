@@ -3,6 +3,7 @@
 //! insertion is in the table's stream, as an event's is, so that nothing is told that was not recorded and
 //! nothing recorded that is not told.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -81,9 +82,12 @@ pub struct ActionItem {
     pub why: String,
     /// … and when.
     pub at: Moment,
-    /// How many dead letters were put back.
+    /// How many dead letters were put back, as far as was noted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved: Option<usize>,
+    /// Whether dead letters may be left that it would have put back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
     /// What is told again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notification: Option<Notification>,
@@ -92,7 +96,7 @@ pub struct ActionItem {
 impl ActionItem {
     pub(super) fn new(environment: Environment, action: Action, target: Target, mandate: &Mandate) -> Self {
         let Mandate { id, who, why, at } = mandate.clone();
-        Self { id, environment, action, target, who, why, at, moved: None, notification: None }
+        Self { id, environment, action, target, who, why, at, moved: None, more: false, notification: None }
     }
 }
 
@@ -138,35 +142,66 @@ pub struct Job {
     pub finished: bool,
 }
 
-impl Table {
-    /// A redrive that was done; none where there is none of this id.
-    ///
-    /// # Errors
-    /// [`StoreError`] where the table cannot be read.
-    pub async fn redrive(
-        &self,
-        environment: Environment,
-        family: Family,
-        id: &str,
-    ) -> Result<Option<ActionItem>, StoreError> {
-        self.get(&keys::action(&keys::dead_letters(environment, family), family.as_str(), id)).await
-    }
+/// The record of an action that is to be done once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// It was made now: the action is yet to be done.
+    New(ActionItem),
+    /// It was there: the action was done, or is being done.
+    Known(ActionItem),
+}
 
-    /// Notes that dead letters of a family were put back into their queue.
+impl Record {
+    /// The action.
+    pub fn into_action(self) -> ActionItem {
+        match self {
+            Self::New(action) | Self::Known(action) => action,
+        }
+    }
+}
+
+impl Table {
+    /// Records that dead letters of a family are about to be put back into their queue. It is recorded before any
+    /// is: whoever finds the record moves none, however far the first one came.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn redriven(
+    pub async fn begin_redrive(
         &self,
         environment: Environment,
         family: Family,
-        moved: usize,
         mandate: &Mandate,
-    ) -> Result<ActionItem, StoreError> {
+    ) -> Result<Record, StoreError> {
+        let pk = keys::dead_letters(environment, family);
+        if let Some(known) = self.get(&keys::action(&pk, family.as_str(), &mandate.id)).await? {
+            return Ok(Record::Known(known));
+        }
         let target = Target { target_type: TargetType::DeadLetters, id: family.to_string() };
         let action = ActionItem::new(environment, Action::Redrive, target, mandate);
-        let action = ActionItem { moved: Some(moved), ..action };
-        self.record(&keys::dead_letters(environment, family), action, None).await
+        self.record(&pk, ActionItem { moved: Some(0), more: true, ..action }, None).await
+    }
+
+    /// Notes in its record how far a redrive is.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the record says less than was done then.
+    pub async fn note_redrive(&self, family: Family, action: &ActionItem) -> Result<(), StoreError> {
+        let pk = keys::dead_letters(action.environment, family);
+        self.client
+            .update_item()
+            .table_name(&*self.name)
+            .set_key(Some(keys::action(&pk, family.as_str(), &action.id).to_item()))
+            .update_expression("SET moved = :moved, more = :more")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(
+                ":moved",
+                AttributeValue::N(action.moved.unwrap_or_default().to_string()),
+            )
+            .expression_attribute_values(":more", AttributeValue::Bool(action.more))
+            .send()
+            .await
+            .map_err(StoreError::aws)?;
+        Ok(())
     }
 
     /// Writes an action, and what changes with it, unless it is there.
@@ -175,7 +210,7 @@ impl Table {
         pk: &str,
         action: ActionItem,
         also: Option<UpdateBuilder>,
-    ) -> Result<ActionItem, StoreError> {
+    ) -> Result<Record, StoreError> {
         let key = keys::action(pk, &action.target.id, &action.id);
         self.mark_day(action.environment, List::Actions, action.at).await?;
         let mut item = to_item(&key, &action)?;
@@ -188,10 +223,10 @@ impl Table {
                 writes.update(also.clone())?;
             }
             if writes.commit().await? {
-                return Ok(action);
+                return Ok(Record::New(action));
             }
-            if let Some(done) = self.get(&key).await? {
-                return Ok(done);
+            if let Some(known) = self.get(&key).await? {
+                return Ok(Record::Known(known));
             }
             backoff.wait().await?;
         }

@@ -37,7 +37,7 @@ pub mod schema;
 mod states;
 mod table;
 
-pub use actions::{Action, ActionItem, Job, Mandate, Target, TargetType};
+pub use actions::{Action, ActionItem, Job, Mandate, Record, Target, TargetType};
 pub use backoff::Backoff;
 pub use commit::{Earlier, Plan, Recalled};
 pub use counts::{Counted, Counts};

@@ -210,6 +210,6 @@ impl Table {
             .expression_attribute_names("#log", keys::LOG_INDEX)
             .expression_attribute_names("#position", keys::POSITION)
             .expression_attribute_values(":at", AttributeValue::S(mandate.at.to_string()));
-        self.record(&key.pk, action, Some(unlist)).await
+        Ok(self.record(&key.pk, action, Some(unlist)).await?.into_action())
     }
 }

@@ -60,7 +60,7 @@ impl Table {
             notification: Some(notification.again(&mandate.id, mandate.at)?),
             ..ActionItem::new(event.environment, Action::Resend, target, mandate)
         };
-        self.record(&record.key.pk, action, None).await.map(Some)
+        Ok(Some(self.record(&record.key.pk, action, None).await?.into_action()))
     }
 
     /// Some events of a partition, oldest first, each with its body, if it is there; and where the next ones start.
