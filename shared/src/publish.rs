@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
+use aws_sdk_sns::types::{BatchResultErrorEntry, MessageAttributeValue, PublishBatchRequestEntry};
 use serde_json::json;
 
 use crate::aws_error::AwsError;
@@ -97,27 +97,42 @@ fn typed(attribute: &Attribute) -> (&'static str, String) {
     }
 }
 
-/// Some messages were not taken.
+/// A message was not taken now; it may be later.
 #[derive(Debug, thiserror::Error)]
-#[error("{count} of the messages were not taken: {cause}")]
+#[error("a message was not taken: {cause}")]
 pub struct PublishError {
-    /// How many.
-    pub count: usize,
-    /// Why the last of them was not.
+    /// Why not.
     pub cause: String,
+}
+
+/// A message that is refused for what it is, now and at any other time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Which one of those that were to be published.
+    pub position: usize,
+    /// Why.
+    pub cause: String,
+}
+
+/// What came of publishing messages, one after the other.
+#[derive(Debug, Default)]
+pub struct Published {
+    /// How many of them, from the first on, were taken or refused for good.
+    pub settled: usize,
+    /// Those that were refused for good.
+    pub refused: Vec<Refused>,
+    /// Why the next one was not taken, where there is one. Those after it may have been.
+    pub failed: Option<PublishError>,
 }
 
 /// Tells people and programs.
 pub trait Publish: Send + Sync + 'static {
-    /// Publishes the messages, each at least once.
-    ///
-    /// # Errors
-    /// [`PublishError`] if any was not taken; the others were.
-    fn publish(&self, messages: Vec<Message>) -> impl Future<Output = Result<(), PublishError>> + Send;
+    /// Publishes messages in their order, each at least once, until one is not taken.
+    fn publish(&self, messages: Vec<Message>) -> impl Future<Output = Published> + Send;
 }
 
 impl<P: Publish> Publish for Arc<P> {
-    fn publish(&self, messages: Vec<Message>) -> impl Future<Output = Result<(), PublishError>> + Send {
+    fn publish(&self, messages: Vec<Message>) -> impl Future<Output = Published> + Send {
         (**self).publish(messages)
     }
 }
@@ -136,43 +151,81 @@ impl Sns {
         Self { client, people, programs }
     }
 
-    async fn publish_batch(&self, topic: Topic, batch: Vec<Message>) -> Result<(), PublishError> {
-        /// How often entries that were refused singly are sent again.
+    /// Publishes the messages of one batch, and adds what came of it. Entries that are refused singly are sent
+    /// again for a while; the SDK does so with a request.
+    async fn publish_batch(&self, batch: Vec<Message>, published: &mut Published) {
         const ATTEMPTS: u32 = 4;
-        let arn = match topic {
-            Topic::People => &self.people,
-            Topic::Programs => &self.programs,
+        let arn = match batch.first().map(Message::topic) {
+            Some(Topic::People) => &self.people,
+            Some(Topic::Programs) => &self.programs,
+            None => return,
         };
+        let (first, count) = (published.settled, batch.len());
         let mut entries = Vec::new();
         for (number, message) in batch.into_iter().enumerate() {
-            entries.push(entry(number, message).map_err(|cause| PublishError { count: 1, cause })?);
+            match entry(number, message) {
+                Ok(entry) => entries.push(entry),
+                Err(cause) => published.refused.push(Refused { position: first + number, cause }),
+            }
         }
         let mut cause = String::new();
         for attempt in 0..ATTEMPTS {
+            if entries.is_empty() {
+                break;
+            }
             if attempt > 0 {
                 tokio::time::sleep(std::time::Duration::from_millis(fastrand::u64(0..100 << attempt))).await;
             }
-            let sent = self
-                .client
-                .publish_batch()
-                .topic_arn(arn)
-                .set_publish_batch_request_entries(Some(entries.clone()))
-                .send()
-                .await;
-            match sent {
-                Ok(answer) => {
-                    let failed = answer.failed();
-                    entries.retain(|entry| failed.iter().any(|failed| failed.id() == entry.id()));
-                    if entries.is_empty() {
-                        return Ok(());
-                    }
-                    cause = failed.first().map(|failed| failed.code().to_owned()).unwrap_or_default();
+            let request = self.client.publish_batch().topic_arn(arn);
+            let sent = request.set_publish_batch_request_entries(Some(entries.clone())).send().await;
+            let answer = match sent {
+                Ok(answer) => answer,
+                Err(error) => {
+                    cause = AwsError::from(error).to_string();
+                    break;
                 }
-                Err(error) => cause = AwsError::from(error).to_string(),
+            };
+            let mut left = Vec::new();
+            for entry in entries {
+                match answer.failed().iter().find(|failed| failed.id() == entry.id()) {
+                    Some(failed) if is_final(failed) => published
+                        .refused
+                        .push(Refused { position: first + position(&entry), cause: said(failed) }),
+                    Some(failed) => {
+                        cause = said(failed);
+                        left.push(entry);
+                    }
+                    None => {}
+                }
             }
+            entries = left;
         }
-        Err(PublishError { count: entries.len(), cause })
+        match entries.first() {
+            Some(entry) => {
+                published.settled = first + position(entry);
+                published.refused.retain(|refused| refused.position < published.settled);
+                published.failed = Some(PublishError { cause });
+            }
+            None => published.settled = first + count,
+        }
     }
+}
+
+/// The place of an entry in its batch, which is its id.
+fn position(entry: &PublishBatchRequestEntry) -> usize {
+    entry.id().parse().unwrap_or_default()
+}
+
+/// What SNS says of an entry that it refused.
+fn said(failed: &BatchResultErrorEntry) -> String {
+    format!("{}: {}", failed.code(), failed.message().unwrap_or_default())
+}
+
+/// Whether an entry was refused for what it is. Rights, keys and quotas count as the sender's fault as well, but are
+/// not the message's: what is refused for these is taken once they are mended.
+fn is_final(failed: &BatchResultErrorEntry) -> bool {
+    let of_the_message = ["Invalid", "Validation", "TooLong"].iter().any(|part| failed.code().contains(part));
+    failed.sender_fault() && of_the_message
 }
 
 fn entry(number: usize, message: Message) -> Result<PublishBatchRequestEntry, String> {
@@ -193,14 +246,21 @@ fn entry(number: usize, message: Message) -> Result<PublishBatchRequestEntry, St
     entry.build().map_err(|error| error.to_string())
 }
 
-/// Packs messages into batches by number and by bytes, in their order.
+/// Packs messages into batches for one topic each, by number and by bytes, in their order. What is for people goes
+/// alone: where one is not taken, none after it has been sent, and none comes twice when it is tried again.
 fn pack(messages: Vec<Message>) -> Vec<Vec<Message>> {
     let mut batches: Vec<Vec<Message>> = Vec::new();
     let mut bytes = 0;
     for message in messages {
         let size = message.size();
+        let of_programs = |batch: &[Message]| batch.iter().all(|one| one.topic() == Topic::Programs);
         match batches.last_mut() {
-            Some(batch) if batch.len() < BATCH_ENTRIES && bytes + size <= BATCH_BYTES => {
+            Some(batch)
+                if message.topic() == Topic::Programs
+                    && of_programs(batch)
+                    && batch.len() < BATCH_ENTRIES
+                    && bytes + size <= BATCH_BYTES =>
+            {
                 bytes += size;
                 batch.push(message);
             }
@@ -214,19 +274,15 @@ fn pack(messages: Vec<Message>) -> Vec<Vec<Message>> {
 }
 
 impl Publish for Sns {
-    async fn publish(&self, messages: Vec<Message>) -> Result<(), PublishError> {
-        let (people, programs): (Vec<_>, Vec<_>) =
-            messages.into_iter().partition(|message| message.topic() == Topic::People);
-        let mut failed: Option<PublishError> = None;
-        for (topic, messages) in [(Topic::People, people), (Topic::Programs, programs)] {
-            for batch in pack(messages) {
-                if let Err(error) = self.publish_batch(topic, batch).await {
-                    let before = failed.map_or(0, |failed| failed.count);
-                    failed = Some(PublishError { count: before + error.count, ..error });
-                }
+    async fn publish(&self, messages: Vec<Message>) -> Published {
+        let mut published = Published::default();
+        for batch in pack(messages) {
+            self.publish_batch(batch, &mut published).await;
+            if published.failed.is_some() {
+                break;
             }
         }
-        failed.map_or(Ok(()), Err)
+        published
     }
 }
 
@@ -235,19 +291,27 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn message(bytes: usize) -> Message {
-        Message::Programs { json: "x".repeat(bytes), attributes: BTreeMap::new() }
+    fn message(bytes: usize, to_people: bool) -> Message {
+        let (text, attributes) = ("x".repeat(bytes), BTreeMap::new());
+        if to_people {
+            Message::People { words: Words::new("s", &text, "s"), attributes }
+        } else {
+            Message::Programs { json: text, attributes }
+        }
     }
 
     proptest! {
         #[test]
-        fn batches_keep_order_and_bounds(sizes in prop::collection::vec(0_usize..100_000, 0..60)) {
-            let messages: Vec<_> = sizes.iter().map(|size| message(*size)).collect();
+        fn batches_keep_order_topics_and_bounds(
+            sizes in prop::collection::vec((0_usize..100_000, prop::bool::weighted(0.1)), 0..60)
+        ) {
+            let messages: Vec<_> = sizes.iter().map(|(size, people)| message(*size, *people)).collect();
             let batches = pack(messages.clone());
             prop_assert_eq!(batches.iter().flatten().cloned().collect::<Vec<_>>(), messages);
             for batch in batches {
-                prop_assert!(batch.len() <= BATCH_ENTRIES);
-                prop_assert!(batch.iter().map(Message::size).sum::<usize>() <= BATCH_BYTES);
+                let to_people = batch.iter().any(|message| message.topic() == Topic::People);
+                prop_assert!(batch.len() <= if to_people { 1 } else { BATCH_ENTRIES });
+                prop_assert!(to_people || batch.iter().map(Message::size).sum::<usize>() <= BATCH_BYTES);
             }
         }
     }

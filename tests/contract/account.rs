@@ -19,7 +19,12 @@ impl Account {
         let endpoint = std::env::var("CONTRACT_ENDPOINT").unwrap_or_else(|_| {
             panic!("CONTRACT_ENDPOINT names no emulated AWS account; tests/sam starts one")
         });
-        Self { config: config(&endpoint, "test"), product: None }
+        Self::at(&endpoint)
+    }
+
+    /// The account that answers at this URL.
+    pub(crate) fn at(endpoint: &str) -> Self {
+        Self { config: config(endpoint, "test"), product: None }
     }
 
     /// What the local product serves to functions in containers.

@@ -40,8 +40,9 @@ async fn contract(
             attributes: BTreeMap::from([("event".to_owned(), Attribute::Strings(vec!["a.b".to_owned()]))]),
         },
     );
-    publish.publish(messages).await.unwrap();
-    publish.publish(Vec::new()).await.unwrap();
+    let published = publish.publish(messages).await;
+    assert!(published.failed.is_none() && published.refused.is_empty() && published.settled == 24);
+    assert_eq!(publish.publish(Vec::new()).await.settled, 0);
     let mut found = programs().await;
     found.sort_unstable();
     let mut expected: Vec<_> = (0..23).map(json).collect();
@@ -116,10 +117,79 @@ async fn a_topic_that_the_local_endpoint_does_not_have_is_refused_by_name() {
     let sns =
         Sns::new(account.sns(), "arn:aws:sns:local:0:p&q".to_owned(), "arn:aws:sns:local:0:nope".to_owned());
     let words = Words::new("s", "t", "s");
-    let refused =
-        sns.publish(vec![Message::People { words, attributes: BTreeMap::new() }]).await.unwrap_err();
-    assert!(refused.cause.contains("there is no topic p&q"), "{refused}");
+    let published = sns.publish(vec![Message::People { words, attributes: BTreeMap::new() }]).await;
+    let failed = published.failed.unwrap();
+    assert!(published.settled == 0 && failed.cause.contains("there is no topic p&q"), "{failed}");
     account.product.unwrap().stop().await;
+}
+
+/// A topic that takes what says `taken`, and answers others by what they say: the code and whose fault it is.
+async fn picky() -> (Account, Arc<std::sync::Mutex<Vec<String>>>) {
+    let taken = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let kept = Arc::clone(&taken);
+    let answer = async move |body: String| {
+        let fields: BTreeMap<_, _> = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+        let (mut failed, mut successful) = (String::new(), String::new());
+        for number in 1.. {
+            let entry = format!("PublishBatchRequestEntries.member.{number}");
+            let Some(id) = fields.get(&format!("{entry}.Id")) else { break };
+            let text = &fields[&format!("{entry}.Message")];
+            // People's texts are JSON of three.
+            let said: serde_json::Value = serde_json::from_str(text).unwrap();
+            let said = said["default"].as_str().or(said.as_str()).unwrap();
+            match said.split_once(' ') {
+                Some((code, fault)) => failed.push_str(&format!(
+                    "<member><Id>{id}</Id><Code>{code}</Code><SenderFault>{fault}</SenderFault></member>"
+                )),
+                None => {
+                    kept.lock().unwrap().push(said.to_owned());
+                    successful.push_str(&format!("<member><Id>{id}</Id><MessageId>m</MessageId></member>"));
+                }
+            }
+        }
+        let xml = format!(
+            "<PublishBatchResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><PublishBatchResult>\
+             <Failed>{failed}</Failed><Successful>{successful}</Successful></PublishBatchResult></PublishBatchResponse>"
+        );
+        ([("content-type", "text/xml")], xml)
+    };
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let account = Account::at(&format!("http://{}", listener.local_addr().unwrap()));
+    tokio::spawn(async { axum::serve(listener, axum::Router::new().fallback(answer)).await });
+    (account, taken)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_sns_refuses_for_what_it_is_is_passed_over_and_what_it_does_not_take_now_stops_the_rest() {
+    let to_programs =
+        |text: &str| Message::Programs { json: json!(text).to_string(), attributes: BTreeMap::new() };
+    let to_people =
+        |text: &str| Message::People { words: Words::new("s", text, "s"), attributes: BTreeMap::new() };
+    for (messages, settled, refused, fails, taken) in [
+        (
+            vec![to_programs("a"), to_programs("InvalidParameter true"), to_programs("b"), to_people("c")],
+            4,
+            vec![1],
+            false,
+            vec!["a", "b", "c"],
+        ),
+        // Throttled by a key: the sender's fault, and not the message's.
+        (vec![to_people("a"), to_people("KMSThrottling true"), to_people("b")], 1, vec![], true, vec!["a"]),
+        (
+            vec![to_people("InvalidParameter true"), to_people("InternalError false"), to_programs("b")],
+            1,
+            vec![0],
+            true,
+            vec![],
+        ),
+    ] {
+        let (account, kept) = picky().await;
+        let sns = Sns::new(account.sns(), "people".to_owned(), "programs".to_owned());
+        let published = sns.publish(messages).await;
+        let positions: Vec<_> = published.refused.iter().map(|one| one.position).collect();
+        assert_eq!((published.settled, positions, published.failed.is_some()), (settled, refused, fails));
+        assert_eq!(*kept.lock().unwrap(), taken);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -105,6 +105,12 @@ def test_a_family_is_a_bulkhead(resources, family):
     assert mapping["ScalingConfig"]["MaximumConcurrency"] >= 2
 
 
+def test_the_stream_comes_again_from_what_was_not_taken(resources):
+    mapping = resources["NotifyFunction"]["Properties"]["Events"]["Outbox"]["Properties"]
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["BisectBatchOnFunctionError"] and "OnFailure" in mapping["DestinationConfig"]
+
+
 def test_what_is_kept_survives_the_stack(resources):
     for name, resource in resources.items():
         if resource["Type"] in ("AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::SecretsManager::Secret"):

@@ -2,12 +2,15 @@
 //! rendered when the event was applied; here it is only sent.
 
 use aws_lambda_events::dynamodb::{Event, EventRecord};
+use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use serde::Deserialize;
 use serde_dynamo::AttributeValue;
+use shared::clock::Clock;
 use shared::model::notification::united;
 use shared::model::{Notification, Words};
-use shared::publish::{Message, Publish, PublishError};
+use shared::publish::{Message, Publish, PublishError, Refused, Topic};
 use shared::store::keys::{ACTION_PREFIX, EVENT_PREFIX};
+use shared::telemetry;
 use tracing::{error, info, warn};
 
 /// From this many messages to people in one batch on, they get one digest: an e-mail subscription that gets
@@ -19,9 +22,11 @@ const DIGEST_LINES: usize = 50;
 
 /// The notifier.
 #[derive(Debug)]
-pub struct Notify<P> {
+pub struct Notify<P, C> {
     /// Where messages go.
     pub publish: P,
+    /// Tells the time.
+    pub clock: C,
 }
 
 /// What is read of a new event.
@@ -31,29 +36,78 @@ struct Inserted {
     notification: Option<Notification>,
 }
 
-impl<P: Publish> Notify<P> {
-    /// Publishes what a batch of the stream tells.
+/// A record of the stream that tells something.
+struct Telling {
+    /// Its sequence number.
+    number: Option<String>,
+    /// What it tells.
+    notification: Notification,
+}
+
+impl<P: Publish, C: Clock> Notify<P, C> {
+    /// Publishes what a batch of the stream tells, in its order. Where something was not taken, the batch comes
+    /// again from there on, so that what people were told is not told again. Programs come first: they recognise by
+    /// its `id` what comes twice.
     ///
     /// # Errors
-    /// Where any of it could not be published. The batch comes again then, narrowed down by halves; notifications
-    /// are at least once and carry a stable id.
-    pub async fn batch(&self, event: Event) -> Result<(), PublishError> {
-        let messages: Vec<Message> =
-            event.records.into_iter().filter_map(notification).flat_map(Message::of).collect();
-        let count = messages.len();
-        self.publish
-            .publish(digest(messages))
-            .await
-            .inspect_err(|cause| error!(%cause, count, "not all was published"))?;
-        if count > 0 {
-            info!(count, "published");
+    /// Where the first of it was not taken: the batch then comes again as a whole, narrowed down by halves.
+    pub async fn batch(&self, event: Event) -> Result<DynamoDbEventResponse, PublishError> {
+        let (mut records, mut people, mut programs) = (Vec::new(), Vec::new(), Vec::new());
+        for Telling { number, notification } in event.records.into_iter().filter_map(telling) {
+            for message in Message::of(notification) {
+                let topic = match message.topic() {
+                    Topic::People => &mut people,
+                    Topic::Programs => &mut programs,
+                };
+                topic.push((records.len(), message));
+            }
+            records.push(number);
         }
-        Ok(())
+        let failed_programs = self.publish(programs, &records).await;
+        let reached = failed_programs.as_ref().map_or(records.len(), |(record, _)| *record);
+        people.retain(|(record, _)| *record < reached);
+        let failed = self.publish(digest(people), &records).await.or(failed_programs);
+
+        let mut response = DynamoDbEventResponse::default();
+        let count = records.len();
+        match failed {
+            None if count > 0 => info!(count, "published"),
+            None => {}
+            Some((record, cause)) => {
+                error!(%cause, reached = record, count, "not all was published");
+                let number = records.into_iter().nth(record).flatten();
+                if record == 0 || number.is_none() {
+                    return Err(cause);
+                }
+                let mut failure = DynamoDbBatchItemFailure::default();
+                failure.item_identifier = number;
+                response.batch_item_failures.push(failure);
+            }
+        }
+        Ok(response)
+    }
+
+    /// Publishes messages, each with the place of its record, until one is not taken: which record that is of. What
+    /// is refused for good is passed over: it would hold up all that come after it.
+    async fn publish(
+        &self,
+        messages: Vec<(usize, Message)>,
+        records: &[Option<String>],
+    ) -> Option<(usize, PublishError)> {
+        let (places, messages): (Vec<_>, Vec<_>) = messages.into_iter().unzip();
+        let published = self.publish.publish(messages).await;
+        for Refused { position, cause } in published.refused {
+            let record = places.get(position).and_then(|place| records.get(*place)?.as_deref());
+            error!(record, cause, "a message was refused for good, and is passed over");
+            telemetry::count(&self.clock, None, "refused");
+        }
+        let cause = published.failed?;
+        Some((places.get(published.settled).copied().unwrap_or_default(), cause))
     }
 }
 
-/// The notification of a record that inserts an event, or the action by which it is told again.
-fn notification(record: EventRecord) -> Option<Notification> {
+/// What a record tells that inserts an event, or the action by which it is told again.
+fn telling(record: EventRecord) -> Option<Telling> {
     let tells = match record.change.keys.get("sk") {
         Some(AttributeValue::S(sort_key)) => {
             [EVENT_PREFIX, ACTION_PREFIX].iter().any(|prefix| sort_key.starts_with(prefix))
@@ -63,26 +117,24 @@ fn notification(record: EventRecord) -> Option<Notification> {
     if record.event_name != "INSERT" || !tells {
         return None;
     }
+    let number = record.change.sequence_number;
     match serde_dynamo::from_item::<_, Inserted>(record.change.new_image) {
-        Ok(inserted) => inserted.notification,
+        Ok(inserted) => inserted.notification.map(|notification| Telling { number, notification }),
         Err(error) => {
             // It would fail every time and hold up all that come after it.
-            warn!(%error, "an event of the stream cannot be read");
+            warn!(%error, record = number, "an event of the stream cannot be read");
             None
         }
     }
 }
 
-/// Many messages to people become one.
-fn digest(messages: Vec<Message>) -> Vec<Message> {
-    let (people, mut rest): (Vec<_>, Vec<_>) =
-        messages.into_iter().partition(|message| matches!(message, Message::People { .. }));
-    if people.len() < DIGEST_FROM {
-        rest.extend(people);
-        return rest;
-    }
+/// Many messages to people become one, in the place of the first.
+fn digest(messages: Vec<(usize, Message)>) -> Vec<(usize, Message)> {
+    let Some((first, _)) = messages.first().filter(|_| messages.len() >= DIGEST_FROM) else {
+        return messages;
+    };
     let (mut subjects, mut attributes) = (Vec::new(), Vec::new());
-    for message in &people {
+    for (_, message) in &messages {
         if let Message::People { words, attributes: of_it } = message {
             subjects.push(words.subject.as_str());
             attributes.push(of_it);
@@ -98,8 +150,7 @@ fn digest(messages: Vec<Message>) -> Vec<Message> {
     if let Some(more) = subjects.len().checked_sub(DIGEST_LINES).filter(|more| *more > 0) {
         text.push_str(&format!("… and {more} more. The log has them all.\n"));
     }
-    rest.push(Message::People { words: Words::new(&headline, &text, &headline), attributes });
-    rest
+    vec![(*first, Message::People { words: Words::new(&headline, &text, &headline), attributes })]
 }
 
 #[cfg(test)]
@@ -107,47 +158,76 @@ mod tests {
     use super::*;
     use std::sync::Mutex;
 
-    #[derive(Default)]
-    struct Captured(Mutex<Vec<Message>>);
+    use shared::clock::SystemClock;
+    use shared::publish::Published;
 
-    impl Publish for Captured {
-        async fn publish(&self, messages: Vec<Message>) -> Result<(), PublishError> {
-            self.0.lock().unwrap().extend(messages);
-            Ok(())
+    /// Takes messages, until it comes to one of those that it does not take.
+    #[derive(Default)]
+    struct Captured {
+        taken: Mutex<Vec<Message>>,
+        /// Not taken: of this topic, with this in its text.
+        not_taken: Option<(Topic, &'static str)>,
+        /// Refused for good: what has this in its text.
+        refused: Option<&'static str>,
+    }
+
+    fn text(message: &Message) -> &str {
+        match message {
+            Message::People { words, .. } => &words.subject,
+            Message::Programs { json, .. } => json,
         }
     }
 
-    struct Broken;
-
-    impl Publish for Broken {
-        async fn publish(&self, messages: Vec<Message>) -> Result<(), PublishError> {
-            Err(PublishError { count: messages.len(), cause: "down".to_owned() })
+    impl Publish for Captured {
+        async fn publish(&self, messages: Vec<Message>) -> Published {
+            let mut published = Published::default();
+            for message in messages {
+                let position = published.settled;
+                if self
+                    .not_taken
+                    .is_some_and(|(topic, part)| message.topic() == topic && text(&message).contains(part))
+                {
+                    published.failed = Some(PublishError { cause: "down".to_owned() });
+                    break;
+                }
+                if self.refused.is_some_and(|part| text(&message).contains(part)) {
+                    published.refused.push(Refused { position, cause: "InvalidParameter".to_owned() });
+                } else {
+                    self.taken.lock().unwrap().push(message);
+                }
+                published.settled += 1;
+            }
+            published
         }
+    }
+
+    fn notify(publish: Captured) -> Notify<Captured, SystemClock> {
+        Notify { publish, clock: SystemClock }
     }
 
     /// A batch as Lambda delivers it, with people and programs told of each event.
     fn batch(records: &[(&str, &str)]) -> Event {
-        let record = |(name, sk): &(&str, &str)| {
+        let record = |(number, (name, sk)): (usize, &(&str, &str))| {
             format!(
                 r#"{{"eventID":"1","eventName":"{name}","eventVersion":"1.1","eventSource":"aws:dynamodb",
                 "awsRegion":"eu-west-1","eventSourceARN":"arn:aws:dynamodb:eu-west-1:1:table/t/stream/s",
                 "dynamodb":{{"ApproximateCreationDateTime":1479499740,"Keys":{{"pk":{{"S":"p"}},"sk":{{"S":"{sk}"}}}},
-                "SequenceNumber":"13021600000000001596893679","SizeBytes":112,"StreamViewType":"NEW_IMAGE",
+                "SequenceNumber":"{number}","SizeBytes":112,"StreamViewType":"NEW_IMAGE",
                 "NewImage":{{"pk":{{"S":"p"}},"sk":{{"S":"{sk}"}},"notification":{{"M":{{
-                  "people":{{"M":{{"subject":{{"S":"Deposit"}},"text":{{"S":"t"}},"sms":{{"S":"s"}}}}}},
-                  "programs":{{"S":"{{}}"}},
+                  "people":{{"M":{{"subject":{{"S":"Deposit {number}."}},"text":{{"S":"t"}},"sms":{{"S":"s"}}}}}},
+                  "programs":{{"S":"{number}."}},
                   "attributes":{{"M":{{"asset":{{"M":{{"type":{{"S":"String"}},"value":{{"S":"BTC"}}}}}}}}}}
                 }}}}}}}}}}"#
             )
         };
-        let records: Vec<_> = records.iter().map(record).collect();
+        let records: Vec<_> = records.iter().enumerate().map(record).collect();
         serde_json::from_str(&format!(r#"{{"Records":[{}]}}"#, records.join(","))).unwrap()
     }
 
     async fn told(records: &[(&str, &str)]) -> Vec<Message> {
-        let notify = Notify { publish: Captured::default() };
-        notify.batch(batch(records)).await.unwrap();
-        notify.publish.0.into_inner().unwrap()
+        let notify = notify(Captured::default());
+        assert_eq!(notify.batch(batch(records)).await.unwrap().batch_item_failures, []);
+        notify.publish.taken.into_inner().unwrap()
     }
 
     #[tokio::test]
@@ -175,9 +255,59 @@ mod tests {
         assert_eq!(many.len(), 61);
     }
 
+    /// From which record on the batch comes again, and what people and programs were told until then.
+    async fn told_until(publish: Captured, count: usize) -> (Option<String>, Vec<String>, Vec<String>) {
+        let notify = notify(publish);
+        let mut failures =
+            notify.batch(batch(&vec![("INSERT", "event#x"); count])).await.unwrap().batch_item_failures;
+        let taken = notify.publish.taken.into_inner().unwrap();
+        let of = |topic| {
+            taken.iter().filter(|one| one.topic() == topic).map(text).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert!(failures.len() < 2);
+        (failures.pop().and_then(|failure| failure.item_identifier), of(Topic::People), of(Topic::Programs))
+    }
+
+    fn numbered(prefix: &str, numbers: std::ops::Range<usize>) -> Vec<String> {
+        numbers.map(|number| format!("{prefix}{number}.")).collect()
+    }
+
     #[tokio::test]
-    async fn a_batch_that_could_not_be_published_comes_again() {
-        let failed = Notify { publish: Broken }.batch(batch(&[("INSERT", "event#x")])).await.unwrap_err();
-        assert_eq!(failed.count, 2);
+    async fn what_is_not_taken_comes_again_and_people_are_not_told_twice_of_its_neighbours() {
+        for topic in [Topic::People, Topic::Programs] {
+            let publish = Captured { not_taken: Some((topic, "2.")), ..Captured::default() };
+            let (again_from, people, programs) = told_until(publish, 5).await;
+            assert_eq!(again_from.as_deref(), Some("2"));
+            // People heard of what will not come again, and of nothing else.
+            assert_eq!(people, numbered("Deposit ", 0..2));
+            let reached = if topic == Topic::People { 5 } else { 2 };
+            assert_eq!(programs, numbered("", 0..reached));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_for_good_is_passed_over() {
+        let publish = Captured { refused: Some("2."), ..Captured::default() };
+        let (again_from, people, programs) = told_until(publish, 4).await;
+        assert_eq!(again_from, None);
+        assert_eq!((people.len(), programs.len()), (3, 3));
+        assert!(!people.contains(&"Deposit 2.".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_digest_speaks_only_of_what_will_not_come_again() {
+        let publish = Captured { not_taken: Some((Topic::Programs, "7.")), ..Captured::default() };
+        let (again_from, people, _) = told_until(publish, 20).await;
+        assert_eq!((again_from.as_deref(), people), (Some("7"), vec!["7 events at Bitpowr".to_owned()]));
+    }
+
+    #[tokio::test]
+    async fn a_batch_whose_first_message_is_not_taken_comes_again_as_a_whole() {
+        for topic in [Topic::People, Topic::Programs] {
+            let notify = notify(Captured { not_taken: Some((topic, "0.")), ..Captured::default() });
+            assert!(notify.batch(batch(&[("INSERT", "event#x"); 3])).await.is_err());
+            let taken = notify.publish.taken.into_inner().unwrap();
+            assert!(taken.iter().all(|message| message.topic() == Topic::Programs));
+        }
     }
 }

@@ -171,7 +171,7 @@ impl Product {
         let (mut webhook, stop) = Workers::new();
         webhook.spawn(topics::deliver(queues.clone(), stop));
         let (mut notify, stop) = Workers::new();
-        let publish = Notify { publish: topics };
+        let publish = Notify { publish: topics, clock: SystemClock };
         notify.spawn(mappings::stream(
             kept.engine.clone(),
             kept.checkpoint,

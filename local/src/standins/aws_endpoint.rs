@@ -134,7 +134,7 @@ async fn serve(State(served): State<Arc<(Door, Services)>>, request: Request) ->
             respond(refusal.status, JSON, body.to_string())
         }
         None => {
-            let message = refusal.message.replace('&', "&amp;").replace('<', "&lt;");
+            let message = xml_text(&refusal.message);
             let error = format!("<Code>{}</Code><Message>{message}</Message>", refusal.code);
             respond(refusal.status, XML, format!("<ErrorResponse><Error>{error}</Error></ErrorResponse>"))
         }
@@ -150,6 +150,10 @@ fn respond(status: StatusCode, media_type: &'static str, body: String) -> Respon
 
 fn object(body: &[u8]) -> Result<Value, Refusal> {
     serde_json::from_slice(body).map_err(|error| Refusal::invalid(error.to_string()))
+}
+
+fn xml_text(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;")
 }
 
 /// The last part of a queue's URL or a topic's ARN.
@@ -259,12 +263,20 @@ impl Services {
         if field("Action") != Some("PublishBatch") {
             return Err(Refusal::invalid("of SNS only PublishBatch is served here"));
         }
-        let mut successful = String::new();
+        let (mut successful, mut failed) = (String::new(), String::new());
         for number in 1.. {
             let entry = format!("PublishBatchRequestEntries.member.{number}");
             let Some(id) = field(&format!("{entry}.Id")) else { break };
             let message = message(last_part(field("TopicArn").unwrap_or_default()), &entry, field)?;
-            self.topics.publish(vec![message]).await?;
+            if let Some(error) = self.topics.publish(vec![message]).await.failed {
+                let cause = xml_text(&error.cause);
+                let _ = write!(
+                    failed,
+                    "<member><Id>{id}</Id><Code>InternalError</Code><Message>{cause}</Message>\
+                     <SenderFault>false</SenderFault></member>"
+                );
+                continue;
+            }
             let _ = write!(
                 successful,
                 "<member><Id>{id}</Id><MessageId>{}</MessageId></member>",
@@ -276,7 +288,7 @@ impl Services {
             XML,
             format!(
                 "<PublishBatchResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><PublishBatchResult>\
-                 <Failed/><Successful>{successful}</Successful></PublishBatchResult></PublishBatchResponse>"
+                 <Failed>{failed}</Failed><Successful>{successful}</Successful></PublishBatchResult></PublishBatchResponse>"
             ),
         ))
     }

@@ -88,10 +88,10 @@ async fn batch<F: FamilyRules, C: Clock>(
 }
 
 /// Hands the stream to `notify` until it is time to stop, and once more then.
-pub async fn stream<P: Publish>(
+pub async fn stream<P: Publish, C: Clock>(
     engine: Engine,
     checkpoint: Checkpoint,
-    notify: Notify<P>,
+    notify: Notify<P, C>,
     written: Arc<Signal>,
     mut stop: Stop,
 ) {
@@ -114,11 +114,11 @@ pub async fn stream<P: Publish>(
     }
 }
 
-/// Tells what the stream has until there is no more.
-async fn drain<P: Publish>(
+/// Tells what the stream has until there is no more, or something is not taken: it comes again from there on.
+async fn drain<P: Publish, C: Clock>(
     engine: &Engine,
     checkpoint: &Checkpoint,
-    notify: &Notify<P>,
+    notify: &Notify<P, C>,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     loop {
         let after = checkpoint.position().await?;
@@ -127,10 +127,92 @@ async fn drain<P: Publish>(
             tokio::task::spawn_blocking(move || reading.stream(after.as_deref(), STREAM_BATCH)).await??;
         let Some(last) = page.last else { return Ok(()) };
         let event: Event = serde_json::from_value(page.event)?;
-        notify.batch(event).await?;
+        let numbers: Vec<_> = event.records.iter().map(|one| one.change.sequence_number.clone()).collect();
+        let failures = notify.batch(event).await?.batch_item_failures;
+        if !failures.is_empty() {
+            // As Lambda does: the lowest of them is where the batch comes again from.
+            let failed = |number: &_| failures.iter().any(|failure| failure.item_identifier == *number);
+            let reached = numbers.iter().position(failed).unwrap_or_default();
+            if let Some(before) = numbers.into_iter().take(reached).next_back().flatten() {
+                checkpoint.set(before).await?;
+            }
+            return Err("not all was published".into());
+        }
         checkpoint.set(last).await?;
         if page.count < STREAM_BATCH {
             return Ok(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    use aws_sdk_dynamodb::types::AttributeValue;
+    use shared::clock::SystemClock;
+    use shared::publish::{Message, PublishError, Published};
+    use shared::store::schema;
+
+    use crate::standins::database::Database;
+    use crate::standins::engine::TABLE;
+
+    /// Takes all but one message for people, and that one the second time.
+    #[derive(Default)]
+    struct OnceNot(Mutex<(Vec<String>, bool)>);
+
+    impl Publish for OnceNot {
+        async fn publish(&self, messages: Vec<Message>) -> Published {
+            let mut published = Published::default();
+            let (taken, has_failed) = &mut *self.0.lock().unwrap();
+            for message in messages {
+                if let Message::People { words, .. } = message {
+                    if words.subject == "2" && !std::mem::replace(has_failed, true) {
+                        published.failed = Some(PublishError { cause: "throttled".to_owned() });
+                        break;
+                    }
+                    taken.push(words.subject);
+                }
+                published.settled += 1;
+            }
+            published
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_not_taken_comes_again_and_its_neighbours_do_not() {
+        let engine = Engine::open(None).unwrap();
+        let client = engine.client();
+        schema::create(&client, TABLE).await.unwrap();
+        for number in 0..4 {
+            let text = |text: &str| AttributeValue::S(text.to_owned());
+            let object = |fields: Vec<(&str, AttributeValue)>| {
+                AttributeValue::M(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+            };
+            let subject = text(&number.to_string());
+            let words = object(vec![("subject", subject), ("text", text("t")), ("sms", text("s"))]);
+            let notification = object(vec![
+                ("people", words),
+                ("programs", text("{}")),
+                ("attributes", object(Vec::new())),
+            ]);
+            client
+                .put_item()
+                .table_name(TABLE)
+                .item("pk", text("p"))
+                .item("sk", text(&format!("event#{number}")))
+                .item("notification", notification)
+                .send()
+                .await
+                .unwrap();
+        }
+        let checkpoint = Checkpoint::open(Database::open(None).unwrap()).unwrap();
+        let notify = Notify { publish: OnceNot::default(), clock: SystemClock };
+        assert!(drain(&engine, &checkpoint, &notify).await.is_err());
+        assert_eq!(notify.publish.0.lock().unwrap().0, ["0", "1"]);
+        drain(&engine, &checkpoint, &notify).await.unwrap();
+        drain(&engine, &checkpoint, &notify).await.unwrap();
+        assert_eq!(notify.publish.0.lock().unwrap().0, ["0", "1", "2", "3"]);
     }
 }

@@ -9,7 +9,7 @@ use mail_builder::MessageBuilder;
 use serde::{Deserialize, Serialize};
 use shared::model::Words;
 use shared::printable;
-use shared::publish::{Message, Publish, PublishError};
+use shared::publish::{Message, Publish, PublishError, Published};
 use shared::queue::QueueError;
 use tracing::warn;
 use url::Url;
@@ -129,17 +129,23 @@ async fn write(folder: &Path, extension: &str, contents: Vec<u8>) -> std::io::Re
 }
 
 impl Publish for Topics {
-    async fn publish(&self, messages: Vec<Message>) -> Result<(), PublishError> {
-        let mut failed: Option<PublishError> = None;
-        let subscriptions = self.subscriptions.list().await;
-        let subscriptions = subscriptions
-            .map_err(|error| PublishError { count: messages.len(), cause: error.to_string() })?;
+    async fn publish(&self, messages: Vec<Message>) -> Published {
+        let mut published = Published::default();
+        let subscriptions = match self.subscriptions.list().await {
+            Ok(subscriptions) => subscriptions,
+            Err(error) => {
+                published.failed = Some(PublishError { cause: error.to_string() });
+                return published;
+            }
+        };
         for message in messages {
             if let Err(cause) = self.tell(message, &subscriptions).await {
-                failed = Some(PublishError { count: failed.map_or(1, |failed| failed.count + 1), cause });
+                published.failed = Some(PublishError { cause });
+                break;
             }
+            published.settled += 1;
         }
-        failed.map_or(Ok(()), Err)
+        published
     }
 }
 
