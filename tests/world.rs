@@ -71,6 +71,6 @@ impl World {
             refused: None,
             body: json!({ "event": event, "data": data }).to_string().into_bytes(),
         };
-        envelope.seal(&self.keys).message()
+        envelope.seal(&self.keys).unwrap().message().to_owned()
     }
 }

@@ -310,7 +310,8 @@ mod tests {
             prop_assert_eq!(batches.iter().flatten().cloned().collect::<Vec<_>>(), messages);
             for batch in batches {
                 let to_people = batch.iter().any(|message| message.topic() == Topic::People);
-                prop_assert!(batch.len() <= if to_people { 1 } else { BATCH_ENTRIES });
+                let most = if to_people { 1 } else { BATCH_ENTRIES };
+                prop_assert!(batch.len() <= most);
                 prop_assert!(to_people || batch.iter().map(Message::size).sum::<usize>() <= BATCH_BYTES);
             }
         }

@@ -39,7 +39,7 @@ async fn deliveries(queue: &impl DeliveryQueue, received: impl AsyncFn(Family) -
         })
         .collect();
     for envelope in &envelopes {
-        queue.send(&envelope.clone().seal(&keys)).await.unwrap();
+        queue.send(&envelope.clone().seal(&keys).unwrap()).await.unwrap();
     }
     let mut found = Vec::new();
     for family in [Family::Deposits, Family::Unrecognised] {

@@ -71,7 +71,7 @@ fn sealed(family: Family, event: &str, body: &str, refused: Option<(Reason, Stri
         refused,
         body: body.as_bytes().to_vec(),
     };
-    envelope.seal(&keys()).message()
+    envelope.seal(&keys()).unwrap().message().to_owned()
 }
 
 /// A message as SQS hands it to a function.

@@ -224,7 +224,8 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
         };
         let keys = self.keys.current().await;
         let keys = keys.ok_or_else(|| Refusal::Unavailable("the sealing key cannot be had".to_owned()))?;
-        self.queues.send(&envelope.seal(&keys)).await?;
+        let sealed = envelope.seal(&keys).map_err(|error| Refusal::Unavailable(error.to_string()))?;
+        self.queues.send(&sealed).await?;
         let action = self.table.retried(environment, id, mandate).await?;
         Ok(json!({ "action": action.shown() }))
     }

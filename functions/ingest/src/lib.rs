@@ -124,7 +124,11 @@ impl<Q: DeliveryQueue, C: Clock> Ingest<Q, C> {
         let Some(keys) = self.keys.current().await else {
             return not_accepted(&self.clock, environment, "the sealing key cannot be had");
         };
-        if let Err(cause) = self.queue.send(&envelope.seal(&keys)).await {
+        let sealed = match envelope.seal(&keys) {
+            Ok(sealed) => sealed,
+            Err(cause) => return not_accepted(&self.clock, environment, &cause.to_string()),
+        };
+        if let Err(cause) = self.queue.send(&sealed).await {
             return not_accepted(&self.clock, environment, &cause.to_string());
         }
         match classified {

@@ -78,7 +78,7 @@ async fn outcome(change: impl FnOnce(&mut Value)) -> (i64, Vec<Envelope>) {
     let sent = ingest.queue.sent.into_inner().unwrap();
     let open = |sealed: Sealed| {
         let served = Environments::both();
-        Opened::verify(&sealed.message(), &keys(), &served, sealed.family()).unwrap().envelope().clone()
+        Opened::verify(sealed.message(), &keys(), &served, sealed.family()).unwrap().envelope().clone()
     };
     (response["statusCode"].as_i64().unwrap(), sent.into_iter().map(open).collect())
 }

@@ -192,11 +192,8 @@ mod tests {
             };
             let subject = text(&number.to_string());
             let words = object(vec![("subject", subject), ("text", text("t")), ("sms", text("s"))]);
-            let notification = object(vec![
-                ("people", words),
-                ("programs", text("{}")),
-                ("attributes", object(Vec::new())),
-            ]);
+            let notification =
+                object(vec![("people", words), ("programs", text("{}")), ("attributes", object(Vec::new()))]);
             client
                 .put_item()
                 .table_name(TABLE)

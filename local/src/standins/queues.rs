@@ -311,7 +311,7 @@ impl Redrive for Queues {
 
 impl DeliveryQueue for Queues {
     async fn send(&self, delivery: &Sealed) -> Result<(), QueueError> {
-        Self::send(self, delivery.family().as_str(), vec![delivery.message()]).await
+        Self::send(self, delivery.family().as_str(), vec![delivery.message().to_owned()]).await
     }
 }
 

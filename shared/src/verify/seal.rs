@@ -93,7 +93,10 @@ pub struct Envelope {
 
 impl Envelope {
     /// Seals it with the current key.
-    pub fn seal(self, keys: &SealingKeys) -> Sealed {
+    ///
+    /// # Errors
+    /// [`SealError`]; there is no message then, and so nothing that a queue could take for one.
+    pub fn seal(self, keys: &SealingKeys) -> Result<Sealed, SealError> {
         let (reason, detail) = match self.refused {
             Some((reason, detail)) => (reason.as_str().to_owned(), detail),
             None => (String::new(), String::new()),
@@ -117,8 +120,17 @@ impl Envelope {
             Ok(body) => wire.body = Some(body),
             Err(bytes) => wire.body_base64 = Some(STANDARD.encode(bytes)),
         }
-        Sealed { family: self.family, wire }
+        Ok(Sealed { family: self.family, message: written(&wire)?, event: wire.event })
     }
+}
+
+/// An envelope cannot be written: the delivery is not kept.
+#[derive(Debug, thiserror::Error)]
+#[error("the envelope cannot be written")]
+pub struct SealError(#[from] serde_json::Error);
+
+fn written(wire: &impl Serialize) -> Result<String, SealError> {
+    Ok(serde_json::to_string(wire)?)
 }
 
 /// The body as text if a message can carry it so: UTF-8, only characters of XML 1.0 (Amazon SQS, API
@@ -134,7 +146,8 @@ fn text(body: Vec<u8>) -> Result<String, Vec<u8>> {
 #[derive(Clone, Debug)]
 pub struct Sealed {
     family: Family,
-    wire: Wire,
+    event: String,
+    message: String,
 }
 
 impl Sealed {
@@ -145,13 +158,12 @@ impl Sealed {
 
     /// The event's type, for a message attribute; empty where it is unknown.
     pub fn event(&self) -> &str {
-        &self.wire.event
+        &self.event
     }
 
     /// The message's text.
-    pub fn message(&self) -> String {
-        // A struct of strings and one number serialises; an error would be one of memory.
-        serde_json::to_string(&self.wire).unwrap_or_default()
+    pub fn message(&self) -> &str {
+        &self.message
     }
 }
 
@@ -365,6 +377,13 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_written_is_an_error_and_no_empty_message() {
+        let unwritable = std::collections::BTreeMap::from([((1, 2), "JSON has no such key")]);
+        assert!(written(&unwritable).is_err());
+        assert!(!envelope(Vec::new()).seal(&keys()).unwrap().message().is_empty());
+    }
+
+    #[test]
     fn a_key_does_not_print() {
         assert!(!format!("{:?}", keys()).contains('7'));
     }
@@ -372,15 +391,16 @@ mod tests {
     proptest! {
         #[test]
         fn what_was_sealed_is_what_is_opened(body in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let message = envelope(body.clone()).seal(&keys()).message();
-            let opened = Opened::verify(&message, &keys(), &Environments::both(), Family::Deposits).unwrap();
+            let sealed = envelope(body.clone()).seal(&keys()).unwrap();
+            let opened = Opened::verify(sealed.message(), &keys(), &Environments::both(), Family::Deposits).unwrap();
             prop_assert_eq!(opened.envelope(), &envelope(body));
         }
 
         #[test]
         fn any_text_fits_a_message_of_256_kib(unit in "\\PC|[\"\\\\\t\n\r]|[\u{0}-\u{1f}]|[\u{fff0}-\u{ffff}]") {
             let body = unit.repeat(crate::model::MAX_BODY / unit.len());
-            let message = envelope(body.into_bytes()).seal(&keys()).message();
+            let sealed = envelope(body.into_bytes()).seal(&keys()).unwrap();
+            let message = sealed.message();
             prop_assert!(message.len() <= 256 * 1024, "{} bytes", message.len());
             let xml = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
             prop_assert!(message.chars().all(xml));
