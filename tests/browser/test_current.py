@@ -187,6 +187,11 @@ def test_the_rows_that_somebody_sees_are_current_however_old(page, visit):
     log.events[70]["deliveries"] = 3
     passes(page, WITHIN)
     expect(row).to_contain_text("×3")
+    # Further ones are not counted.
+    log.events[70]["deliveries"] = 256
+    passes(page, WITHIN)
+    expect(row).to_contain_text("×256+")
+    expect(row.get_by_label("256 or more deliveries")).to_be_visible()
     page.locator("main tbody tr").last.scroll_into_view_if_needed()
     passes(page, WITHIN)
     page.watch.settled()

@@ -8,6 +8,7 @@ use shared::environment::Environment;
 use shared::fold::Effect;
 use shared::model::{Body, Entity, EntityType, EventName};
 use shared::pipeline::apply;
+use shared::store::MAX_DELIVERIES;
 
 use crate::world::World;
 
@@ -43,6 +44,16 @@ async fn a_message_that_its_queue_delivers_twice_is_one_delivery() {
     }
     assert_eq!(history(&world, "a").await.len(), 1);
     assert_eq!(history(&world, "a").await[0].1, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_deliveries_than_are_counted_change_nothing() {
+    let world = World::new().await;
+    for _ in 0..MAX_DELIVERIES + 3 {
+        world.deliver("accounts.created", json!({ "uid": "a" })).await;
+    }
+    let history = history(&world, "a").await;
+    assert_eq!((history.len(), history[0].1), (1, MAX_DELIVERIES));
 }
 
 #[tokio::test(flavor = "multi_thread")]

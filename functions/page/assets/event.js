@@ -3,7 +3,7 @@
 import { actionsTable } from "./actions.js";
 import { act, get, path } from "./api.js";
 import { fill, h, replaceKeepingFocus } from "./dom.js";
-import { amount, capital, count, identifier, moment, plain } from "./format.js";
+import { amount, capital, count, countDeliveries, identifier, moment, plain } from "./format.js";
 import { isJson, keepsDigits, pretty } from "./json.js";
 import { about } from "./log.js";
 import { bytes, excerpt, readings } from "./text.js";
@@ -137,7 +137,7 @@ function toldPeople(people, reading) {
 }
 
 function deliveries({ deliveries: n, delivery_ids: ids = [] }) {
-  const said = n > 1 ? `${capital(count(n, "delivery", "deliveries"))} of the same content, counted as one event.` : "It was delivered once.";
+  const said = n > 1 ? `${capital(countDeliveries(n))} of the same content, counted as one event.` : "It was delivered once.";
   return section("Deliveries", h("p", null, said), h("ul", { class: "ids" }, ids.map((id) => h("li", null, identifier(id)))));
 }
 

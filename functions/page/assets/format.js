@@ -65,6 +65,13 @@ export const number = (n) => n.toLocaleString("en");
 
 export const count = (n, one, many = `${one}s`) => `${number(n)} ${n === 1 ? one : many}`;
 
+/// Further deliveries of one event are kept off its count.
+const MOST_DELIVERIES = 256;
+
+export const times = (n) => (n < MOST_DELIVERIES ? `×${n}` : `×${MOST_DELIVERIES}+`);
+
+export const countDeliveries = (n) => (n < MOST_DELIVERIES ? count(n, "delivery", "deliveries") : `${MOST_DELIVERIES} or more deliveries`);
+
 export const plain = (word) => visible(word).replaceAll("_", " ");
 
 /// The first part of a text. A character of two halves is not cut in two.

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { fill, h } from "./dom.js";
-import { amount, count, identifier, moment } from "./format.js";
+import { amount, count, countDeliveries, identifier, moment, times } from "./format.js";
 import { chips, filterForm, filterLabel } from "./filters.js";
 import { filters, go, to, toEntity, toEvent } from "./route.js";
 import { searchBox } from "./search.js";
@@ -37,8 +37,8 @@ export function about({ entity, kind }) {
 }
 
 function deliveries({ deliveries: n }) {
-  const label = count(n, "delivery", "deliveries");
-  return h("span", { class: n > 1 ? "many" : "muted", title: label, "aria-label": label }, `×${n}`);
+  const label = countDeliveries(n);
+  return h("span", { class: n > 1 ? "many" : "muted", title: label, "aria-label": label }, times(n));
 }
 
 /// A moment of the API, and so many milliseconds.

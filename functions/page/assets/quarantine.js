@@ -2,7 +2,7 @@
 
 import { act, get, path } from "./api.js";
 import { fill, h, reconcile } from "./dom.js";
-import { count, identifier, moment } from "./format.js";
+import { countDeliveries, identifier, moment } from "./format.js";
 import { pretty } from "./json.js";
 import { bytes, excerpt, readings } from "./text.js";
 import { button, askWhy, copyButton, facts, guarded, heading, pages, toast, unfold } from "./ui.js";
@@ -49,7 +49,7 @@ export function show({ main, env, signal, every }) {
       facts([
         ["received", moment(item.received_at)],
         ["recorded", moment(item.recorded_at)],
-        ["deliveries", count(item.deliveries, "delivery", "deliveries")],
+        ["deliveries", countDeliveries(item.deliveries)],
         ["id", identifier(item.id)],
       ]),
       body(item, reading(item.id)),

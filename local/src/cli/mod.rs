@@ -27,6 +27,7 @@ use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use shared::printable::{self, one_line};
+use shared::store::MAX_DELIVERIES;
 use shared::verify::Secret;
 use tracing_subscriber::EnvFilter;
 
@@ -220,6 +221,14 @@ fn spinner() -> ProgressBar {
     bar
 }
 
+/// How many deliveries an event or a body of the quarantine has, as people read it: further ones are not counted.
+fn deliveries(count: &serde_json::Value) -> String {
+    match count.as_u64() {
+        Some(most) if most >= MAX_DELIVERIES => format!("{MAX_DELIVERIES} or more"),
+        _ => count.to_string(),
+    }
+}
+
 /// A text field of an object; empty where it has none.
 fn text<'a>(value: &'a serde_json::Value, field: &str) -> &'a str {
     value.get(field).and_then(serde_json::Value::as_str).unwrap_or_default()
@@ -232,5 +241,12 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_count_of_deliveries_that_ended_says_that_there_may_be_more() {
+        for (count, says) in [(1, "1"), (255, "255"), (256, "256 or more"), (257, "256 or more")] {
+            assert_eq!(super::deliveries(&count.into()), says);
+        }
     }
 }

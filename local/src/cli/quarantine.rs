@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::failure::Failure;
 use super::place::Place;
 use super::show::encoded;
-use super::{say, say_json, say_table, text};
+use super::{deliveries, say, say_json, say_table, text};
 
 #[derive(Debug, Args)]
 pub(super) struct Quarantine {
@@ -61,7 +61,7 @@ async fn list(place: &Place, json: bool) -> Result<(), Failure> {
         return Ok(());
     }
     let row = |item: &Value| {
-        let deliveries = item.get("deliveries").map(Value::to_string).unwrap_or_default();
+        let deliveries = item.get("deliveries").map(deliveries).unwrap_or_default();
         let [recorded, reason, detail, id] =
             ["recorded_at", "reason", "detail", "id"].map(|field| text(item, field));
         [recorded, reason, detail, &deliveries, id].map(str::to_owned).to_vec()

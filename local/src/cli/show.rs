@@ -7,7 +7,7 @@ use shared::model::EntityType;
 use super::failure::Failure;
 use super::log::{COLUMNS, row};
 use super::place::Place;
-use super::{say, say_body, say_json, say_table, text};
+use super::{deliveries, say, say_body, say_json, say_table, text};
 
 #[derive(Debug, Args)]
 pub(super) struct Show {
@@ -91,6 +91,7 @@ fn fields(object: &Value, but: &[&str]) {
             Value::Object(_) if name == "entity" => {
                 format!("{}:{}", text(value, "type"), text(value, "uid"))
             }
+            count if name == "deliveries" => deliveries(count),
             other => other.to_string(),
         };
         say(&format!("{name:<13} {value}"));

@@ -13,8 +13,8 @@ use crate::environment::Environment;
 use crate::fold::Effect;
 
 /// How many distinct deliveries of one event are counted: three times what Bitpowr's 72 hours of retries
-/// make. It bounds the item.
-const MAX_DELIVERIES: usize = 256;
+/// make. It bounds the item. Where this many are shown, there may have been more.
+pub const MAX_DELIVERIES: u64 = 256;
 
 /// The deliveries that brought an item, by their ids.
 pub(super) const DELIVERIES: &str = "delivery_ids";

@@ -41,6 +41,7 @@ pub use actions::{Action, ActionItem, Job, Mandate, Record, Target, TargetType};
 pub use backoff::Backoff;
 pub use commit::{Earlier, Plan, Recalled};
 pub use counts::{Counted, Counts};
+pub use deliveries::MAX_DELIVERIES;
 pub use events::{EventItem, RawItem, SeenItem};
 pub use facets::Facet;
 pub use keys::Key;
