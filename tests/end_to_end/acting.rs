@@ -1,22 +1,22 @@
 //! What people do: tell again, retry, redrive; and who may ask at all.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use actions::Actions;
 use lambda_http::{Body, Request};
-use local::standins::engine::{Engine, TABLE};
 use serde_json::{Value, json};
 use shared::access::Access;
-use shared::clock::SystemClock;
+use shared::clock::{Clock as _, SystemClock};
 use shared::environment::{Environment, Environments};
-use shared::model::{EventType, Family};
+use shared::model::{EventType, Family, Reason};
 use shared::queue::{DeliveryQueue, QueueError, Redrive, Redriven};
 use shared::rotating::Rotating;
-use shared::store::schema;
-use shared::verify::{Sealed, SealingKey, SealingKeys};
+use shared::store::Table;
+use shared::verify::{Envelope, Sealed, SealingKey, SealingKeys};
 
 use crate::support::{Client, Running, eventually};
+use crate::world::World;
 
 async fn post(client: &Client, path: &str, body: &Value, headers: &[(&str, &str)]) -> (u16, Value) {
     let mut request = client.http.post(format!("{}/api/test/{path}", client.base)).json(body);
@@ -149,45 +149,62 @@ async fn pages_from_elsewhere_may_not_ask() {
     running.stop().await;
 }
 
-/// Dead letters that are put back as it is written here: how many at each step, and whether the step fails.
-struct Steps(Mutex<VecDeque<(usize, bool)>>);
+/// Queues that keep what is sent, and whose dead letters are put back as it is written here: how many at each step,
+/// and whether the step fails.
+#[derive(Default)]
+struct Scripted {
+    steps: Mutex<VecDeque<(usize, bool)>>,
+    sent: Mutex<Vec<String>>,
+}
 
-impl Redrive for Steps {
+impl Redrive for Scripted {
     async fn redrive(&self, _: Family, _: usize) -> Redriven {
-        let step = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        let (moved, fails) = step.unwrap_or_default();
+        let (moved, fails) = self.steps.lock().unwrap().pop_front().unwrap_or_default();
         Redriven { moved, failed: fails.then(|| QueueError("throttled".to_owned())) }
     }
 }
 
-impl DeliveryQueue for Steps {
-    async fn send(&self, _: &Sealed) -> Result<(), QueueError> {
+impl DeliveryQueue for Scripted {
+    async fn send(&self, delivery: &Sealed) -> Result<(), QueueError> {
+        self.sent.lock().unwrap().push(delivery.message().to_owned());
         Ok(())
     }
 }
 
-#[tokio::test]
-async fn a_redrive_that_fails_half_way_is_recorded_and_its_key_moves_no_others() {
-    let engine = Engine::open(None).unwrap();
-    let table = schema::create(&engine.client(), TABLE).await.unwrap();
-    let steps = [(10, false), (3, true), (0, true), (10, false), (0, false)];
-    let actions = Actions {
+/// As [`World`] has it.
+fn keys() -> SealingKeys {
+    SealingKeys::new(SealingKey::new("k", [1; 32]).unwrap(), [])
+}
+
+fn acting(table: Table, queues: Scripted) -> Actions<Scripted, SystemClock> {
+    Actions {
         table,
-        queues: Steps(Mutex::new(VecDeque::from(steps))),
-        keys: Rotating::fixed(SealingKeys::new(SealingKey::new("k", [1; 32]).unwrap(), [])),
+        queues,
+        keys: Rotating::fixed(keys()),
         environments: Environments::both(),
         access: Access::Own("me".to_owned()),
         clock: SystemClock,
-    };
+    }
+}
+
+async fn act(actions: &Actions<Scripted, SystemClock>, path: &str, key: &str) -> (u16, Value) {
+    let mut request = Request::new(Body::Text(why("mended").to_string()));
+    *request.method_mut() = "POST".parse().unwrap();
+    *request.uri_mut() = format!("/api/test/{path}").parse().unwrap();
+    request.headers_mut().insert("content-type", "application/json".parse().unwrap());
+    request.headers_mut().insert("idempotency-key", key.parse().unwrap());
+    let response = actions.handle(request).await;
+    (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap())
+}
+
+#[tokio::test]
+async fn a_redrive_that_fails_half_way_is_recorded_and_its_key_moves_no_others() {
+    let world = World::new().await;
+    let steps = Mutex::new(VecDeque::from([(10, false), (3, true), (0, true), (10, false), (0, false)]));
+    let actions = acting(world.table().clone(), Scripted { steps, ..Scripted::default() });
     let redrive = async |key: &str| {
-        let mut request = Request::new(Body::Text(why("mended").to_string()));
-        *request.method_mut() = "POST".parse().unwrap();
-        *request.uri_mut() = "/api/test/dead-letters/deposits/redrive".parse().unwrap();
-        request.headers_mut().insert("content-type", "application/json".parse().unwrap());
-        request.headers_mut().insert("idempotency-key", key.parse().unwrap());
-        let response = actions.handle(request).await;
-        let answer: Value = serde_json::from_slice(response.body()).unwrap();
-        (response.status().as_u16(), answer["moved"].clone(), answer["more"].clone())
+        let (status, answer) = act(&actions, "dead-letters/deposits/redrive", key).await;
+        (status, answer["moved"].clone(), answer["more"].clone())
     };
     let recorded = async || {
         let found = actions.table.actions(Environment::Test, 10, None).await.unwrap().items;
@@ -204,4 +221,36 @@ async fn a_redrive_that_fails_half_way_is_recorded_and_its_key_moves_no_others()
         assert_eq!(redrive("three").await, (200, json!(10), json!(false)));
     }
     assert_eq!(recorded().await, [0, 10, 13]);
+}
+
+#[tokio::test]
+async fn a_body_that_an_earlier_version_could_not_read_is_applied_when_it_is_retried() {
+    let bodies = [
+        r#"{"event":"transaction.deposit.success","data":{"uid":"half","accountId":"a","amount":"3","assetType":"BTC","description":"Gift \ud83c"}}"#.to_owned(),
+        "\u{feff}{\"event\":\"transaction.deposit.success\",\"data\":{\"uid\":\"mark\",\"accountId\":\"a\",\"amount\":\"4\",\"assetType\":\"BTC\"}}".to_owned(),
+    ];
+    let world = World::new().await;
+    let actions = acting(world.table().clone(), Scripted::default());
+    for body in &bodies {
+        // As `ingest` sealed it before it could read it.
+        let envelope = Envelope {
+            environment: Environment::Test,
+            family: Family::Unrecognised,
+            event: String::new(),
+            received_at: world.clock.now(),
+            delivery_id: body.clone(),
+            refused: Some((Reason::NotJson, "The body is not JSON from line 1, column 9 on.".to_owned())),
+            body: body.clone().into_bytes(),
+        };
+        let kept = world.hand_over("", envelope.seal(&keys()).unwrap().message()).await.unwrap();
+        let (status, answer) = act(&actions, &format!("quarantine/{}/retry", kept.id), "once").await;
+        assert_eq!(status, 200, "{answer}");
+        let message = actions.queues.sent.lock().unwrap().pop().unwrap();
+        let applied = world.hand_over("transaction.deposit.success", &message).await.unwrap();
+        let event = world.table().event(Environment::Test, &applied.id).await.unwrap().unwrap();
+        assert_eq!(event.raw, body.as_bytes());
+    }
+    let balances = world.table().balances(Environment::Test, None, None, 10, None).await.unwrap().items;
+    assert_eq!(balances[0].amounts.received.to_string(), "7");
+    assert!(world.table().quarantined(Environment::Test, 10, None).await.unwrap().items.is_empty());
 }

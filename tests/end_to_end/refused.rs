@@ -359,3 +359,43 @@ async fn what_a_family_cannot_read_is_kept_in_quarantine_at_once() {
     let reasons: Vec<_> = kept.iter().map(|(item, _)| item.reason.as_str()).collect();
     assert_eq!(reasons, ["not_understood", "reserved_name"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_character_and_a_byte_order_mark_are_read_and_kept_as_they_came() {
+    let running = Running::start().await;
+    let client = &running.client;
+    let half = r#"{"event":"transaction.deposit.success","data":{"uid":"sg-1","status":"SUCCESS","type":"DEPOSIT","accountId":"a-s","amount":"3","assetType":"BTC","description":"Gift \ud83c"}}"#;
+    let marked = format!("\u{feff}{GOOD}");
+    for body in [half, &marked] {
+        assert_eq!(client.post("test", body.to_owned()).await.0, 200, "{body}");
+    }
+    let told = running.webhook.take(2).await;
+    for (body, uid) in [(half, "sg-1"), (&marked, "u")] {
+        let told = told.iter().find(|told| told["entity"]["uid"] == uid).unwrap();
+        let event = client.get(&format!("events/{}", told["id"].as_str().unwrap())).await;
+        assert_eq!(event["raw"], body);
+        if uid == "sg-1" {
+            assert_eq!(told["data"]["description"], "Gift \u{fffd}");
+        }
+    }
+    let balances = client.get("balances?account=a-s").await;
+    assert_eq!(balances["balances"][0]["received"], "3");
+    // Without its mark it is the same event.
+    assert_eq!(client.post("test", GOOD).await.0, 200);
+    client.log_of(3).await;
+    assert_eq!(client.log().await.len(), 2);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_says_what_to_do_about_it() {
+    let running = Running::start().await;
+    let client = &running.client;
+    let (status, problem) = client.post("test", "nonsense").await;
+    let said = problem["detail"].as_str().unwrap().to_owned();
+    assert_eq!(status, 400);
+    assert!(said.contains("not JSON from line 1") && said.contains("Send one JSON object"), "{said}");
+    let listed = quarantine(client, "/api/test/quarantine", 1).await;
+    assert_eq!(listed[0]["detail"], said);
+    running.stop().await;
+}

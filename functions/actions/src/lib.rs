@@ -210,7 +210,8 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
             return Err(Refusal::Impossible("not_whole", detail));
         }
         let body = Body::parse(&record.raw, environment).map_err(|unreadable| {
-            Refusal::Impossible("still_unreadable", format!("It still cannot be read: {}", unreadable.detail))
+            let explained = unreadable.reason.explain(&unreadable.detail);
+            Refusal::Impossible("still_unreadable", format!("It still cannot be read: {explained}"))
         })?;
         let envelope = Envelope {
             environment,

@@ -80,7 +80,7 @@ pub(crate) fn quarantined(item: &QuarantineItem, body: &[u8]) -> Value {
         "id": item.id,
         "environment": item.environment,
         "reason": item.reason,
-        "detail": item.detail,
+        "detail": item.reason.explain(&item.detail),
         "deliveries": item.deliveries,
         "received_at": item.received_at,
         "recorded_at": item.recorded_at,

@@ -69,7 +69,8 @@ impl<Q: DeliveryQueue, C: Clock> Ingest<Q, C> {
             Some(Err(refusal)) => {
                 warn!(%environment, reason = %refusal, "not authenticated");
                 telemetry::count(&self.clock, None, "unauthenticated");
-                let detail = "The request is not authenticated.";
+                let detail = "The request is not authenticated. It needs the header x-webhook-secret once, with the \
+                              webhook secret in Base64.";
                 let problem = Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail);
                 let mut response = problem.into_response();
                 // RFC 9110, section 11.6.1: a 401 names the scheme. Bitpowr's is the header itself.
@@ -144,7 +145,7 @@ impl<Q: DeliveryQueue, C: Clock> Ingest<Q, C> {
                     Reason::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
                     _ => StatusCode::BAD_REQUEST,
                 };
-                Problem::new(status, reason.as_str(), detail).into_response()
+                Problem::new(status, reason.as_str(), reason.explain(&detail)).into_response()
             }
         }
     }

@@ -15,7 +15,7 @@ use crate::environment::Environment;
 pub const MAX_BODY: usize = 128 * 1024;
 
 macro_rules! reasons {
-    ($($variant:ident $name:literal $doc:literal;)*) => {
+    ($($variant:ident $name:literal $doc:literal $remedy:literal;)*) => {
         crate::names! {
             /// Why an authenticated body went to quarantine. The names are stable.
             "reason" Reason {
@@ -28,25 +28,52 @@ macro_rules! reasons {
             pub fn describe(self) -> &'static str {
                 match self { $(Self::$variant => $doc),* }
             }
+
+            /// What to do about it, in words.
+            pub fn remedy(self) -> &'static str {
+                match self { $(Self::$variant => $remedy),* }
+            }
         }
     };
 }
 
 reasons! {
-    Empty "empty" "The body is empty.";
-    NotUtf8 "not_utf8" "The body is not UTF-8.";
-    NotJson "not_json" "The body is not JSON.";
-    ReservedName "reserved_name" "The name of a field begins with $serde_json::private::, which is reserved.";
-    NotAnObject "not_an_object" "The body is JSON, but no object.";
-    RepeatedField "repeated_field" "`event` or `data` is given more than once.";
-    NoEvent "no_event" "The field `event` is missing.";
-    EventNotText "event_not_text" "The field `event` is no text, or an empty one.";
-    NoData "no_data" "The field `data` is missing.";
-    DataNotAnObject "data_not_an_object" "The field `data` is no object.";
-    TestOnLive "test_on_live" "An object of the test environment was sent to the live URL.";
-    TooLarge "too_large" "The body is larger than 128 KiB.";
-    NotUnderstood "not_understood" "The fields of `data` are of other types than the event's family reads.";
-    NotApplied "not_applied" "The delivery could not be applied for three days.";
+    Empty "empty" "The body is empty."
+        "Send an object with the fields `event` and `data`.";
+    NotUtf8 "not_utf8" "The body is not UTF-8."
+        "Send it in UTF-8.";
+    NotJson "not_json" "The body is not JSON."
+        "Send one JSON object, as RFC 8259 has it.";
+    ReservedName "reserved_name" "The name of a field begins with $serde_json::private::, which is reserved."
+        "Give the field another name.";
+    NotAnObject "not_an_object" "The body is JSON, but no object."
+        "Send an object with the fields `event` and `data`.";
+    RepeatedField "repeated_field" "`event` or `data` is given more than once."
+        "Give each of them once.";
+    NoEvent "no_event" "The field `event` is missing."
+        "Add it, with the event's type, such as transaction.deposit.success.";
+    EventNotText "event_not_text" "The field `event` is no text, or an empty one."
+        "Give it the event's type, such as transaction.deposit.success.";
+    NoData "no_data" "The field `data` is missing."
+        "Add it, with the object that the event is about.";
+    DataNotAnObject "data_not_an_object" "The field `data` is no object."
+        "Give it the object that the event is about.";
+    TestOnLive "test_on_live" "An object of the test environment was sent to the live URL."
+        "Have Bitpowr's test environment send to /webhooks/test.";
+    TooLarge "too_large" "The body is larger than 128 KiB."
+        "Ask Bitpowr's API for the object; only the first 4 KiB are kept.";
+    NotUnderstood "not_understood" "The fields of `data` are of other types than the event's family reads."
+        "Deploy a version that reads them, and retry it.";
+    NotApplied "not_applied" "The delivery could not be applied for three days."
+        "Mend what the family's log names, and retry it.";
+}
+
+impl Reason {
+    /// What is wrong, as `detail` has it, and what to do about it. What is kept is the detail alone: advice may
+    /// become better, and the identity of a body in quarantine must not change with it.
+    pub fn explain(self, detail: &str) -> String {
+        format!("{detail} {}", self.remedy())
+    }
 }
 
 /// The body cannot be read.
@@ -82,10 +109,13 @@ impl Body {
     /// [`Unreadable`] for everything that is not one JSON object with a text `event` and an object `data`,
     /// each once; and for an object of the test environment at the live URL.
     pub fn parse(bytes: &[u8], environment: Environment) -> Result<Self, Unreadable> {
-        if bytes.is_empty() {
+        let text = std::str::from_utf8(bytes).map_err(|_| Unreadable::new(Reason::NotUtf8))?;
+        // RFC 8259, section 8.1: a parser may ignore a byte order mark.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if text.is_empty() {
             return Err(Unreadable::new(Reason::Empty));
         }
-        let text = std::str::from_utf8(bytes).map_err(|_| Unreadable::new(Reason::NotUtf8))?;
+        let text = &*grammar::mended(text);
         grammar::check(text).map_err(|unfit| match unfit {
             Unfit::ReservedName => Unreadable::new(Reason::ReservedName),
             Unfit::TooDeep => Unreadable {
@@ -181,6 +211,7 @@ impl<'de> Deserialize<'de> for Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn reason(bytes: &[u8]) -> Reason {
         Body::parse(bytes, Environment::Live).unwrap_err().reason
@@ -199,7 +230,12 @@ mod tests {
             (b"{\"event\":\"a.b\",\"data\":{}", Reason::NotJson),
             (b"{\"event\":\"a.b\",\"data\":{}} trailing", Reason::NotJson),
             (b"{\"event\":\"a.b\",\"data\":{\"x\":\"\0\"}}", Reason::NotJson),
-            (b"{\"event\":\"a.b\",\"data\":{\"x\":\"\\ud800\"}}", Reason::NotJson),
+            (b"{\"event\":\"a.b\",\"data\":{\"x\":\"\\ud80\"}}", Reason::NotJson),
+            (b"{\"event\":\"a.b\",\"data\":{\"x\":\"\\ud800}}", Reason::NotJson),
+            (b"\xef\xbb\xbf", Reason::Empty),
+            (b"\xef\xbb\xbf\xef\xbb\xbf{\"event\":\"a.b\",\"data\":{}}", Reason::NotJson),
+            (b"\xff\xfe{\0}\0", Reason::NotUtf8),
+            (b"{\"event\":\"a.b\",\"data\":{\"$serde_json::private::\\ud83c\":\"2\"}}", Reason::ReservedName),
             (deep.as_bytes(), Reason::NotJson),
             (
                 b"{\"event\":\"a.b\",\"data\":{\"amount\":{\"$serde_json::private::Number\":\"2\"}}}",
@@ -238,6 +274,71 @@ mod tests {
         let body = Body::parse(bytes, Environment::Live).unwrap();
         assert_eq!(body.event.as_str(), "a.b");
         assert_eq!(body.data.get("n").map(ToString::to_string).as_deref(), Some("0.10"));
+    }
+
+    fn read(text: &str) -> Body {
+        Body::parse(text.as_bytes(), Environment::Live).unwrap()
+    }
+
+    #[test]
+    fn half_a_character_is_read_as_what_stands_for_none() {
+        let body =
+            read(r#"{"event":"a.\ud83c","data":{"k\uDF81":"Gift \ud83c","deep":[{"\ud83c":"\\ud83c"}]}}"#);
+        let expected = "{\"k\u{fffd}\":\"Gift \u{fffd}\",\"deep\":[{\"\u{fffd}\":\"\\\\ud83c\"}]}";
+        assert_eq!(serde_json::to_string(&body.data).unwrap(), expected);
+        assert_eq!(body.event.as_str(), "a.\u{fffd}");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped_at_the_start_and_kept_elsewhere() {
+        let body = read("\u{feff}{\"event\":\"a.b\",\"data\":{\"x\":\"\u{feff}\"}}");
+        assert_eq!(body, read("{\"event\":\"a.b\",\"data\":{\"x\":\"\u{feff}\"}}"));
+        assert_eq!(body.data.get("x"), Some(&Value::from("\u{feff}")));
+    }
+
+    #[test]
+    fn every_reason_says_what_to_do() {
+        for reason in Reason::ALL {
+            let explained = reason.explain(reason.describe());
+            assert!(explained.starts_with(reason.describe()) && explained.ends_with('.'), "{explained}");
+            assert!(reason.remedy().len() > 10 && explained.bytes().all(|byte| matches!(byte, b' '..=b'~')));
+        }
+    }
+
+    /// A part of a JSON string: any unit of UTF-16 as an escape, in either case, alone or beside others; text.
+    fn part() -> impl Strategy<Value = String> {
+        let escape = |unit: u16, upper: bool| {
+            if upper { format!("\\u{unit:04X}") } else { format!("\\u{unit:04x}") }
+        };
+        prop_oneof![
+            (any::<u16>(), any::<bool>()).prop_map(move |(unit, upper)| escape(unit, upper)),
+            (0xd800_u16..0xe000, any::<bool>()).prop_map(move |(unit, upper)| escape(unit, upper)),
+            (0xd800_u16..0xdc00, 0xdc00_u16..0xe000)
+                .prop_map(move |(high, low)| escape(high, true) + &escape(low, false)),
+            "[a-zA-Z0-9u ü🎁]{0,4}",
+            r#"\\["\\/bfnrt]"#,
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_escapes_are_read_and_as_serde_json_reads_them_where_it_does(
+            parts in prop::collection::vec(part(), 0..8)
+        ) {
+            let string = format!("\"x{}\"", parts.concat());
+            let body = read(&format!("{{\"event\":\"a.b\",\"data\":{{{string}:[{string}]}}}}"));
+            let (key, value) = body.data.iter().next().unwrap();
+            prop_assert_eq!(value, &Value::from(vec![key.as_str()]));
+            match serde_json::from_str::<String>(&string) {
+                Ok(text) => prop_assert_eq!(key, &text),
+                Err(_) => prop_assert!(key.contains('\u{fffd}'), "half a pair was lost"),
+            }
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "[\\\\ud83cDF8\"{}:,a]{0,60}") {
+            let _ = Body::parse(format!("{{\"event\":\"a.b\",\"data\":{{\"{text}").as_bytes(), Environment::Live);
+        }
     }
 
     #[test]

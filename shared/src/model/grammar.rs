@@ -4,6 +4,12 @@
 //! field of a private name, and takes an object that came with such a field for one: `{"$serde_json::private::Number":
 //! "2"}` would be the number 2, and whole objects could hide in a text, from every limit of depth. So no object with
 //! such a name gets there.
+//!
+//! JSON's grammar allows half of a surrogate pair to stand alone (RFC 8259, section 8.2), and JavaScript writes it where
+//! it has cut a text in the middle of a character. No text in Rust can hold it. It is read as U+FFFD, which stands for
+//! what is no character; the body itself stays as it came.
+
+use std::borrow::Cow;
 
 /// How deep objects and arrays may stand in each other. serde_json reads 127 levels, and what is sent or shown of a
 /// body stands a few levels deeper than in the body itself.
@@ -19,6 +25,43 @@ pub(super) enum Unfit {
     TooDeep,
     /// The name of a field is reserved.
     ReservedName,
+}
+
+/// The text with every half of a surrogate pair that stands alone written as U+FFFD. It is as long as before, and the
+/// same where there is none.
+pub(super) fn mended(text: &str) -> Cow<'_, str> {
+    const REPLACEMENT: &str = r"\ufffd";
+    let bytes = text.as_bytes();
+    let (mut mended, mut written, mut at) = (String::new(), 0, 0);
+    while let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == b'\\')) {
+        at += found;
+        at += match (escaped_unit(bytes, at), escaped_unit(bytes, at + ESCAPE)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 2 * ESCAPE,
+            (Some(0xd800..=0xdfff), _) => {
+                mended.push_str(text.get(written..at).unwrap_or_default());
+                mended.push_str(REPLACEMENT);
+                written = at + ESCAPE;
+                ESCAPE
+            }
+            (Some(_), _) => ESCAPE,
+            (None, _) => 2,
+        };
+    }
+    if written == 0 {
+        return Cow::Borrowed(text);
+    }
+    mended.push_str(text.get(written..).unwrap_or_default());
+    Cow::Owned(mended)
+}
+
+/// How long `\u` and its four digits are.
+const ESCAPE: usize = 6;
+
+/// The UTF-16 unit that is written as `\uXXXX` here.
+fn escaped_unit(bytes: &[u8], at: usize) -> Option<u16> {
+    let digits = bytes.get(at..at + ESCAPE)?.strip_prefix(b"\\u")?;
+    let digits = std::str::from_utf8(digits).ok().filter(|_| digits.iter().all(u8::is_ascii_hexdigit))?;
+    u16::from_str_radix(digits, 16).ok()
 }
 
 /// Looks through a text, which need not be JSON.
@@ -101,6 +144,39 @@ mod tests {
         ] {
             assert_eq!(check(text), Ok(()), "{text}");
         }
+    }
+
+    #[test]
+    fn half_a_pair_is_replaced_and_nothing_else_is() {
+        for (text, expected) in [
+            (r#""\ud83c""#, r#""\ufffd""#),
+            (r#""\uD83C""#, r#""\ufffd""#),
+            (r#""\udf81""#, r#""\ufffd""#),
+            (r#""\ud83c\udf81""#, r#""\ud83c\udf81""#),
+            (r#""\uD83C\uDf81\udf81""#, r#""\uD83C\uDf81\ufffd""#),
+            (r#""\ud83c\ud83c\udf81""#, r#""\ufffd\ud83c\udf81""#),
+            (r#""\udf81\ud83c""#, r#""\ufffd\ufffd""#),
+            (r#""\ud83c \udf81""#, r#""\ufffd \ufffd""#),
+            (r#""\ud83c\n""#, r#""\ufffd\n""#),
+            (r#"{"\ud83c":"\ud83c"}"#, r#"{"\ufffd":"\ufffd"}"#),
+            // A backslash, and letters.
+            (r#""\\ud83c""#, r#""\\ud83c""#),
+            (r#""\\\ud83c""#, r#""\\\ufffd""#),
+            (r#""\ud83""#, r#""\ud83""#),
+            (r#""\ud83c\udf8"#, r#""\ufffd\udf8"#),
+            (r"\ud83", r"\ud83"),
+            ("\\", "\\"),
+            (r"\uü", r"\uü"),
+            ("", ""),
+        ] {
+            assert_eq!(mended(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_private_name_with_half_a_pair_is_one() {
+        let text = r#"{"$serde_json::private::\ud83c":"2"}"#;
+        assert_eq!(check(&mended(text)), Err(Unfit::ReservedName));
     }
 
     #[test]

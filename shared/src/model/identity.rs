@@ -96,6 +96,7 @@ fn write(value: &Value, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Body;
 
     fn identity(environment: Environment, event: &str, data: &str) -> Identity {
         Identity::of_event(environment, &EventName::new(event), &serde_json::from_str(data).unwrap())
@@ -121,6 +122,32 @@ mod tests {
         ] {
             assert_ne!(base, other);
         }
+    }
+
+    #[test]
+    fn ids_stay_what_they_were_and_half_a_character_is_what_it_is_read_as() {
+        let id = |body: &str| {
+            let body = Body::parse(body.as_bytes(), Environment::Test).unwrap();
+            Identity::of_event(Environment::Test, &body.event, &body.data).id(1)
+        };
+        for (body, expected) in [
+            (r#"{"event":"a.b","data":{}}"#, "b295d45ac17a067c911c10d65923e893"),
+            (
+                r#"{"event":"a.b","data":{"n":0.10,"t":"\ud83c\udf81 \u00fc\ufffd \\ud83c","b":[null,{"z":1,"a":true}]}}"#,
+                "dcacc1b3a7c3415c1f38beb63ddb87fd",
+            ),
+            (
+                r#"{"event":"a.b","data":{"t":"Gift \ufffd"},"note":"\ud83c"}"#,
+                "ca9e18108a4d6703320a7a7c048551cd",
+            ),
+        ] {
+            assert_eq!(id(body), expected, "{body}");
+        }
+        let whole = id(r#"{"event":"a.b","data":{"t":"Gift \ufffd"}}"#);
+        assert_eq!(id(r#"{"event":"a.b","data":{"t":"Gift \ud83c"}}"#), whole);
+        assert_eq!(id(r#"{"event":"a.b","data":{"t":"Gift \uDF81"}}"#), whole);
+        assert_eq!(id("\u{feff}{\"event\":\"a.b\",\"data\":{\"t\":\"Gift \u{fffd}\"}}"), whole);
+        assert_ne!(id(r#"{"event":"a.b","data":{"t":"Gift \\ud83c"}}"#), whole);
     }
 
     #[test]
