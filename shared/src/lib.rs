@@ -14,7 +14,7 @@
 //!
 //! [`rebuild`] derives everything anew from the bodies. [`http`] stands before the HTTP functions, [`access`] knows who may do what there, [`runtime`] starts a deployed function, [`rotating`] holds its
 //! secrets, [`telemetry`] is what is seen from outside, [`clock`] tells the time,
-//! [`aws_error`] says what AWS refused, [`mod@names`] makes closed lists of names, [`printable`] takes the power from other people's text.
+//! [`aws_error`] says what AWS refused, [`mod@names`] makes closed lists of names, [`mod@hash`] hashes fields, [`printable`] takes the power from other people's text.
 
 pub mod access;
 pub mod aws_error;
@@ -23,6 +23,7 @@ pub mod decide;
 pub mod environment;
 pub mod family;
 pub mod fold;
+pub mod hash;
 pub mod http;
 pub mod model;
 pub mod names;

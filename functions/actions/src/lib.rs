@@ -13,10 +13,11 @@ use lambda_http::http::{Method, StatusCode, header};
 use lambda_http::{Body as HttpBody, Request, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 use shared::access::{Access, Denied, Role};
 use shared::clock::Clock;
 use shared::environment::{Environment, Environments};
+use shared::hash::hex;
 use shared::http::{Problem, json as answer, method_not_allowed, segments};
 use shared::model::{Body, Family, Reason};
 use shared::queue::{DeliveryQueue, QueueError, Redrive};
@@ -181,10 +182,7 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
                 let detail = format!("`Idempotency-Key` has 1 to {MOST_CHARACTERS} characters.");
                 return Err(Refusal::Invalid(detail));
             }
-            Some(key) => {
-                let hash = Sha256::digest(key.as_bytes());
-                hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
-            }
+            Some(key) => hex(&Sha256::digest(key.as_bytes())).chars().take(32).collect(),
             None => Uuid::new_v4().simple().to_string(),
         };
         Ok(Mandate { id, who, why: why.to_owned(), at: self.clock.now() })

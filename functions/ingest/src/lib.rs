@@ -12,14 +12,13 @@
 //! | 413 | larger than 128 KiB: hash, size and first 4 KiB are kept in quarantine |
 //! | 503 | not accepted: send it again |
 
-use std::fmt::Write as _;
-
 use lambda_http::http::{HeaderValue, Method, StatusCode, header};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body as HttpBody, Request, RequestExt as _, Response};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 use shared::clock::Clock;
 use shared::environment::{Environment, Environments};
+use shared::hash::hex;
 use shared::http::{Problem, json, method_not_allowed, segments};
 use shared::model::{Body, EventName, Family, MAX_BODY, Reason, Unreadable};
 use shared::queue::DeliveryQueue;
@@ -168,10 +167,7 @@ struct Accepted<'a> {
 /// The event's name, or why there is none.
 fn classify(body: &[u8], environment: Environment) -> Result<EventName, Unreadable> {
     if body.len() > MAX_BODY {
-        let hash = Sha256::digest(body).iter().fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
+        let hash = hex(&Sha256::digest(body));
         let detail = format!(
             "{} It has {} bytes; the SHA-256 of all of them is {hash}.",
             Reason::TooLarge.describe(),

@@ -1,10 +1,11 @@
 //! When two deliveries are the same event. Bitpowr sends no event id, so the content is the identity.
 
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 use super::catalogue::EventName;
 use crate::environment::Environment;
+use crate::hash;
 
 /// How long equal content is the same event, in hours: Bitpowr sends again every hour for 72 hours after an
 /// attempt that failed, and the last attempt may take a while. After that it is a new occurrence.
@@ -37,16 +38,13 @@ impl Identity {
 
     fn over(fields: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
-        for field in fields {
-            hash.update((field.len() as u64).to_be_bytes());
-            hash.update(field);
-        }
+        hash::feed(&mut hash, fields.iter().copied());
         Self(hash.finalize().into())
     }
 
     /// The whole hash in hexadecimal: 64 characters.
     pub fn hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        hash::hex(&self.0)
     }
 
     /// The public id of the identity's `occurrence` (1 is the first): 32 hexadecimal characters, from the

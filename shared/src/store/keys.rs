@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::table::Item;
 use crate::clock::Moment;
 use crate::environment::Environment;
+use crate::hash::hex;
 use crate::model::identity::Identity;
 use crate::model::{Entity, Family};
 
@@ -227,9 +228,8 @@ pub(super) fn component(text: &str) -> Cow<'_, str> {
     if encoded.len() <= 256 {
         return encoded;
     }
-    let hash = Sha256::digest(text.as_bytes());
     // No encoded text starts with an equals sign.
-    Cow::Owned(hash.iter().fold("=".to_owned(), |hex, byte| format!("{hex}{byte:02x}")))
+    Cow::Owned(format!("={}", hex(&Sha256::digest(text.as_bytes()))))
 }
 
 #[cfg(test)]

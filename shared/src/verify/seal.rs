@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::Moment;
 use crate::environment::{Environment, Environments};
+use crate::hash;
 use crate::model::{Family, Reason};
 
 /// The first field of the MAC's input: nothing else that this key might ever sign starts like this.
@@ -278,7 +279,7 @@ impl Wire {
         #[allow(clippy::expect_used)]
         let mut mac = Hmac::<Sha256>::new_from_slice(&key.key).expect("HMAC takes keys of any length");
         let version = self.version.to_string();
-        for field in [
+        let fields = [
             DOMAIN,
             version.as_bytes(),
             self.key_id.as_bytes(),
@@ -290,10 +291,8 @@ impl Wire {
             self.reason.as_bytes(),
             self.detail.as_bytes(),
             body,
-        ] {
-            mac.update(&(field.len() as u64).to_be_bytes());
-            mac.update(field);
-        }
+        ];
+        hash::feed(&mut mac, fields);
         mac
     }
 }
