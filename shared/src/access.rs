@@ -10,22 +10,13 @@ use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt as _};
 use serde_json::{Map, Value};
 
-/// What somebody wants to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Look.
-    Read,
-    /// Tell again, retry, redrive; and look.
-    Act,
-}
-
-impl Role {
-    /// How tokens name it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "bitpowr:read",
-            Self::Act => "bitpowr:act",
-        }
+crate::names! {
+    /// What somebody wants to do, by the name that tokens have for it.
+    "role" Role {
+        /// Look.
+        Read "bitpowr:read";
+        /// Tell again, retry, redrive; and look.
+        Act "bitpowr:act";
     }
 }
 
@@ -51,7 +42,7 @@ pub enum Denied {
     Unknown,
     /// The role is missing.
     #[error("The role {0} is missing in the token.")]
-    Role(&'static str),
+    Role(Role),
 }
 
 impl Access {
@@ -75,7 +66,7 @@ impl Access {
                 let token = Token::of(request).filter(|token| token.subject() == claims.get("sub"));
                 let allows = |held: &str| held == role.as_str() || held == Role::Act.as_str();
                 if !token.is_some_and(|token| token.members(roles).any(allows)) {
-                    return Err(Denied::Role(role.as_str()));
+                    return Err(Denied::Role(role));
                 }
                 let subject = claims.get("sub").ok_or(Denied::Unknown)?;
                 // A name is for people, and may change; the subject does not.
@@ -196,7 +187,7 @@ mod tests {
             assert_eq!(bearer(&claims, Role::Act).is_ok(), acts, "{groups}");
         }
         let other = json!({ "sub": "s", "scope": "bitpowr:act" });
-        assert_eq!(bearer(&other, Role::Act), Err(Denied::Role("bitpowr:act")));
+        assert_eq!(bearer(&other, Role::Act), Err(Denied::Role(Role::Act)));
     }
 
     #[test]
@@ -204,7 +195,7 @@ mod tests {
         for name in ["x,bitpowr:act", "x bitpowr:act", "[bitpowr:act", "bitpowr:act]", "bitpowr:act "] {
             for groups in [json!([name]), json!(name), json!(["staff", name])] {
                 let claims = json!({ "sub": "s", "groups": groups });
-                assert_eq!(bearer(&claims, Role::Act), Err(Denied::Role("bitpowr:act")), "{groups}");
+                assert_eq!(bearer(&claims, Role::Act), Err(Denied::Role(Role::Act)), "{groups}");
             }
         }
     }
@@ -237,11 +228,7 @@ mod tests {
             vec!["Bearer a.b.c".to_owned()],
         ] {
             let request = with_token(&verified, &authorization);
-            assert_eq!(
-                access.caller(&request, Role::Act),
-                Err(Denied::Role("bitpowr:act")),
-                "{authorization:?}"
-            );
+            assert_eq!(access.caller(&request, Role::Act), Err(Denied::Role(Role::Act)), "{authorization:?}");
         }
         for authorization in [bearer(&wanted), token(&wanted), format!("bearer {}", token(&wanted))] {
             assert!(access.caller(&with_token(&wanted, &[authorization]), Role::Act).is_ok());

@@ -1,7 +1,6 @@
 //! Telling: two topics, «people» and «programs».
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -19,21 +18,13 @@ const BATCH_ENTRIES: usize = 10;
 /// reserve for what the request adds.
 const BATCH_BYTES: usize = 256 * 1024 - 4 * 1024;
 
-/// Who is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Topic {
-    /// E-mail and SMS.
-    People,
-    /// HTTPS, SQS, Lambda.
-    Programs,
-}
-
-impl fmt::Display for Topic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::People => "people",
-            Self::Programs => "programs",
-        })
+crate::names! {
+    /// Who is told.
+    "topic" Topic {
+        /// E-mail and SMS.
+        People "people";
+        /// HTTPS, SQS, Lambda.
+        Programs "programs";
     }
 }
 

@@ -3,38 +3,22 @@
 use std::collections::BTreeMap;
 
 use rusqlite::params;
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 use shared::model::amount::Decimal;
 use shared::model::notification::Attribute;
+use shared::names::UnknownName;
 
 use super::database::{Database, DatabaseError};
 
-/// How somebody is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Protocol {
-    /// An e-mail to a person.
-    Email,
-    /// A short message to a person.
-    Sms,
-    /// A POST to a program.
-    Https,
-}
-
-impl Protocol {
-    /// Its name, as Amazon SNS has it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Email => "email",
-            Self::Sms => "sms",
-            Self::Https => "https",
-        }
-    }
-
-    /// The protocol of this name.
-    pub fn named(name: &str) -> Option<Self> {
-        [Self::Email, Self::Sms, Self::Https].into_iter().find(|known| known.as_str() == name)
+shared::names! {
+    /// How somebody is told, by the name that Amazon SNS has for it.
+    "protocol" Protocol {
+        /// An e-mail to a person.
+        Email "email";
+        /// A short message to a person.
+        Sms "sms";
+        /// A POST to a program.
+        Https "https";
     }
 }
 
@@ -188,7 +172,7 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Subscription> {
     let filter = serde_json::from_str(&filter).map_err(|error| broken(3, error.into()))?;
     Ok(Subscription {
         id: row.get(0)?,
-        protocol: Protocol::named(&protocol).ok_or_else(|| broken(1, "no protocol".into()))?,
+        protocol: protocol.parse().map_err(|error: UnknownName| broken(1, error.into()))?,
         endpoint: row.get(2)?,
         filter: FilterPolicy::from_json(&filter),
     })

@@ -18,28 +18,28 @@ use crate::clock::Moment;
 use crate::environment::Environment;
 use crate::model::{Family, Notification};
 
-/// What was done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// An event was told again.
-    Resend,
-    /// A body was handed over once more.
-    Retry,
-    /// Dead letters were put back into their queue.
-    Redrive,
+crate::names! {
+    /// What was done.
+    "action" Action {
+        /// An event was told again.
+        Resend "resend";
+        /// A body was handed over once more.
+        Retry "retry";
+        /// Dead letters were put back into their queue.
+        Redrive "redrive";
+    }
 }
 
-/// What kind of thing it was done to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TargetType {
-    /// An event.
-    Event,
-    /// A body in quarantine.
-    Quarantine,
-    /// The dead letters of a family.
-    DeadLetters,
+crate::names! {
+    /// What kind of thing it was done to.
+    "target" TargetType {
+        /// An event.
+        Event "event";
+        /// A body in quarantine.
+        Quarantine "quarantine";
+        /// The dead letters of a family.
+        DeadLetters "dead_letters";
+    }
 }
 
 /// What it was done to.

@@ -167,30 +167,21 @@ pub fn balance_prefix(account: &str) -> String {
     format!("{}#", component(account))
 }
 
-/// What the index lists, newest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum List {
-    /// Events.
-    Log,
-    /// Bodies that could not be read.
-    Quarantine,
-    /// What somebody did.
-    Actions,
-}
-
-impl List {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Log => "log",
-            Self::Quarantine => "quarantine",
-            Self::Actions => "actions",
-        }
+crate::names! {
+    /// What the index lists, newest first.
+    "list" List {
+        /// Events.
+        Log "log";
+        /// Bodies that could not be read.
+        Quarantine "quarantine";
+        /// What somebody did.
+        Actions "actions";
     }
 }
 
 /// The partition of the index for one bucket of one day.
 pub fn log_partition(environment: Environment, list: List, day: &str, bucket: u8) -> String {
-    format!("{environment}#{}#{day}#{bucket}", list.as_str())
+    format!("{environment}#{list}#{day}#{bucket}")
 }
 
 /// An item's place in the index `log`: partition and position.
