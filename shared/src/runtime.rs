@@ -6,8 +6,10 @@ use std::sync::Arc;
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use aws_lambda_events::sqs::SqsEvent;
 use aws_sdk_secretsmanager::Client;
+use lambda_http::{Body, Request, Response};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ use crate::aws_error::AwsError;
 use crate::clock::SystemClock;
 use crate::environment::{Environment, Environments};
 use crate::family::FamilyRules;
+use crate::http;
 use crate::model;
 use crate::pipeline::Pipeline;
 use crate::queue::Sqs;
@@ -182,13 +185,34 @@ pub fn table(config: &SdkConfig) -> Result<Table, StartError> {
     Ok(Table::new(aws_sdk_dynamodb::Client::new(config), &setting("TABLE_NAME")?))
 }
 
+/// Runs an HTTP function until its execution environment ends: `handle` answers each request.
+///
+/// # Errors
+/// Where the runtime cannot be reached.
+pub async fn http<H, F>(handle: H) -> Result<(), Error>
+where
+    H: Fn(Request) -> F + Send + Sync,
+    F: Future<Output = Response<Body>> + Send,
+{
+    let handle = &handle;
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<ApiGatewayV2httpRequest>| {
+        http::answer(event.payload, event.context, handle).await
+    }))
+    .await
+}
+
+/// Starts what is seen of a deployed function, and gives the configuration of its clients.
+pub async fn start() -> SdkConfig {
+    telemetry::deployed();
+    aws().await
+}
+
 /// Runs a family function until its execution environment ends.
 ///
 /// # Errors
 /// Where it cannot start.
 pub async fn family<F: FamilyRules>() -> Result<(), Error> {
-    telemetry::deployed();
-    let config = aws().await;
+    let config = start().await;
     let (table, environment) = (table(&config)?, environment()?);
     let (keys, ()) = tokio::join!(sealing_keys(&config)?, table.warm(environment));
     let pipeline =

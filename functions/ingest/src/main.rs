@@ -1,17 +1,15 @@
 //! Starts the function.
 
-use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use ingest::Ingest;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::Error;
 use shared::clock::SystemClock;
 use shared::environment::Environments;
 use shared::queue::Sqs;
-use shared::{http, runtime, telemetry};
+use shared::runtime;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    telemetry::deployed();
-    let config = runtime::aws().await;
+    let config = runtime::start().await;
     let queue = Sqs::new(aws_sdk_sqs::Client::new(&config), runtime::queue_urls("QUEUE", runtime::setting)?);
     let (secrets, keys, ()) =
         tokio::join!(runtime::webhook_secrets(&config)?, runtime::sealing_keys(&config)?, queue.warm());
@@ -22,9 +20,5 @@ async fn main() -> Result<(), Error> {
         queue,
         clock: SystemClock,
     };
-    let ingest = &ingest;
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<ApiGatewayV2httpRequest>| {
-        http::answer(event.payload, event.context, |request| ingest.handle(request)).await
-    }))
-    .await
+    runtime::http(|request| ingest.handle(request)).await
 }

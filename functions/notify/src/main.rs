@@ -5,12 +5,11 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use notify::Notify;
 use shared::clock::SystemClock;
 use shared::publish::Sns;
-use shared::{runtime, telemetry};
+use shared::runtime;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    telemetry::deployed();
-    let config = runtime::aws().await;
+    let config = runtime::start().await;
     let client = aws_sdk_sns::Client::new(&config);
     let (people, programs) = (runtime::setting("TOPIC_PEOPLE")?, runtime::setting("TOPIC_PROGRAMS")?);
     let notify = Notify { publish: Sns::new(client, people, programs), clock: SystemClock };

@@ -1,10 +1,9 @@
 //! Starts the function.
 
-use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::Error;
 use page::{Page, SignIn};
 use shared::environment::Environments;
-use shared::{http, runtime, telemetry};
+use shared::{runtime, telemetry};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
@@ -17,9 +16,5 @@ async fn main() -> Result<(), Error> {
     };
     let environments = Environments::only(runtime::environment()?);
     let page = Page { environments, stack: None, sign_in: Some(sign_in) };
-    let page = &page;
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<ApiGatewayV2httpRequest>| {
-        http::answer(event.payload, event.context, |request| page.handle(request)).await
-    }))
-    .await
+    runtime::http(|request| page.handle(request)).await
 }

@@ -6,13 +6,12 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use shared::clock::SystemClock;
 use shared::environment::Environments;
 use shared::queue::Sqs;
-use shared::{runtime, telemetry};
+use shared::runtime;
 use sweep::Sweep;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    telemetry::deployed();
-    let config = runtime::aws().await;
+    let config = runtime::start().await;
     let sweep = Sweep {
         letters: Sqs::new(aws_sdk_sqs::Client::new(&config), HashMap::new())
             .with_dead_letters(runtime::queue_urls("DEAD_LETTERS", runtime::setting)?),
