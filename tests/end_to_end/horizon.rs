@@ -57,6 +57,22 @@ async fn more_deliveries_than_are_counted_change_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_becomes_ambiguous_by_a_delivery_that_is_counted_no_more() {
+    let world = World::new().await;
+    let named = |name: &str| json!({ "uid": "a", "name": name });
+    for _ in 0..MAX_DELIVERIES {
+        world.deliver("accounts.updated", named("first")).await;
+    }
+    world.clock.advance(SignedDuration::from_hours(1));
+    world.deliver("accounts.updated", named("second")).await;
+    world.clock.advance(SignedDuration::from_hours(1));
+    let again = world.deliver("accounts.updated", named("first")).await;
+    assert_eq!(again.effect, Effect::Ambiguous);
+    let kept = world.table().event(Environment::Test, &again.id).await.unwrap().unwrap().event;
+    assert_eq!((kept.effect, kept.deliveries), (Effect::Ambiguous, MAX_DELIVERIES));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn money_never_happens_again() {
     let world = World::new().await;
     let deposit = json!({ "uid": "d", "amount": "1", "assetType": "BTC", "accountId": "a" });

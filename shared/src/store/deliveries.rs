@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::backoff::Backoff;
@@ -47,43 +48,54 @@ impl Table {
     }
 
     /// Adds a delivery id to an item's, and where it is new one to its deliveries; `ambiguous` is the place of an
-    /// event that this delivery makes ambiguous.
+    /// event that this delivery makes ambiguous, also where it is counted no more.
     pub(super) async fn count(
         &self,
         key: &Key,
         delivery_id: &str,
         ambiguous: Option<AttributeValue>,
     ) -> Result<(), StoreError> {
-        let set = if ambiguous.is_some() { " SET effect = :effect, by_effect = :place" } else { "" };
-        let mut backoff = Backoff::default();
-        loop {
-            let mut update = self
+        let update = |change: &str, while_counted: &str| {
+            let update = self
                 .client
                 .update_item()
                 .table_name(&*self.name)
                 .set_key(Some(key.to_item()))
-                .update_expression(format!("ADD deliveries :one, delivery_ids :ids{set}"))
-                .condition_expression(
-                    "attribute_exists(pk) AND NOT contains(delivery_ids, :id) AND size(delivery_ids) < :most",
-                )
-                .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
-                .expression_attribute_values(":ids", deliveries(delivery_id))
+                .update_expression(change)
+                .condition_expression(format!(
+                    "attribute_exists(pk) AND NOT contains(delivery_ids, :id) AND size(delivery_ids) {while_counted} :most"
+                ))
                 .expression_attribute_values(":id", AttributeValue::S(delivery_id.to_owned()))
                 .expression_attribute_values(":most", AttributeValue::N(MAX_DELIVERIES.to_string()));
-            if let Some(place) = &ambiguous {
-                update = update
+            match &ambiguous {
+                Some(place) => update
                     .expression_attribute_values(":effect", AttributeValue::S(Effect::Ambiguous.to_string()))
-                    .expression_attribute_values(":place", place.clone());
+                    .expression_attribute_values(":place", place.clone()),
+                None => update,
             }
-            match update.send().await {
-                Ok(_) => return Ok(()),
-                Err(error) => match error.as_service_error() {
-                    // Counted before, or as often as is counted.
-                    Some(UpdateItemError::ConditionalCheckFailedException(_)) => return Ok(()),
-                    Some(UpdateItemError::TransactionConflictException(_)) => backoff.wait().await?,
-                    _ => return Err(StoreError::aws(error)),
-                },
-            }
+        };
+        let mark = if ambiguous.is_some() { "SET effect = :effect, by_effect = :place" } else { "" };
+        let counting = update(&format!("ADD deliveries :one, delivery_ids :ids {mark}"), "<")
+            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+            .expression_attribute_values(":ids", deliveries(delivery_id));
+        if !meets_condition(counting).await? && ambiguous.is_some() {
+            meets_condition(update(mark, ">=")).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes an update. False: its condition does not hold.
+async fn meets_condition(update: UpdateItemFluentBuilder) -> Result<bool, StoreError> {
+    let mut backoff = Backoff::default();
+    loop {
+        match update.clone().send().await {
+            Ok(_) => return Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(_)) => return Ok(false),
+                Some(UpdateItemError::TransactionConflictException(_)) => backoff.wait().await?,
+                _ => return Err(StoreError::aws(error)),
+            },
         }
     }
 }
