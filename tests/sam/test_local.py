@@ -56,7 +56,7 @@ def test_ingest_hands_a_delivery_to_the_queue_of_the_local_product(local):
 
 def test_notify_tells_the_local_subscribers(local):
     before = local.told().count('"transaction.deposit.success"')
-    assert local.invoke("NotifyFunction", "notify/transaction.deposit.success.json") is None
+    assert local.invoke("NotifyFunction", "notify/transaction.deposit.success.json") == {"batchItemFailures": []}
     eventually(lambda: local.told().count('"transaction.deposit.success"') > before)
 
 
