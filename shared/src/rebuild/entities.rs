@@ -1,0 +1,140 @@
+//! The states: each entity folded anew, and what follows for the balances.
+
+use std::error::Error;
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::report::{Difference, Report, Unread};
+use super::{Mode, RULE, RefoldError, Run, refold};
+use crate::clock::Clock;
+use crate::decide::post;
+use crate::fold::Known;
+use crate::model::ledger::{self, Cause};
+use crate::model::{Entity, Posting, transaction};
+use crate::store::{Backoff, Plan, Recalled, StateItem, StoreError, balance_key, keys};
+
+/// How many entities are read at the same time.
+const AT_ONCE: usize = 8;
+
+/// An entity that was folded anew.
+struct Rebuilt {
+    /// The shard that it posts to.
+    shard: u8,
+    /// What is posted for it now.
+    posted: Option<Posting>,
+    /// The partitions of the balances whose ledgers got a line.
+    entered: Vec<String>,
+    difference: Option<Difference>,
+    /// Why its events could not be read.
+    unread: Option<Unread>,
+}
+
+impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
+    /// Folds anew those of these entities that were not yet.
+    pub(super) async fn entities(&mut self, entities: Vec<Entity>) -> Result<(), StoreError> {
+        let new: Vec<Entity> =
+            entities.into_iter().filter(|entity| self.known.insert(entity.clone())).collect();
+        let rebuilt: Vec<_> = stream::iter(&new)
+            .map(|entity| self.entity(entity))
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
+        for Rebuilt { shard, posted, entered, difference, unread } in rebuilt {
+            self.report.entities += 1;
+            self.report.differences.extend(difference);
+            self.report.unread.extend(unread);
+            if let Some(posting) = posted {
+                self.contribute(shard, posting);
+            }
+            for partition in entered {
+                if let Some(shard) = self.shards.get_mut(&partition) {
+                    shard.version += 1;
+                }
+            }
+        }
+        (self.progress)(&self.report);
+        Ok(())
+    }
+
+    /// Folds one entity anew.
+    async fn entity(&self, entity: &Entity) -> Result<Rebuilt, StoreError> {
+        let (table, environment) = (self.table, self.environment);
+        let pk = keys::entity(environment, entity);
+        let shard = keys::shard(&pk);
+        let state_key = keys::state(&pk);
+        let nothing = Rebuilt { shard, posted: None, entered: Vec::new(), difference: None, unread: None };
+        let mut backoff = Backoff::default();
+        loop {
+            let state: Option<StateItem> = table.recall([state_key.clone()]).await?.item(&state_key)?;
+            let before = state.as_ref().map(StateItem::known);
+            let posted_before = before.as_ref().and_then(|before| before.posted.clone());
+            let refolded = match refold(table, environment, &pk, self.interpret, None).await {
+                Ok(refolded) => refolded,
+                Err(RefoldError::Store(error)) => return Err(error),
+                // What it counts stays as it is.
+                Err(error) => {
+                    let unread = Unread { entity: entity.into(), why: chain(&error) };
+                    return Ok(Rebuilt { posted: posted_before, unread: Some(unread), ..nothing });
+                }
+            };
+            let facts = refolded.facts;
+            let posted = entity.kind.and_then(|kind| transaction::contribution(kind, &facts));
+            let known = Known { facts, posted: posted.clone() };
+            if before.as_ref().map_or_else(|| known == Known::default(), |before| *before == known) {
+                return Ok(Rebuilt { posted, ..nothing });
+            }
+            let read = state.as_ref().map(|state| state.version);
+            // An event may have come between the two reads; then its state has another version.
+            let again: Option<StateItem> = table.recall([state_key.clone()]).await?.item(&state_key)?;
+            if again.map(|state| state.version) != read {
+                backoff.wait().await?;
+                continue;
+            }
+            let difference = Difference::between(entity, before.as_ref(), &known);
+            if self.mode == Mode::Check {
+                // Its money counts as it was posted; that it should be otherwise is reported here.
+                return Ok(Rebuilt { posted: posted_before, difference: Some(difference), ..nothing });
+            }
+            let changes = ledger::changes(posted_before, posted.clone());
+            let keys: Vec<_> = changes.iter().map(|posting| balance_key(environment, posting, &pk)).collect();
+            let recalled = table.recall(keys.clone()).await?;
+            let event_id = refolded.last_event.as_deref();
+            let plan = self.state_plan(entity, &pk, (read, known), &recalled, changes, event_id)?;
+            if table.commit(plan).await? {
+                let entered = keys.into_iter().map(|key| key.pk).collect();
+                let difference = Some(Difference { written: true, ..difference });
+                return Ok(Rebuilt { posted, entered, difference, ..nothing });
+            }
+            backoff.wait().await?;
+        }
+    }
+
+    /// The state as the events say, and what follows for balances.
+    fn state_plan(
+        &self,
+        entity: &Entity,
+        pk: &str,
+        (read, known): (Option<u64>, Known),
+        recalled: &Recalled,
+        changes: Vec<Posting>,
+        event_id: Option<&str>,
+    ) -> Result<Plan, StoreError> {
+        let now = self.clock.now();
+        let mut plan = Plan::default();
+        let cause = Cause { entity: Some(entity), event_id, rule: RULE, at: now };
+        post(&mut plan, self.environment, pk, recalled, changes, &cause)?;
+        plan.state(keys::state(pk), StateItem::after(read, known, now), read);
+        Ok(plan)
+    }
+}
+
+/// An error and its causes, on one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,127 @@
+//! Rebuilding: everything that was derived, derived again from the bodies that were kept.
+//!
+//! States are folded anew from the bodies of their events, contributions follow from the states, balances from
+//! the contributions. What differs is reported or, on demand, written, with a ledger line for every balance that
+//! moves. Events may arrive meanwhile: a state is only judged if it did not change while its events were read
+//! (each event changes its version), a balance only if nobody posted to it since the first state was read.
+//!
+//! Which entities there are is found in an index, which may be behind, and in the ledgers, which are not: what a
+//! balance counts is never taken away for not being in the index yet.
+//!
+//! | module | what it knows |
+//! | --- | --- |
+//! | `refold` | what the events of one entity say, read from their bodies again |
+//! | `entities` | which states differ, and what is written for them |
+//! | `ledgers` | which ledger lines do not follow the one before them |
+//! | `balances` | which balances are not what their ledgers and transactions add up to |
+//! | `report` | what was found |
+
+mod balances;
+mod entities;
+mod ledgers;
+mod refold;
+mod report;
+
+use std::collections::{BTreeMap, HashSet};
+
+pub use self::refold::{Interpreter, RefoldError, Refolded, refold};
+pub use self::report::{Broken, Difference, Imbalance, Report, Unread};
+
+use self::balances::Shard;
+use crate::clock::Clock;
+use crate::environment::Environment;
+use crate::model::Entity;
+use crate::store::keys::{BUCKETS, List};
+use crate::store::{StoreError, Table};
+
+/// By this rule a ledger line moves money without any new event.
+const RULE: &str = "rebuild";
+
+/// Whether differences are only reported, or also written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Only reported.
+    Check,
+    /// Also written.
+    Write,
+}
+
+/// Folds anew what is derived from the log: everything, or (balances left aside) some entities.
+///
+/// # Errors
+/// [`StoreError`]; what was written until then is complete in itself.
+pub async fn rebuild(
+    table: &Table,
+    environment: Environment,
+    only: Option<&[Entity]>,
+    interpret: &Interpreter<'_>,
+    mode: Mode,
+    clock: &impl Clock,
+    progress: impl Fn(&Report),
+) -> Result<Report, StoreError> {
+    let mut run = Run {
+        table,
+        environment,
+        interpret,
+        mode,
+        clock,
+        progress,
+        report: Report::default(),
+        known: HashSet::new(),
+        shards: BTreeMap::new(),
+    };
+    if let Some(entities) = only {
+        run.entities(entities.to_vec()).await?;
+        return Ok(run.report);
+    }
+    run.remember_balances().await?;
+    run.logged_entities().await?;
+    let partitions = Vec::from_iter(run.shards.keys().cloned());
+    let mut ledgers = BTreeMap::new();
+    for partition in partitions {
+        ledgers.insert(partition.clone(), run.walk(&partition).await?);
+    }
+    let shards = std::mem::take(&mut run.shards);
+    for (partition, shard) in shards {
+        // A balance that a rebuilt entity began has no ledger from before.
+        let ledger = ledgers.remove(&partition).unwrap_or_default();
+        run.balance_up(&partition, shard, ledger).await?;
+    }
+    Ok(run.report)
+}
+
+/// A rebuild on its way.
+struct Run<'a, C, P> {
+    table: &'a Table,
+    environment: Environment,
+    interpret: &'a Interpreter<'a>,
+    mode: Mode,
+    clock: &'a C,
+    progress: P,
+    report: Report,
+    /// The entities that were folded anew.
+    known: HashSet<Entity>,
+    shards: BTreeMap<String, Shard>,
+}
+
+impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
+    /// Folds anew what the events of the log are about, as far as the index knows them.
+    async fn logged_entities(&mut self) -> Result<(), StoreError> {
+        for day in self.table.days(self.environment, List::Log).await? {
+            for bucket in 0..BUCKETS {
+                let mut start = None;
+                loop {
+                    let (events, reached) =
+                        self.table.logged(self.environment, (&day, bucket), start).await?;
+                    self.report.events += events.len() as u64;
+                    self.entities(events.into_iter().flatten().collect()).await?;
+                    start = reached;
+                    if start.is_none() {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,74 @@
+//! What the events of an entity say together, read from their bodies again.
+
+use crate::clock::Moment;
+use crate::environment::Environment;
+use crate::model::{Body, Facts, Meaning, Unreadable};
+use crate::store::{StoreError, Table};
+
+/// What the families make of a body that was received at a time. Reading the same body again must say the same.
+pub type Interpreter<'a> =
+    dyn Fn(&Body, Moment) -> Result<Option<Meaning>, serde_json::Error> + Send + Sync + 'a;
+
+/// Why an entity cannot be folded anew.
+#[derive(Debug, thiserror::Error)]
+pub enum RefoldError {
+    /// The table cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A body is gone.
+    #[error("the body of event {0} is missing")]
+    Missing(String),
+    /// A body cannot be read any more.
+    #[error("the body of event {0} cannot be read")]
+    Unreadable(String, #[source] Unreadable),
+    /// Its family cannot read it any more.
+    #[error("the body of event {0} is not understood")]
+    NotUnderstood(String, #[source] serde_json::Error),
+}
+
+/// What the events of an entity say together.
+#[derive(Debug, Default)]
+pub struct Refolded {
+    /// The facts of all of them.
+    pub facts: Facts,
+    /// The last event, if there is any.
+    pub(super) last_event: Option<String>,
+}
+
+/// Reads the bodies of an entity's events again, and joins what they say. `antedated`: an event that is to count
+/// as received at another time than it is written.
+///
+/// # Errors
+/// [`RefoldError`], with the event's id.
+pub async fn refold(
+    table: &Table,
+    environment: Environment,
+    pk: &str,
+    interpret: &Interpreter<'_>,
+    antedated: Option<(String, Moment)>,
+) -> Result<Refolded, RefoldError> {
+    let mut refolded = Refolded::default();
+    let mut start = None;
+    loop {
+        let (events, reached) = table.bodies(environment, pk, start).await?;
+        for (event, raw) in events {
+            let raw = raw.ok_or_else(|| RefoldError::Missing(event.id.clone()))?;
+            let body = Body::parse(&raw, environment)
+                .map_err(|unreadable| RefoldError::Unreadable(event.id.clone(), unreadable))?;
+            let received_at = match &antedated {
+                Some((id, moment)) if *id == event.id => *moment,
+                _ => event.received_at,
+            };
+            let meaning = interpret(&body, received_at)
+                .map_err(|error| RefoldError::NotUnderstood(event.id.clone(), error))?;
+            if let Some(meaning) = meaning {
+                refolded.facts = refolded.facts.join(meaning.facts);
+            }
+            refolded.last_event = Some(event.id);
+        }
+        start = reached;
+        if start.is_none() {
+            return Ok(refolded);
+        }
+    }
+}

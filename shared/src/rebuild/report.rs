@@ -1,0 +1,134 @@
+//! What a rebuild found.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::fold::Known;
+use crate::model::ledger::BrokenChain;
+use crate::model::transaction::Amounts;
+use crate::model::{Entity, EntityRef, Kind, lifecycle};
+
+/// What a rebuild found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Events of the log.
+    pub events: u64,
+    /// Entities that were folded anew.
+    pub entities: u64,
+    /// Shards of balances that were added up.
+    pub balances: u64,
+    /// Shards that somebody posted to meanwhile: their ledger was added up, but not compared to the transactions.
+    pub busy: u64,
+    /// States that differ.
+    pub differences: Vec<Difference>,
+    /// Balances that differ.
+    pub imbalances: Vec<Imbalance>,
+    /// Lines of ledgers that do not follow the one before them, or are missing.
+    pub broken: Vec<Broken>,
+    /// Entities that could not be folded anew, and why.
+    pub unread: Vec<Unread>,
+}
+
+impl Report {
+    /// Whether everything is as the log says.
+    pub fn is_clean(&self) -> bool {
+        self.differences.is_empty()
+            && self.imbalances.is_empty()
+            && self.broken.is_empty()
+            && self.unread.is_empty()
+    }
+}
+
+/// An entity whose state is not what its events say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// The entity.
+    pub entity: EntityRef,
+    /// For a transaction its kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Kind>,
+    /// What differs: names of facts, `contribution`.
+    pub differs: BTreeSet<String>,
+    /// The status before …
+    pub before: Option<String>,
+    /// … and as the events say.
+    pub after: String,
+    /// Whether it was written.
+    pub written: bool,
+}
+
+impl Difference {
+    /// What differs between what is known of an entity and what its events say.
+    pub(super) fn between(entity: &Entity, before: Option<&Known>, after: &Known) -> Self {
+        fn keys_that_differ<V: PartialEq>(
+            a: &BTreeMap<String, V>,
+            b: &BTreeMap<String, V>,
+            differs: &mut BTreeSet<String>,
+        ) {
+            differs.extend(a.keys().chain(b.keys()).filter(|key| a.get(*key) != b.get(*key)).cloned());
+        }
+        let nothing = Known::default();
+        let known = before.unwrap_or(&nothing);
+        let mut differs = BTreeSet::new();
+        keys_that_differ(&known.facts.fields, &after.facts.fields, &mut differs);
+        keys_that_differ(&known.facts.counts, &after.facts.counts, &mut differs);
+        keys_that_differ(&known.facts.members, &after.facts.members, &mut differs);
+        for (name, is_different) in [
+            ("steps", known.facts.steps != after.facts.steps),
+            ("updated_at", known.facts.updated_at != after.facts.updated_at),
+            ("contribution", known.posted != after.posted),
+        ] {
+            if is_different {
+                differs.insert(name.to_owned());
+            }
+        }
+        let status = |known: &Known| lifecycle::status(entity.entity_type, &known.facts).to_owned();
+        Self {
+            entity: EntityRef::from(entity),
+            kind: entity.kind,
+            differs,
+            before: before.map(status),
+            after: status(after),
+            written: false,
+        }
+    }
+}
+
+/// A shard of a balance that is not what it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Imbalance {
+    /// The account.
+    pub account: String,
+    /// The asset.
+    pub asset: String,
+    /// The shard.
+    pub shard: u8,
+    /// What the balance says.
+    pub balance: Amounts,
+    /// What its ledger adds up to.
+    pub ledger: Amounts,
+    /// What the transactions add up to; none where somebody posted meanwhile, so that it cannot be said.
+    pub contributions: Option<Amounts>,
+    /// Whether it was written.
+    pub written: bool,
+}
+
+/// A line of a ledger that does not follow the one before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Broken {
+    /// Which, and what is wrong with it.
+    #[serde(flatten)]
+    pub line: BrokenChain,
+    /// Whether a line that closes the gap was written.
+    pub written: bool,
+}
+
+/// An entity whose events could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unread {
+    /// The entity.
+    pub entity: EntityRef,
+    /// Why, with the event's id.
+    pub why: String,
+}
