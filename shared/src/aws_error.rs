@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 use std::iter::successors;
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::operation::RequestId as _;
 
 /// A call of AWS did not succeed.
@@ -24,6 +24,12 @@ where
 {
     fn from(error: SdkError<E, R>) -> Self {
         Self(readable(&error))
+    }
+}
+
+impl From<BuildError> for AwsError {
+    fn from(error: BuildError) -> Self {
+        Self(innermost(&error))
     }
 }
 

@@ -14,10 +14,11 @@
 //!
 //! [`rebuild`] derives everything anew from the bodies. [`http`] stands before the HTTP functions, [`access`] knows who may do what there, [`runtime`] starts a deployed function, [`rotating`] holds its
 //! secrets, [`telemetry`] is what is seen from outside, [`clock`] tells the time,
-//! [`aws_error`] says what AWS refused, [`mod@names`] makes closed lists of names, [`mod@hash`] hashes fields, [`printable`] takes the power from other people's text.
+//! [`aws_error`] says what AWS refused, [`causes`] says it with all that led to it, [`mod@names`] makes closed lists of names, [`mod@hash`] hashes fields, [`printable`] takes the power from other people's text.
 
 pub mod access;
 pub mod aws_error;
+pub mod causes;
 pub mod clock;
 pub mod decide;
 pub mod environment;

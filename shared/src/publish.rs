@@ -1,9 +1,11 @@
 //! Telling: two topics, «people» and «programs».
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::future::Future;
 use std::sync::Arc;
 
+use aws_sdk_sns::error::BuildError;
 use aws_sdk_sns::types::{BatchResultErrorEntry, MessageAttributeValue, PublishBatchRequestEntry};
 use serde_json::json;
 
@@ -93,7 +95,8 @@ fn typed(attribute: &Attribute) -> (&'static str, String) {
 #[error("a message was not taken: {cause}")]
 pub struct PublishError {
     /// Why not.
-    pub cause: String,
+    #[source]
+    pub cause: Box<dyn Error + Send + Sync>,
 }
 
 /// A message that is refused for what it is, now and at any other time.
@@ -156,10 +159,12 @@ impl Sns {
         for (number, message) in batch.into_iter().enumerate() {
             match entry(number, message) {
                 Ok(entry) => entries.push(entry),
-                Err(cause) => published.refused.push(Refused { position: first + number, cause }),
+                Err(error) => {
+                    published.refused.push(Refused { position: first + number, cause: error.to_string() });
+                }
             }
         }
-        let mut cause = String::new();
+        let mut cause: Box<dyn Error + Send + Sync> = "SNS was not asked".into();
         for attempt in 0..ATTEMPTS {
             if entries.is_empty() {
                 break;
@@ -172,7 +177,7 @@ impl Sns {
             let answer = match sent {
                 Ok(answer) => answer,
                 Err(error) => {
-                    cause = AwsError::from(error).to_string();
+                    cause = AwsError::from(error).into();
                     break;
                 }
             };
@@ -183,7 +188,7 @@ impl Sns {
                         .refused
                         .push(Refused { position: first + position(&entry), cause: said(failed) }),
                     Some(failed) => {
-                        cause = said(failed);
+                        cause = said(failed).into();
                         left.push(entry);
                     }
                     None => {}
@@ -219,7 +224,7 @@ fn is_final(failed: &BatchResultErrorEntry) -> bool {
     failed.sender_fault() && of_the_message
 }
 
-fn entry(number: usize, message: Message) -> Result<PublishBatchRequestEntry, String> {
+fn entry(number: usize, message: Message) -> Result<PublishBatchRequestEntry, BuildError> {
     let entry = PublishBatchRequestEntry::builder().id(number.to_string());
     let (mut entry, attributes) = match message {
         Message::People { words, attributes } => {
@@ -232,9 +237,9 @@ fn entry(number: usize, message: Message) -> Result<PublishBatchRequestEntry, St
     for (name, attribute) in attributes {
         let (data_type, value) = typed(&attribute);
         let attribute = MessageAttributeValue::builder().data_type(data_type).string_value(value).build();
-        entry = entry.message_attributes(name, attribute.map_err(|error| error.to_string())?);
+        entry = entry.message_attributes(name, attribute?);
     }
-    entry.build().map_err(|error| error.to_string())
+    entry.build()
 }
 
 /// Packs messages into batches for one topic each, by number and by bytes, in their order. What is for people goes

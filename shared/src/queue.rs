@@ -1,6 +1,7 @@
 //! From `ingest` to the families: one message per delivery; and where those went that failed.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::future::Future;
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
@@ -13,10 +14,19 @@ use crate::clock::Moment;
 use crate::model::{EventName, Family};
 use crate::verify::Sealed;
 
-/// The queue did not take the delivery. It is not kept: the sender must send it again.
+/// A queue did not do what it was asked. A delivery that it was given is not kept: the sender must send it again.
 #[derive(Debug, thiserror::Error)]
-#[error("the queue did not take the delivery: {0}")]
-pub struct QueueError(pub String);
+pub enum QueueError {
+    /// SQS refused or did not answer.
+    #[error("SQS: {0}")]
+    Aws(#[from] AwsError),
+    /// A family has no such queue here.
+    #[error("there is no queue of {0} for {1}")]
+    Missing(&'static str, Family),
+    /// A queue that is not SQS's failed.
+    #[error(transparent)]
+    Other(Box<dyn Error + Send + Sync>),
+}
 
 /// Takes deliveries for their families.
 pub trait DeliveryQueue: Send + Sync + 'static {
@@ -110,12 +120,12 @@ impl Sqs {
 
     fn queue(&self, family: Family) -> Result<&str, QueueError> {
         let url = self.queues.get(&family).map(String::as_str);
-        url.ok_or_else(|| QueueError(format!("no queue for {family}")))
+        url.ok_or_else(|| QueueError::Missing("deliveries", family))
     }
 
     fn dead_letters_of(&self, family: Family) -> Result<&str, QueueError> {
         let url = self.dead_letters.get(&family).map(String::as_str);
-        url.ok_or_else(|| QueueError(format!("no dead letters for {family}")))
+        url.ok_or_else(|| QueueError::Missing("dead letters", family))
     }
 
     /// Opens a connection, so that the first delivery does not wait for TLS. Whether it can be opened shows then.
@@ -172,10 +182,10 @@ impl Sqs {
 
 fn failed<E, R>(error: SdkError<E, R>) -> QueueError
 where
-    E: std::error::Error + ProvideErrorMetadata + 'static,
+    E: Error + ProvideErrorMetadata + 'static,
     R: std::fmt::Debug + 'static,
 {
-    QueueError(AwsError::from(error).to_string())
+    QueueError::Aws(error.into())
 }
 
 impl Depths for Sqs {
@@ -243,7 +253,7 @@ impl DeliveryQueue for Sqs {
         if let Some(event) = EventName::new(delivery.event()).plain() {
             let attribute = MessageAttributeValue::builder().data_type("String").string_value(event).build();
             request = request
-                .message_attributes("event", attribute.map_err(|error| QueueError(error.to_string()))?);
+                .message_attributes("event", attribute.map_err(|error| QueueError::Aws(error.into()))?);
         }
         request.send().await.map_err(failed)?;
         Ok(())

@@ -24,7 +24,7 @@ struct Queue {
 impl DeliveryQueue for Queue {
     async fn send(&self, delivery: &Sealed) -> Result<(), QueueError> {
         if self.fails {
-            return Err(QueueError("down".to_owned()));
+            return Err(QueueError::Other("down".into()));
         }
         self.sent.lock().unwrap().push(delivery.clone());
         Ok(())

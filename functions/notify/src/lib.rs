@@ -187,7 +187,7 @@ mod tests {
                     .not_taken
                     .is_some_and(|(topic, part)| message.topic() == topic && text(&message).contains(part))
                 {
-                    published.failed = Some(PublishError { cause: "down".to_owned() });
+                    published.failed = Some(PublishError { cause: "down".into() });
                     break;
                 }
                 if self.refused.is_some_and(|part| text(&message).contains(part)) {

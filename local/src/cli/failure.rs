@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use shared::causes::with_causes;
 use shared::printable::one_line;
 
 /// A command failed, or found something that is not as it should be. Every error becomes one, with its causes.
@@ -31,7 +32,7 @@ impl Failure {
 
     /// All of it in one readable line.
     pub(super) fn line(&self) -> String {
-        line(&*self.0)
+        one_line(&with_causes(&*self.0)).into_owned()
     }
 }
 
@@ -39,20 +40,6 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
         Self(Box::new(error))
     }
-}
-
-/// An error and its causes, the innermost last. Some errors say their cause themselves: nothing is said twice.
-fn line(error: &(dyn Error + 'static)) -> String {
-    let mut line = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        if !line.contains(&text) {
-            line = format!("{}: {text}", line.trim_end_matches('.'));
-        }
-        next = cause.source();
-    }
-    one_line(&line).into_owned()
 }
 
 #[cfg(test)]

@@ -31,15 +31,18 @@ pub(super) struct Rebuild {
 #[derive(Clone, Debug)]
 struct Entities(Vec<Entity>);
 
-fn entities(text: &str) -> Result<Entities, String> {
-    let usage = "write it as transaction:UID, account:UID, asset:UID, address:UID or customer:UID";
-    let (name, uid) = text.split_once(':').ok_or(usage)?;
-    match name.parse() {
-        Ok(EntityType::Transaction) => {
+/// An argument that names no entity.
+#[derive(Debug, thiserror::Error)]
+#[error("write it as transaction:UID, account:UID, asset:UID, address:UID or customer:UID")]
+struct NoEntity;
+
+fn entities(text: &str) -> Result<Entities, NoEntity> {
+    let (name, uid) = text.split_once(':').ok_or(NoEntity)?;
+    match name.parse().map_err(|_| NoEntity)? {
+        EntityType::Transaction => {
             Ok(Entities(Kind::ALL.map(|kind| Entity::transaction(kind, uid)).to_vec()))
         }
-        Ok(other) => Ok(Entities(vec![Entity::new(other, uid)])),
-        Err(_) => Err(usage.to_owned()),
+        other => Ok(Entities(vec![Entity::new(other, uid)])),
     }
 }
 

@@ -84,12 +84,8 @@ struct Wanted {
     #[arg(long)]
     chain: Vec<String>,
     /// Only from this amount in US dollars on, where the webhook says one.
-    #[arg(long, value_name = "DOLLARS", value_parser = dollars)]
+    #[arg(long, value_name = "DOLLARS", value_parser = Decimal::read)]
     least: Option<Decimal>,
-}
-
-fn dollars(text: &str) -> Result<Decimal, String> {
-    Decimal::read(text).map_err(|oddity| oddity.to_string())
 }
 
 /// The most attributes of a filter policy (Amazon SNS, developer guide, "Filter policy constraints").

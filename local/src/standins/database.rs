@@ -24,7 +24,7 @@ pub enum DatabaseError {
 
 impl From<DatabaseError> for QueueError {
     fn from(error: DatabaseError) -> Self {
-        Self(error.to_string())
+        Self::Other(Box::new(error))
     }
 }
 

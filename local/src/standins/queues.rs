@@ -254,7 +254,7 @@ impl DeadLetters for Queues {
     }
 
     async fn delete(&self, _: Family, letter: &DeadLetter) -> Result<(), QueueError> {
-        let id = letter.receipt.parse().map_err(|_| QueueError("the receipt is none".to_owned()))?;
+        let id = letter.receipt.parse().map_err(|_| QueueError::Other("the receipt is none".into()))?;
         Self::delete(self, vec![id]).await
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mail_builder::MessageBuilder;
+use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 use shared::model::Words;
 use shared::printable;
@@ -43,6 +44,17 @@ pub struct Topics {
     pub print: bool,
 }
 
+/// A message is not kept for its subscribers.
+#[derive(Debug, thiserror::Error)]
+enum TopicError {
+    /// It cannot be written as JSON.
+    #[error(transparent)]
+    Unwritten(#[from] serde_json::Error),
+    /// The queue of what programs shall be told failed.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
 /// What a program shall be told, and where.
 #[derive(Serialize, Deserialize)]
 struct Post {
@@ -53,7 +65,7 @@ struct Post {
 impl Topics {
     /// Hands a message to its subscribers. Like SNS it fails only where the message is not kept for them; what
     /// a subscriber makes of it is the subscriber's.
-    async fn tell(&self, message: Message, subscriptions: &[Subscription]) -> Result<(), String> {
+    async fn tell(&self, message: Message, subscriptions: &[Subscription]) -> Result<(), TopicError> {
         match message {
             Message::Programs { json, attributes } => {
                 if self.print {
@@ -63,13 +75,15 @@ impl Topics {
                 let wanted = subscriptions.iter().filter(|one| one.filter.accepts(&attributes));
                 let endpoints = wanted.filter(|one| one.protocol == Protocol::Https);
                 let endpoints = endpoints.filter_map(|one| one.endpoint.parse().ok());
-                let posts = self.webhook.iter().cloned().chain(endpoints).map(|url| {
-                    serde_json::to_string(&Post { url, body: json.clone() })
-                        .map_err(|error| error.to_string())
-                });
+                let posts = self
+                    .webhook
+                    .iter()
+                    .cloned()
+                    .chain(endpoints)
+                    .map(|url| serde_json::to_string(&Post { url, body: json.clone() }));
                 let posts = posts.collect::<Result<Vec<_>, _>>()?;
                 if !posts.is_empty() {
-                    self.queues.send(WEBHOOK_QUEUE, posts).await.map_err(|error| error.to_string())?;
+                    self.queues.send(WEBHOOK_QUEUE, posts).await?;
                 }
             }
             Message::People { words, attributes } => {
@@ -134,13 +148,13 @@ impl Publish for Topics {
         let subscriptions = match self.subscriptions.list().await {
             Ok(subscriptions) => subscriptions,
             Err(error) => {
-                published.failed = Some(PublishError { cause: error.to_string() });
+                published.failed = Some(PublishError { cause: error.into() });
                 return published;
             }
         };
         for message in messages {
             if let Err(cause) = self.tell(message, &subscriptions).await {
-                published.failed = Some(PublishError { cause });
+                published.failed = Some(PublishError { cause: cause.into() });
                 break;
             }
             published.settled += 1;
@@ -184,8 +198,8 @@ async fn batch(client: &reqwest::Client, queues: &Queues, stop: &Stop) -> Result
         };
         let noted = match taken {
             Ok(()) => queues.delete(vec![message.id]).await,
-            Err(why) => {
-                warn!(why, "the webhook did not take a notification");
+            Err(error) => {
+                warn!(%error, "the webhook did not take a notification");
                 let pause = Duration::from_secs(1 << message.receive_count.min(5));
                 queues.postpone(message.id, pause).await
             }
@@ -198,13 +212,24 @@ async fn batch(client: &reqwest::Client, queues: &Queues, stop: &Stop) -> Result
     Ok(count)
 }
 
-/// Whether a program took what it was told.
-async fn post(client: &reqwest::Client, Post { url, body }: Post) -> Result<(), String> {
+/// Why a program did not take what it was told.
+#[derive(Debug, thiserror::Error)]
+enum NotTaken {
+    /// It said so.
+    #[error("it answered {0}")]
+    Answered(StatusCode),
+    /// It did not answer.
+    #[error(transparent)]
+    Silent(reqwest::Error),
+}
+
+/// Has a program take what it is told.
+async fn post(client: &reqwest::Client, Post { url, body }: Post) -> Result<(), NotTaken> {
     match client.post(url).header("content-type", "application/json").body(body).send().await {
         Ok(response) if response.status().is_success() => Ok(()),
-        Ok(response) => Err(response.status().to_string()),
+        Ok(response) => Err(NotTaken::Answered(response.status())),
         // The URL may hold a token.
-        Err(error) => Err(error.without_url().to_string()),
+        Err(error) => Err(NotTaken::Silent(error.without_url())),
     }
 }
 
@@ -215,7 +240,6 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use axum::http::StatusCode;
     use jiff::SignedDuration;
     use shared::clock::{ManualClock, Moment};
     use tokio::sync::watch;

@@ -1,11 +1,10 @@
 //! The states: each entity folded anew, and what follows for the balances.
 
-use std::error::Error;
-
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::report::{Difference, Report, Unread};
 use super::{Mode, RULE, RefoldError, Run, refold};
+use crate::causes::with_causes;
 use crate::clock::Clock;
 use crate::decide::post;
 use crate::fold::Known;
@@ -73,7 +72,7 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
                 Err(RefoldError::Store(error)) => return Err(error),
                 // What it counts stays as it is.
                 Err(error) => {
-                    let unread = Unread { entity: entity.into(), why: chain(&error) };
+                    let unread = Unread { entity: entity.into(), why: with_causes(&error) };
                     return Ok(Rebuilt { posted: posted_before, unread: Some(unread), ..nothing });
                 }
             };
@@ -126,15 +125,4 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
         plan.state(keys::state(pk), StateItem::after(read, known, now), read);
         Ok(plan)
     }
-}
-
-/// An error and its causes, on one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }

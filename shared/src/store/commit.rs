@@ -266,7 +266,7 @@ impl<'a> Writes<'a> {
             .set_condition_expression(condition)
             .set_expression_attribute_values(values)
             .build()
-            .map_err(|error| StoreError::Aws(error.to_string()))?;
+            .map_err(|error| StoreError::Aws(error.into()))?;
         self.items.push(TransactWriteItem::builder().put(put).build());
         Ok(())
     }
@@ -274,7 +274,7 @@ impl<'a> Writes<'a> {
     /// Changes an item as the update says.
     pub(super) fn update(&mut self, update: UpdateBuilder) -> Result<(), StoreError> {
         let update = update.table_name(&*self.table.name).build();
-        let update = update.map_err(|error| StoreError::Aws(error.to_string()))?;
+        let update = update.map_err(|error| StoreError::Aws(error.into()))?;
         self.items.push(TransactWriteItem::builder().update(update).build());
         Ok(())
     }

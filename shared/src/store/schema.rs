@@ -26,7 +26,7 @@ pub fn indexes() -> impl Iterator<Item = &'static str> {
 /// # Errors
 /// [`StoreError::Aws`] where DynamoDB refuses, [`StoreError::Outdated`] where the table is an earlier version's.
 pub async fn create(client: &Client, name: &str) -> Result<Table, StoreError> {
-    let built = |error: BuildError| StoreError::Aws(error.to_string());
+    let built = |error: BuildError| StoreError::Aws(error.into());
     let key = |name, key_type| {
         KeySchemaElement::builder().attribute_name(name).key_type(key_type).build().map_err(built)
     };

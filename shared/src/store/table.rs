@@ -26,7 +26,7 @@ pub enum StoreError {
     Contended(u32),
     /// DynamoDB refused or did not answer.
     #[error("DynamoDB: {0}")]
-    Aws(String),
+    Aws(#[from] AwsError),
     /// An item is not what this program writes.
     #[error("an item cannot be read or written: {0}")]
     Item(#[from] serde_dynamo::Error),
@@ -54,7 +54,7 @@ impl StoreError {
         E: std::error::Error + ProvideErrorMetadata + 'static,
         R: std::fmt::Debug + 'static,
     {
-        Self::Aws(AwsError::from(error).to_string())
+        Self::Aws(error.into())
     }
 }
 
@@ -126,7 +126,7 @@ impl Table {
                 .set_expression_attribute_names(names.clone())
                 .consistent_read(true)
                 .build()
-                .map_err(|error| StoreError::Aws(error.to_string()))?;
+                .map_err(|error| StoreError::Aws(error.into()))?;
             let mut request = HashMap::from([(self.name.to_string(), wanted)]);
             let mut pause = Backoff::default();
             while !request.is_empty() {
