@@ -12,7 +12,7 @@
 //! | write event, state, balance and ledger in one transaction | [`store`] |
 //! | tell people and programs | [`publish`] |
 //!
-//! [`rebuild`] derives everything anew from the bodies. [`http`] stands before the HTTP functions, [`access`] knows who may do what there, [`runtime`] starts a deployed function, [`rotating`] holds its
+//! [`rebuild`] derives everything anew from the bodies. [`http`] stands before the HTTP functions, [`refusal`] says what `api` and `actions` refuse, [`access`] knows who may do what there, [`runtime`] starts a deployed function, [`rotating`] holds its
 //! secrets, [`telemetry`] is what is seen from outside, [`clock`] tells the time,
 //! [`aws_error`] says what AWS refused, [`causes`] says it with all that led to it, [`mod@names`] makes closed lists of names, [`mod@hash`] hashes fields, [`printable`] takes the power from other people's text.
 
@@ -34,6 +34,7 @@ pub mod printable;
 pub mod publish;
 pub mod queue;
 pub mod rebuild;
+pub mod refusal;
 pub mod rotating;
 pub mod runtime;
 pub mod store;

@@ -160,7 +160,7 @@ struct Scripted {
 impl Redrive for Scripted {
     async fn redrive(&self, _: Family, _: usize) -> Redriven {
         let (moved, fails) = self.steps.lock().unwrap().pop_front().unwrap_or_default();
-        Redriven { moved, failed: fails.then(|| QueueError("throttled".to_owned())) }
+        Redriven { moved, failed: fails.then(|| QueueError::Other("throttled".into())) }
     }
 }
 

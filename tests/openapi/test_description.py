@@ -162,11 +162,9 @@ def test_names_of_actions_are_those_of_the_source(start, names):
 def test_codes_are_those_of_the_source():
     used = set()
     for file in ("functions/api/src/lib.rs", "functions/actions/src/lib.rs", "functions/ingest/src/lib.rs",
-                 "functions/page/src/lib.rs", "local/src/standins/gateway.rs", "local/src/standins/guard.rs", "shared/src/http.rs"):
-        code = source(file)
-        used |= set(re.findall(r'StatusCode::\w+,\s*"(\w+)"', code))
-        used |= set(re.findall(r'Impossible\(\s*"(\w+)"', code))
-        used |= {found for found in re.findall(r'let detail = .*?;\s*\(StatusCode::\w+, "(\w+)"', code, re.S)}
+                 "functions/page/src/lib.rs", "local/src/standins/gateway.rs", "local/src/standins/guard.rs", "shared/src/http.rs",
+                 "shared/src/refusal.rs"):
+        used |= set(re.findall(r'StatusCode::\w+,\s*"(\w+)"', source(file)))
     # Nobody has seen them: what they tell of is a fault of the local server.
     used -= {"internal", "bad_request"}
     used |= set(enumerated("Reason")) - {"not_applied", "not_understood"}

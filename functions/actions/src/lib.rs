@@ -14,17 +14,18 @@ use lambda_http::{Body as HttpBody, Request, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use shared::access::{Access, Denied, Role};
+use shared::access::{Access, Role};
 use shared::clock::Clock;
 use shared::environment::{Environment, Environments};
 use shared::hash::hex;
-use shared::http::{Problem, json as answer, method_not_allowed, segments};
+use shared::http::{json as answer, method_not_allowed, segments};
 use shared::model::{Body, Family, Reason};
-use shared::queue::{DeliveryQueue, QueueError, Redrive};
+use shared::queue::{DeliveryQueue, Redrive};
+use shared::refusal::Refusal;
 use shared::rotating::Rotating;
-use shared::store::{ActionItem, Mandate, Record, StoreError, Table};
+use shared::store::{ActionItem, Mandate, Record, Table};
 use shared::verify::{Envelope, SealingKeys};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 use uuid::Uuid;
 
 /// How many dead letters one request puts back.
@@ -48,63 +49,6 @@ pub struct Actions<Q, C> {
     pub access: Access,
     /// Tells the time.
     pub clock: C,
-}
-
-/// Why nothing was done.
-#[derive(Debug)]
-enum Refusal {
-    /// There is nothing to do it to.
-    NotFound(&'static str),
-    /// The request is not understood.
-    Invalid(String),
-    /// The body is not JSON by its media type.
-    MediaType,
-    /// Somebody may not act.
-    Denied(Denied),
-    /// It cannot be done, whoever asks: a stable name, and why.
-    Impossible(&'static str, String),
-    /// It cannot be done now.
-    Unavailable(String),
-    /// The queues failed before any dead letter was put back.
-    NonePutBack(String),
-}
-
-impl From<StoreError> for Refusal {
-    fn from(error: StoreError) -> Self {
-        Self::Unavailable(error.to_string())
-    }
-}
-
-impl From<QueueError> for Refusal {
-    fn from(error: QueueError) -> Self {
-        Self::Unavailable(error.to_string())
-    }
-}
-
-impl Refusal {
-    fn into_response(self) -> Response<HttpBody> {
-        let (status, code, detail) = match self {
-            Self::NotFound(detail) => (StatusCode::NOT_FOUND, "not_found", detail.to_owned()),
-            Self::Invalid(detail) => (StatusCode::BAD_REQUEST, "invalid_request", detail),
-            Self::MediaType => {
-                let detail = "The body is JSON, and its content-type says so.".to_owned();
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
-            }
-            Self::Denied(denied) => (StatusCode::FORBIDDEN, "denied", denied.to_string()),
-            Self::Impossible(code, detail) => (StatusCode::CONFLICT, code, detail),
-            Self::Unavailable(cause) => {
-                error!(cause, "an action failed");
-                let detail = "It cannot be done at the moment. Try again, with the same Idempotency-Key.";
-                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail.to_owned())
-            }
-            Self::NonePutBack(cause) => {
-                error!(cause, "a redrive failed");
-                let detail = "No dead letter was put back. Try again, with another Idempotency-Key.";
-                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail.to_owned())
-            }
-        };
-        Problem::new(status, code, detail).into_response()
-    }
 }
 
 /// What is to be done, and to what.
@@ -155,10 +99,11 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
         }
         let mandate = self.mandate(request, who)?;
         let done = match action {
-            Action::Resend(id) => self.resend(environment, id, &mandate).await?,
-            Action::Retry(id) => self.retry(environment, id, &mandate).await?,
-            Action::Redrive(family) => self.redrive(environment, family, &mandate).await?,
+            Action::Resend(id) => self.resend(environment, id, &mandate).await,
+            Action::Retry(id) => self.retry(environment, id, &mandate).await,
+            Action::Redrive(family) => self.redrive(environment, family, &mandate).await,
         };
+        let done = done.map_err(Refusal::of_action)?;
         info!(%environment, ?action, who = mandate.who, "done");
         Ok(answer(StatusCode::OK, &done))
     }
@@ -172,15 +117,15 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
             return Err(Refusal::MediaType);
         }
         let order: Order = serde_json::from_slice(request.body().as_ref())
-            .map_err(|_| Refusal::Invalid("The body is an object with the text `why`.".to_owned()))?;
+            .map_err(|_| Refusal::Order("The body is an object with the text `why`.".to_owned()))?;
         let why = order.why.trim();
         if why.is_empty() || why.chars().count() > MOST_CHARACTERS {
-            return Err(Refusal::Invalid(format!("`why` has 1 to {MOST_CHARACTERS} characters.")));
+            return Err(Refusal::Order(format!("`why` has 1 to {MOST_CHARACTERS} characters.")));
         }
         let id = match request.headers().get("idempotency-key") {
             Some(key) if key.is_empty() || key.len() > MOST_CHARACTERS => {
                 let detail = format!("`Idempotency-Key` has 1 to {MOST_CHARACTERS} characters.");
-                return Err(Refusal::Invalid(detail));
+                return Err(Refusal::Order(detail));
             }
             Some(key) => hex(&Sha256::digest(key.as_bytes())).chars().take(32).collect(),
             None => Uuid::new_v4().simple().to_string(),
@@ -193,10 +138,7 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
         let record = record.ok_or(Refusal::NotFound("There is no event of this id."))?;
         match self.table.resend(&record, mandate).await? {
             Some(action) => Ok(json!({ "action": action.shown() })),
-            None => {
-                let detail = format!("It was never told: {}.", record.event.why);
-                Err(Refusal::Impossible("never_told", detail))
-            }
+            None => Err(Refusal::NeverTold(record.event.why)),
         }
     }
 
@@ -204,13 +146,9 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
         let record = self.table.quarantined_body(environment, id).await?;
         let record = record.ok_or(Refusal::NotFound("There is no body of this id in quarantine."))?;
         if record.item.reason == Reason::TooLarge {
-            let detail = "Only its first 4 KiB were kept.".to_owned();
-            return Err(Refusal::Impossible("not_whole", detail));
+            return Err(Refusal::NotWhole);
         }
-        let body = Body::parse(&record.raw, environment).map_err(|unreadable| {
-            let explained = unreadable.reason.explain(&unreadable.detail);
-            Refusal::Impossible("still_unreadable", format!("It still cannot be read: {explained}"))
-        })?;
+        let body = Body::parse(&record.raw, environment).map_err(Refusal::StillUnreadable)?;
         let envelope = Envelope {
             environment,
             family: body.event.family(),
@@ -222,8 +160,8 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
             body: record.raw,
         };
         let keys = self.keys.current().await;
-        let keys = keys.ok_or_else(|| Refusal::Unavailable("the sealing key cannot be had".to_owned()))?;
-        let sealed = envelope.seal(&keys).map_err(|error| Refusal::Unavailable(error.to_string()))?;
+        let keys = keys.ok_or_else(|| Refusal::Undone("the sealing key cannot be had".into()))?;
+        let sealed = envelope.seal(&keys).map_err(|error| Refusal::Undone(error.into()))?;
         self.queues.send(&sealed).await?;
         let action = self.table.retried(environment, id, mandate).await?;
         Ok(json!({ "action": action.shown() }))
@@ -255,7 +193,7 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
             action.more = step.moved > 0 || step.failed.is_some();
             self.table.note_redrive(family, &action).await?;
             match step.failed {
-                Some(error) if moved == 0 => return Err(Refusal::NonePutBack(error.to_string())),
+                Some(error) if moved == 0 => return Err(Refusal::NonePutBack(error)),
                 Some(error) => {
                     warn!(%family, %error, moved, "a redrive ended early");
                     break;

@@ -24,14 +24,14 @@ pub use watched::Watched;
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
-use shared::access::{Access, Denied, Role};
+use shared::access::{Access, Role};
 use shared::clock::Clock;
 use shared::environment::{Environment, Environments};
-use shared::http::{Problem, json as answer, method_not_allowed, segments};
+use shared::http::{json as answer, method_not_allowed, segments};
 use shared::model::{Entity, EntityType, Kind};
-use shared::queue::{Depths, QueueError};
-use shared::store::{ActionItem, LogFilter, StoreError, Table};
-use tracing::error;
+use shared::queue::Depths;
+use shared::refusal::Refusal;
+use shared::store::{ActionItem, LogFilter, Table};
 
 use query::{Interval, Query};
 
@@ -57,67 +57,6 @@ pub struct Api<Q, C> {
     pub access: Access,
     /// Tells the time.
     pub clock: C,
-}
-
-/// Why a question was not answered.
-#[derive(Debug)]
-enum Refusal {
-    /// There is nothing there.
-    NotFound(&'static str),
-    /// A parameter is not understood.
-    Invalid(String),
-    /// The uid has transactions of several kinds.
-    KindNeeded(Vec<Kind>),
-    /// Somebody may not look.
-    Denied(Denied),
-    /// The table cannot be read.
-    Store(StoreError),
-    /// The queues cannot be asked.
-    Queue(QueueError),
-}
-
-impl From<QueueError> for Refusal {
-    fn from(error: QueueError) -> Self {
-        Self::Queue(error)
-    }
-}
-
-impl From<StoreError> for Refusal {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Cursor => Self::Invalid("`cursor` is none that this list gave.".to_owned()),
-            other => Self::Store(other),
-        }
-    }
-}
-
-impl Refusal {
-    fn into_response(self) -> Response<Body> {
-        match self {
-            Self::NotFound(detail) => Problem::new(StatusCode::NOT_FOUND, "not_found", detail),
-            Self::Invalid(detail) => Problem::new(StatusCode::BAD_REQUEST, "invalid_parameter", detail),
-            Self::KindNeeded(kinds) => {
-                let kinds: Vec<_> = kinds.into_iter().map(Kind::as_str).collect();
-                let detail = format!(
-                    "This uid has several transactions. Add ?kind= with one of: {}.",
-                    kinds.join(", ")
-                );
-                Problem::new(StatusCode::CONFLICT, "kind_needed", detail)
-            }
-            Self::Denied(denied) => Problem::new(StatusCode::FORBIDDEN, "denied", denied.to_string()),
-            Self::Queue(error) => {
-                error!(%error, "the queues cannot be asked");
-                let detail = "The queues cannot be asked at the moment. Try again.";
-                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
-            }
-            Self::Store(error) => {
-                error!(%error, "the table cannot be read");
-                let detail = "The table cannot be read at the moment. Try again.";
-                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
-            }
-        }
-        .into_response()
-    }
 }
 
 impl<Q: Depths, C: Clock> Api<Q, C> {
@@ -229,7 +168,7 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
 
     async fn ledger(&self, environment: Environment, query: &Query) -> Result<Value, Refusal> {
         let account =
-            query.get("account").ok_or_else(|| Refusal::Invalid("`account` is needed.".to_owned()))?;
+            query.get("account").ok_or_else(|| Refusal::Parameter("`account` is needed.".to_owned()))?;
         let asset = query.get("asset");
         let page = self
             .table

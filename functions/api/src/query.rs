@@ -3,9 +3,8 @@
 use shared::clock::Moment;
 use shared::fold::Effect;
 use shared::model::{EntityType, Kind};
+use shared::refusal::Refusal;
 use shared::store::{Cursor, Facet, LogFilter};
-
-use crate::Refusal;
 
 /// How many entries a page has where the question does not say.
 const LIMIT: usize = 50;
@@ -39,7 +38,7 @@ impl Query {
 
     fn read<T: std::str::FromStr>(&self, name: &str, expected: &str) -> Result<Option<T>, Refusal> {
         let read =
-            |text: &str| text.parse().map_err(|_| Refusal::Invalid(format!("`{name}` is {expected}.")));
+            |text: &str| text.parse().map_err(|_| Refusal::Parameter(format!("`{name}` is {expected}.")));
         self.get(name).map(read).transpose()
     }
 
@@ -49,7 +48,7 @@ impl Query {
         if (1..=MOST).contains(&limit) {
             Ok(limit)
         } else {
-            Err(Refusal::Invalid(format!("`limit` is {expected}.")))
+            Err(Refusal::Parameter(format!("`limit` is {expected}.")))
         }
     }
 
@@ -106,12 +105,12 @@ impl Query {
         let expected = "a number of seconds from 60 to 2678400";
         let step = self.read("step", expected)?.unwrap_or(3600);
         if !(60..=2_678_400).contains(&step) {
-            return Err(Refusal::Invalid(format!("`step` is {expected}.")));
+            return Err(Refusal::Parameter(format!("`step` is {expected}.")));
         }
         let steps = (to.as_millis() - from.as_millis()) / (step * 1000);
         if to < from || steps > INTERVALS {
             let detail = format!("From `from` to `to` are 0 to {INTERVALS} times `step`.");
-            return Err(Refusal::Invalid(detail));
+            return Err(Refusal::Parameter(detail));
         }
         Ok(Interval { from, to, step })
     }

@@ -269,7 +269,7 @@ impl Services {
             let Some(id) = field(&format!("{entry}.Id")) else { break };
             let message = message(last_part(field("TopicArn").unwrap_or_default()), &entry, field)?;
             if let Some(error) = self.topics.publish(vec![message]).await.failed {
-                let cause = xml_text(&error.cause);
+                let cause = xml_text(&error.cause.to_string());
                 let _ = write!(
                     failed,
                     "<member><Id>{id}</Id><Code>InternalError</Code><Message>{cause}</Message>\

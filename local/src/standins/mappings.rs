@@ -169,7 +169,7 @@ mod tests {
             for message in messages {
                 if let Message::People { words, .. } = message {
                     if words.subject == "2" && !std::mem::replace(has_failed, true) {
-                        published.failed = Some(PublishError { cause: "throttled".to_owned() });
+                        published.failed = Some(PublishError { cause: "throttled".into() });
                         break;
                     }
                     taken.push(words.subject);
