@@ -1,5 +1,6 @@
 //! Before the HTTP functions: API Gateway events in and out, and problems.
 
+use std::borrow::Cow;
 use std::future::Future;
 
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
@@ -10,7 +11,7 @@ use lambda_http::{
     Adapter, Body, Context, Error, LambdaEvent, Request, RequestExt as _, Service as _, service_fn,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Answers one API Gateway event (payload 2.0) with `handler`, which speaks plain HTTP.
@@ -80,22 +81,24 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.')
 
 /// A problem, as RFC 9457 describes them. `type` is `about:blank`: the status says what kind it is; `code` is
 /// stable and for programs.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Problem {
     #[serde(rename = "type")]
-    problem_type: &'static str,
-    title: &'static str,
+    problem_type: Cow<'static, str>,
+    title: Cow<'static, str>,
     status: u16,
-    code: String,
-    detail: String,
+    /// What it is, for programs.
+    pub code: String,
+    /// What it is, for people.
+    pub detail: String,
 }
 
 impl Problem {
     /// A problem of this status.
     pub fn new(status: StatusCode, code: impl Into<String>, detail: impl Into<String>) -> Self {
         Self {
-            problem_type: "about:blank",
-            title: status.canonical_reason().unwrap_or("Error"),
+            problem_type: "about:blank".into(),
+            title: status.canonical_reason().unwrap_or("Error").into(),
             status: status.as_u16(),
             code: code.into(),
             detail: detail.into(),
@@ -132,6 +135,11 @@ pub fn json<T: Serialize>(status: StatusCode, body: &T) -> Response<Body> {
     // No page elsewhere may take an answer in, not even as an image (Fetch Standard, "CORP check").
     headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
     response
+}
+
+/// An answer that is as asked for.
+pub fn ok<T: Serialize>(body: T) -> Response<Body> {
+    json(StatusCode::OK, &body)
 }
 
 /// The answer to a method that is not served: 405 with the methods that are.

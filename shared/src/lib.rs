@@ -12,11 +12,12 @@
 //! | write event, state, balance and ledger in one transaction | [`store`] |
 //! | tell people and programs | [`publish`] |
 //!
-//! [`rebuild`] derives everything anew from the bodies. [`http`] stands before the HTTP functions, [`refusal`] says what `api` and `actions` refuse, [`access`] knows who may do what there, [`runtime`] starts a deployed function, [`rotating`] holds its
+//! [`rebuild`] derives everything anew from the bodies. [`http`] stands before the HTTP functions, [`answers`] and [`refusal`] are what `api` and `actions` say, [`access`] knows who may do what there, [`runtime`] starts a deployed function, [`rotating`] holds its
 //! secrets, [`telemetry`] is what is seen from outside, [`clock`] tells the time,
 //! [`aws_error`] says what AWS refused, [`causes`] says it with all that led to it, [`mod@names`] makes closed lists of names, [`mod@hash`] hashes fields, [`printable`] takes the power from other people's text.
 
 pub mod access;
+pub mod answers;
 pub mod aws_error;
 pub mod causes;
 pub mod clock;
@@ -37,6 +38,7 @@ pub mod rebuild;
 pub mod refusal;
 pub mod rotating;
 pub mod runtime;
+mod shown;
 pub mod store;
 pub mod telemetry;
 pub mod verify;

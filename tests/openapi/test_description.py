@@ -152,7 +152,7 @@ def test_names_are_those_of_the_source(schema, file, start, more):
 
 @pytest.mark.parametrize("start, names", [
     ('"action" Action {', DESCRIPTION["components"]["schemas"]["Action"]["properties"]["action"]["enum"]),
-    ('"target" TargetType {',
+    ('"type of target" TargetType {',
      DESCRIPTION["components"]["schemas"]["Action"]["properties"]["target"]["properties"]["type"]["enum"]),
 ])
 def test_names_of_actions_are_those_of_the_source(start, names):

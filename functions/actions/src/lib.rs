@@ -9,16 +9,16 @@
 //! The body is `{"why": "…"}`. Each action is recorded with who did it, when and why. A header `Idempotency-Key`
 //! names it: the same key for the same target is the same action, done once.
 
-use lambda_http::http::{Method, StatusCode, header};
+use lambda_http::http::{Method, header};
 use lambda_http::{Body as HttpBody, Request, Response};
 use serde::Deserialize;
-use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use shared::access::{Access, Role};
+use shared::answers::{Done, Redriven};
 use shared::clock::Clock;
 use shared::environment::{Environment, Environments};
 use shared::hash::hex;
-use shared::http::{json as answer, method_not_allowed, segments};
+use shared::http::{method_not_allowed, ok, segments};
 use shared::model::{Body, Family, Reason};
 use shared::queue::{DeliveryQueue, Redrive};
 use shared::refusal::Refusal;
@@ -99,13 +99,13 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
         }
         let mandate = self.mandate(request, who)?;
         let done = match action {
-            Action::Resend(id) => self.resend(environment, id, &mandate).await,
-            Action::Retry(id) => self.retry(environment, id, &mandate).await,
-            Action::Redrive(family) => self.redrive(environment, family, &mandate).await,
+            Action::Resend(id) => self.resend(environment, id, &mandate).await.map(ok),
+            Action::Retry(id) => self.retry(environment, id, &mandate).await.map(ok),
+            Action::Redrive(family) => self.redrive(environment, family, &mandate).await.map(ok),
         };
         let done = done.map_err(Refusal::of_action)?;
         info!(%environment, ?action, who = mandate.who, "done");
-        Ok(answer(StatusCode::OK, &done))
+        Ok(done)
     }
 
     /// Who wants what is asked for, and why.
@@ -133,16 +133,16 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
         Ok(Mandate { id, who, why: why.to_owned(), at: self.clock.now() })
     }
 
-    async fn resend(&self, environment: Environment, id: &str, mandate: &Mandate) -> Result<Value, Refusal> {
+    async fn resend(&self, environment: Environment, id: &str, mandate: &Mandate) -> Result<Done, Refusal> {
         let record = self.table.event(environment, id).await?;
         let record = record.ok_or(Refusal::NotFound("There is no event of this id."))?;
         match self.table.resend(&record, mandate).await? {
-            Some(action) => Ok(json!({ "action": action.shown() })),
+            Some(action) => Ok(Done { action: action.into() }),
             None => Err(Refusal::NeverTold(record.event.why)),
         }
     }
 
-    async fn retry(&self, environment: Environment, id: &str, mandate: &Mandate) -> Result<Value, Refusal> {
+    async fn retry(&self, environment: Environment, id: &str, mandate: &Mandate) -> Result<Done, Refusal> {
         let record = self.table.quarantined_body(environment, id).await?;
         let record = record.ok_or(Refusal::NotFound("There is no body of this id in quarantine."))?;
         if record.item.reason == Reason::TooLarge {
@@ -164,7 +164,7 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
         let sealed = envelope.seal(&keys).map_err(|error| Refusal::Undone(error.into()))?;
         self.queues.send(&sealed).await?;
         let action = self.table.retried(environment, id, mandate).await?;
-        Ok(json!({ "action": action.shown() }))
+        Ok(Done { action: action.into() })
     }
 
     async fn redrive(
@@ -172,7 +172,7 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
         environment: Environment,
         family: &str,
         mandate: &Mandate,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Redriven, Refusal> {
         let family: Family =
             family.parse().map_err(|_| Refusal::NotFound("There is no family of this name."))?;
         let action = match self.table.begin_redrive(environment, family, mandate).await? {
@@ -180,7 +180,8 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
             Record::Known(done) => done,
         };
         let moved = action.moved.unwrap_or_default();
-        Ok(json!({ "action": action.shown(), "moved": moved, "more": action.more }))
+        let more = action.more;
+        Ok(Redriven { action: action.into(), moved, more })
     }
 
     /// Puts dead letters back, step by step, and notes each step: what was moved is known, wherever it ends.

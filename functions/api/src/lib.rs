@@ -21,17 +21,20 @@ mod watched;
 
 pub use watched::Watched;
 
-use lambda_http::http::{Method, StatusCode};
+use lambda_http::http::Method;
 use lambda_http::{Body, Request, Response};
-use serde_json::{Value, json};
 use shared::access::{Access, Role};
+use shared::answers::{
+    Action, Balance, EntityState, Event, EventRecord, Health, List, QuarantineSize, Quarantined, Queue, Stats,
+};
 use shared::clock::Clock;
 use shared::environment::{Environment, Environments};
-use shared::http::{json as answer, method_not_allowed, segments};
+use shared::http::{method_not_allowed, ok, segments};
+use shared::model::ledger::LedgerLine;
 use shared::model::{Entity, EntityType, Kind};
 use shared::queue::Depths;
 use shared::refusal::Refusal;
-use shared::store::{ActionItem, LogFilter, Table};
+use shared::store::{LogFilter, Table};
 
 use query::{Interval, Query};
 
@@ -91,25 +94,31 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
             return Ok(method_not_allowed("GET, HEAD"));
         }
         let Some(environment) = environment else { return Ok(json_text(OPENAPI)) };
-        let found = self.read(environment, question, request.uri().query().unwrap_or_default()).await?;
-        Ok(answer(StatusCode::OK, &found))
+        self.read(environment, question, request.uri().query().unwrap_or_default()).await
     }
 
-    async fn read(&self, environment: Environment, question: &[&str], query: &str) -> Result<Value, Refusal> {
+    async fn read(
+        &self,
+        environment: Environment,
+        question: &[&str],
+        query: &str,
+    ) -> Result<Response<Body>, Refusal> {
         let query = Query::parse(query);
         match question {
-            ["events"] => self.log(environment, &query).await,
-            ["events", id] => self.event(environment, id).await,
-            ["balances"] => self.balances(environment, &query).await,
-            ["ledger"] => self.ledger(environment, &query).await,
-            ["quarantine"] => self.quarantine(environment, &query).await,
-            ["actions"] => self.actions(environment, &query).await,
-            ["stats"] => self.stats(environment, &query).await,
-            ["health"] => self.health(environment).await,
+            ["events"] => self.log(environment, &query).await.map(ok),
+            ["events", id] => self.event(environment, id).await.map(ok),
+            ["balances"] => self.balances(environment, &query).await.map(ok),
+            ["ledger"] => self.ledger(environment, &query).await.map(ok),
+            ["quarantine"] => self.quarantine(environment, &query).await.map(ok),
+            ["actions"] => self.actions(environment, &query).await.map(ok),
+            ["stats"] => self.stats(environment, &query).await.map(ok),
+            ["health"] => self.health(environment).await.map(ok),
             // An identifier may contain a slash.
             [plural, uid @ ..] if !uid.is_empty() => {
                 match EntityType::ALL.into_iter().find(|known| known.plural() == *plural) {
-                    Some(entity_type) => self.entity(environment, entity_type, &uid.join("/"), &query).await,
+                    Some(entity_type) => {
+                        self.entity(environment, entity_type, &uid.join("/"), &query).await.map(ok)
+                    }
                     None => Err(Refusal::NotFound("There is nothing here.")),
                 }
             }
@@ -117,16 +126,15 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
         }
     }
 
-    async fn log(&self, environment: Environment, query: &Query) -> Result<Value, Refusal> {
+    async fn log(&self, environment: Environment, query: &Query) -> Result<List<Event>, Refusal> {
         let page =
             self.table.log(environment, &query.filter()?, query.limit()?, query.cursor().as_ref()).await?;
-        let events: Vec<_> = page.items.iter().map(views::event).collect();
-        Ok(json!({ "events": events, "cursor": views::cursor(page.cursor.as_ref()) }))
+        Ok(page.into())
     }
 
-    async fn event(&self, environment: Environment, id: &str) -> Result<Value, Refusal> {
+    async fn event(&self, environment: Environment, id: &str) -> Result<EventRecord, Refusal> {
         let found = self.table.event(environment, id).await?;
-        Ok(views::event_record(&found.ok_or(Refusal::NotFound("There is no event of this id."))?))
+        Ok(views::event_record(found.ok_or(Refusal::NotFound("There is no event of this id."))?))
     }
 
     async fn entity(
@@ -135,7 +143,7 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
         entity_type: EntityType,
         uid: &str,
         query: &Query,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<EntityState, Refusal> {
         let candidates: Vec<_> = match entity_type {
             EntityType::Transaction => {
                 let only = query.kind()?;
@@ -153,20 +161,19 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
         let (entity, state) = found.pop().ok_or(Refusal::NotFound("Nothing is known of this uid."))?;
         let history =
             self.table.history(environment, &entity, query.limit()?, query.cursor().as_ref()).await?;
-        Ok(views::entity(&entity, &state, &history))
+        Ok(views::entity(entity, &state, history))
     }
 
-    async fn balances(&self, environment: Environment, query: &Query) -> Result<Value, Refusal> {
+    async fn balances(&self, environment: Environment, query: &Query) -> Result<List<Balance>, Refusal> {
         let account = query.get("account");
         let page = self
             .table
             .balances(environment, account, query.moment("at")?, query.limit()?, query.cursor().as_ref())
             .await?;
-        let balances: Vec<_> = page.items.iter().map(views::balance).collect();
-        Ok(json!({ "balances": balances, "cursor": views::cursor(page.cursor.as_ref()) }))
+        Ok(page.into())
     }
 
-    async fn ledger(&self, environment: Environment, query: &Query) -> Result<Value, Refusal> {
+    async fn ledger(&self, environment: Environment, query: &Query) -> Result<List<LedgerLine>, Refusal> {
         let account =
             query.get("account").ok_or_else(|| Refusal::Parameter("`account` is needed.".to_owned()))?;
         let asset = query.get("asset");
@@ -180,27 +187,31 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
                 query.cursor().as_ref(),
             )
             .await?;
-        Ok(json!({ "ledger": page.items, "cursor": views::cursor(page.cursor.as_ref()) }))
+        Ok(page.into())
     }
 
-    async fn quarantine(&self, environment: Environment, query: &Query) -> Result<Value, Refusal> {
+    async fn quarantine(
+        &self,
+        environment: Environment,
+        query: &Query,
+    ) -> Result<List<Quarantined>, Refusal> {
         let page = self.table.quarantined(environment, query.limit()?, query.cursor().as_ref()).await?;
-        let quarantine: Vec<_> = page.items.iter().map(|(item, raw)| views::quarantined(item, raw)).collect();
-        Ok(json!({ "quarantine": quarantine, "cursor": views::cursor(page.cursor.as_ref()) }))
-    }
-    async fn actions(&self, environment: Environment, query: &Query) -> Result<Value, Refusal> {
-        let page = self.table.actions(environment, query.limit()?, query.cursor().as_ref()).await?;
-        let actions: Vec<_> = page.items.iter().map(ActionItem::shown).collect();
-        Ok(json!({ "actions": actions, "cursor": views::cursor(page.cursor.as_ref()) }))
+        let entries = page.items.into_iter().map(views::quarantined).collect();
+        Ok(List { entries, cursor: page.cursor.map(String::from) })
     }
 
-    async fn stats(&self, environment: Environment, query: &Query) -> Result<Value, Refusal> {
+    async fn actions(&self, environment: Environment, query: &Query) -> Result<List<Action>, Refusal> {
+        let page = self.table.actions(environment, query.limit()?, query.cursor().as_ref()).await?;
+        Ok(page.into())
+    }
+
+    async fn stats(&self, environment: Environment, query: &Query) -> Result<Stats, Refusal> {
         let Interval { from, to, step } = query.interval(self.clock.now())?;
         let found = self.table.counts(environment, (from, to), step * 1000, COUNTING_QUERIES).await?;
-        Ok(views::counts(&found, (from, to), step))
+        Ok(views::stats(found, (from, to), step))
     }
 
-    async fn health(&self, environment: Environment) -> Result<Value, Refusal> {
+    async fn health(&self, environment: Environment) -> Result<Health, Refusal> {
         let newest = LogFilter::default();
         let (last, quarantine, queues) = tokio::join!(
             self.table.log(environment, &newest, 1, None),
@@ -209,17 +220,17 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
         );
         let last = last?.items.first().map(|event| event.recorded_at);
         let (count, more) = quarantine?;
-        Ok(json!({
-            "version": env!("CARGO_PKG_VERSION"),
-            "last_event_at": last,
-            "quarantine": { "count": count, "more": more },
-            "queues": queues?.iter().map(|(family, depth)| views::depth(*family, depth)).collect::<Vec<_>>(),
-        }))
+        Ok(Health {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            last_event_at: last,
+            quarantine: QuarantineSize { count, more },
+            queues: queues?.into_iter().map(Queue::from).collect(),
+        })
     }
 }
 
 fn json_text(text: &'static str) -> Response<Body> {
-    let mut response = answer(StatusCode::OK, &());
+    let mut response = ok(());
     *response.body_mut() = Body::Text(text.to_owned());
     response
 }

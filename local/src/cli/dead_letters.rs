@@ -2,13 +2,14 @@
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
+use shared::answers::{Health, Queue, Redriven};
 use shared::model::Family;
 use uuid::Uuid;
 
 use super::failure::Failure;
 use super::place::{Opened, Place};
-use super::{say, say_json, say_table, text};
+use super::{say, say_json, say_table};
 
 #[derive(Debug, Args)]
 pub(super) struct DeadLetters {
@@ -52,11 +53,9 @@ impl DeadLetters {
     }
 }
 
-async fn queues(opened: &Opened) -> Result<Vec<Value>, Failure> {
-    match opened.get("health", &[]).await?.get_mut("queues").map(Value::take) {
-        Some(Value::Array(queues)) => Ok(queues),
-        _ => Ok(Vec::new()),
-    }
+async fn queues(opened: &Opened) -> Result<Vec<Queue>, Failure> {
+    let health: Health = opened.get("health", &[]).await?;
+    Ok(health.queues)
 }
 
 async fn list(opened: &Opened, json: bool) -> Result<(), Failure> {
@@ -65,11 +64,10 @@ async fn list(opened: &Opened, json: bool) -> Result<(), Failure> {
         say_json(&queues);
         return Ok(());
     }
-    let columns = ["family", "dead_letters", "waiting", "in_flight", "oldest_seconds"];
-    let cell = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let row = |queue: &Value| {
-        let cells = columns.map(|column| queue.get(column).filter(|value| !value.is_null()).map(cell));
-        cells.map(Option::unwrap_or_default).to_vec()
+    let row = |Queue { family, dead_letters, waiting, in_flight, oldest_seconds }: &Queue| {
+        let oldest = oldest_seconds.map(|seconds| seconds.to_string()).unwrap_or_default();
+        let counts = [dead_letters, waiting, in_flight].map(u64::to_string);
+        [family.to_string()].into_iter().chain(counts).chain([oldest]).collect()
     };
     say_table(&["family", "dead letters", "waiting", "in flight", "oldest, s"], queues.iter().map(row));
     Ok(())
@@ -77,19 +75,17 @@ async fn list(opened: &Opened, json: bool) -> Result<(), Failure> {
 
 async fn redrive(opened: &Opened, only: Option<Family>, why: &str, json: bool) -> Result<(), Failure> {
     let mut moved = serde_json::Map::new();
-    for queue in queues(opened).await? {
-        let family = text(&queue, "family").to_owned();
-        let letters = queue.get("dead_letters").and_then(Value::as_u64).unwrap_or(0);
-        if letters == 0 || only.is_some_and(|only| only.as_str() != family) {
+    for Queue { family, dead_letters, .. } in queues(opened).await? {
+        if dead_letters == 0 || only.is_some_and(|only| only != family) {
             continue;
         }
         let mut count = 0;
-        let ended = put_back(opened, &family, why, &mut count).await;
+        let ended = put_back(opened, family, why, &mut count).await;
         if !json {
             say(&format!("{family}: {count} put back into the queue"));
         }
         ended?;
-        moved.insert(family, json!(count));
+        moved.insert(family.to_string(), json!(count));
     }
     if json {
         say_json(&json!({ "moved": moved }));
@@ -100,12 +96,12 @@ async fn redrive(opened: &Opened, only: Option<Family>, why: &str, json: bool) -
 }
 
 /// Puts a family's dead letters back until none are left, and counts them.
-async fn put_back(opened: &Opened, family: &str, why: &str, count: &mut u64) -> Result<(), Failure> {
+async fn put_back(opened: &Opened, family: Family, why: &str, count: &mut usize) -> Result<(), Failure> {
     loop {
         let key = Uuid::new_v4().to_string();
-        let done = opened.act(&format!("dead-letters/{family}/redrive"), why, &key).await?;
-        *count += done.get("moved").and_then(Value::as_u64).unwrap_or(0);
-        if done.get("more") != Some(&Value::Bool(true)) {
+        let done: Redriven = opened.act(&format!("dead-letters/{family}/redrive"), why, &key).await?;
+        *count += done.moved;
+        if !done.more {
             return Ok(());
         }
     }

@@ -6,13 +6,13 @@ use aws_sdk_cloudwatch::types::StateValue;
 use clap::Args;
 use jiff::SignedDuration;
 use serde::Serialize;
-use serde_json::Value;
+use shared::answers::Health;
 use shared::aws_error::AwsError;
-use shared::clock::{Clock as _, Moment, SystemClock};
+use shared::clock::{Clock as _, SystemClock};
 
 use super::failure::Failure;
 use super::place::{Opened, Place};
-use super::{say_json, say_table, text};
+use super::{say_json, say_table};
 use crate::product::stack::Stack;
 use crate::product::subscriptions::{Listed, Subscriptions as _};
 
@@ -103,18 +103,16 @@ impl Doctor {
 
 /// What the read side knows of it.
 async fn of_data(opened: &Opened) -> Vec<Finding> {
-    let health = match opened.get("health", &[]).await {
+    let Health { last_event_at, quarantine, queues, .. } = match opened.get("health", &[]).await {
         Ok(health) => health,
-        Err(failure) => return vec![finding("table and queues", Verdict::Ill, failure.line())],
+        Err(error) => {
+            return vec![finding("table and queues", Verdict::Ill, Failure::from(error).line())];
+        }
     };
-    let number = |value: &Value, field: &str| value.get(field).and_then(Value::as_u64).unwrap_or(0);
-    let queues: Vec<&Value> = health.get("queues").and_then(Value::as_array).into_iter().flatten().collect();
-    let dead: u64 = queues.iter().map(|queue| number(queue, "dead_letters")).sum();
-    let oldest = queues.iter().map(|queue| number(queue, "oldest_seconds")).max().unwrap_or(0);
-    let quarantine = health.get("quarantine").map_or(0, |quarantine| number(quarantine, "count"));
-    let last: Option<Moment> = text(&health, "last_event_at").parse().ok();
+    let dead: u64 = queues.iter().map(|queue| queue.dead_letters).sum();
+    let oldest = queues.iter().filter_map(|queue| queue.oldest_seconds).max().unwrap_or(0);
     vec![
-        match last {
+        match last_event_at {
             Some(last) => {
                 let ago = SystemClock.now().since(last).max(SignedDuration::ZERO);
                 finding("last event", Verdict::Well, format!("{last}, {} minutes ago", ago.as_mins()))
@@ -140,7 +138,7 @@ async fn of_data(opened: &Opened) -> Vec<Finding> {
         } else {
             finding("oldest delivery", Verdict::Well, format!("waits for {oldest} seconds"))
         },
-        match quarantine {
+        match quarantine.count {
             0 => finding("quarantine", Verdict::Well, "empty"),
             count => finding("quarantine", Verdict::Note, format!("{count} webhooks: see quarantine list")),
         },

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use futures::TryStreamExt as _;
+use serde::Serialize;
 use serde_json::Value;
+use shared::answers::{Event, EventRecord, List};
 use shared::model::Decimal;
 use shared::printable::{self, one_line};
 
@@ -13,7 +15,7 @@ use super::failure::Failure;
 use super::filter::Filter;
 use super::place::Place;
 use super::show::encoded;
-use super::{spinner, text};
+use super::spinner;
 use crate::standins::files::create_file;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -41,25 +43,13 @@ pub(super) struct Export {
     raw: bool,
 }
 
-/// The columns of a table, in their order.
-const COLUMNS: [&str; 16] = [
-    "id",
-    "environment",
-    "event",
-    "family",
-    "entity_type",
-    "entity_uid",
-    "kind",
-    "effect",
-    "why",
-    "status",
-    "asset",
-    "amount",
-    "deliveries",
-    "received_at",
-    "recorded_at",
-    "occurred_at",
-];
+/// The columns of a table, in their order: an event's fields, of which the entity takes two.
+fn columns() -> impl Iterator<Item = &'static str> {
+    Event::FIELDS.into_iter().flat_map(|field| match field {
+        "entity" => vec!["entity_type", "entity_uid"],
+        other => vec![other],
+    })
+}
 
 /// Where events are written to.
 enum Writer {
@@ -73,16 +63,19 @@ impl Writer {
             Format::Jsonl => Self::Jsonl(to),
             Format::Csv => {
                 let mut writer = csv::Writer::from_writer(to);
-                writer.write_record(COLUMNS)?;
+                writer.write_record(columns())?;
                 Self::Csv(Box::new(writer))
             }
         })
     }
 
-    fn write(&mut self, event: &Value) -> std::io::Result<()> {
+    fn write(&mut self, event: &impl Serialize) -> std::io::Result<()> {
         match self {
-            Self::Jsonl(to) => writeln!(to, "{}", printable::json(&event.to_string())),
-            Self::Csv(to) => Ok(to.write_record(COLUMNS.map(|column| cell(event, column)))?),
+            Self::Jsonl(to) => writeln!(to, "{}", printable::json(&serde_json::to_string(event)?)),
+            Self::Csv(to) => {
+                let event = serde_json::to_value(event)?;
+                Ok(to.write_record(columns().map(|column| cell(&event, column)))?)
+            }
         }
     }
 
@@ -136,15 +129,16 @@ impl Export {
         let bar = spinner();
         let mut count = 0_u64;
         let query = self.filter.query();
-        let mut pages = std::pin::pin!(opened.pages("events", &query, None));
-        while let Some(page) = pages.try_next().await? {
-            for event in page.entries {
-                let event = if self.raw {
-                    opened.get(&format!("events/{}", encoded(text(&event, "id"))), &[]).await?
+        let mut pages = std::pin::pin!(opened.pages(&query, None));
+        while let Some(List::<Event> { entries, .. }) = pages.try_next().await? {
+            for event in entries {
+                let written = if self.raw {
+                    let path = format!("events/{}", encoded(&event.id));
+                    writer.write(&opened.get::<EventRecord>(&path, &[]).await?)
                 } else {
-                    event
+                    writer.write(&event)
                 };
-                if let Err(error) = writer.write(&event) {
+                if let Err(error) = written {
                     return closed(error);
                 }
                 count += 1;

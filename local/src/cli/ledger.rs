@@ -1,12 +1,16 @@
 //! `ledger`: balances, and what made them.
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
+use shared::answers::Balance;
 use shared::clock::Moment;
+use shared::model::Decimal;
+use shared::model::ledger::LedgerLine;
+use shared::model::transaction::Amounts;
 
 use super::failure::Failure;
 use super::place::Place;
-use super::{say, say_json, say_table, text};
+use super::{say, say_json, say_table};
 
 #[derive(Debug, Args)]
 pub(super) struct Ledger {
@@ -31,10 +35,10 @@ impl Ledger {
         let opened = self.place.open().await?;
         let at = self.at.map(|at| at.to_string());
         let account = ("account", Some(self.account.as_str()));
-        let mut balances = opened.all("balances", &[account, ("at", at.as_deref())]).await?;
-        balances.retain(|balance| self.asset.as_deref().is_none_or(|asset| text(balance, "asset") == asset));
-        let ledger =
-            opened.all("ledger", &[account, ("asset", self.asset.as_deref()), ("at", at.as_deref())]).await?;
+        let mut balances: Vec<Balance> = opened.all(&[account, ("at", at.as_deref())]).await?;
+        balances.retain(|balance| self.asset.as_ref().is_none_or(|asset| balance.asset == *asset));
+        let ledger: Vec<LedgerLine> =
+            opened.all(&[account, ("asset", self.asset.as_deref()), ("at", at.as_deref())]).await?;
         if self.json {
             say_json(&json!({ "balances": balances, "ledger": ledger }));
             return Ok(());
@@ -44,7 +48,6 @@ impl Ledger {
             return Err(Failure::new(nothing));
         }
         let columns = ["asset", "received", "sent", "fees", "pending", "balance"];
-        let row = |balance: &Value| columns.map(|column| text(balance, column).to_owned()).to_vec();
         say_table(&columns, balances.iter().map(row));
         let columns = ["when", "asset", "rule", "change", "transaction", "event"];
         say_table(&columns, ledger.iter().map(line));
@@ -53,20 +56,28 @@ impl Ledger {
     }
 }
 
-fn line(line: &Value) -> Vec<String> {
-    let change = line.get("change");
-    let changes = ["received", "sent", "fees", "pending"].into_iter().filter_map(|column| {
-        let amount = text(change?, column);
+fn row(Balance { asset, amounts, balance, .. }: &Balance) -> Vec<String> {
+    let Amounts { received, sent, fees, pending } = amounts;
+    let columns = [received, sent, fees, pending, balance].map(Decimal::to_string);
+    [asset.clone()].into_iter().chain(columns).collect()
+}
+
+fn line(line: &LedgerLine) -> Vec<String> {
+    let Amounts { received, sent, fees, pending } = &line.change;
+    let changes = [("received", received), ("sent", sent), ("fees", fees), ("pending", pending)];
+    let changes = changes.into_iter().filter(|(_, amount)| **amount != Decimal::default());
+    let changes = changes.map(|(column, amount)| {
+        let amount = amount.to_string();
         let sign = if amount.starts_with('-') { "" } else { "+" };
-        (amount != "0").then(|| format!("{column} {sign}{amount}"))
+        format!("{column} {sign}{amount}")
     });
-    let uid = line.get("transaction").map(|transaction| text(transaction, "uid")).unwrap_or_default();
+    let uid = line.transaction.as_ref().map(|transaction| transaction.uid.clone());
     vec![
-        text(line, "recorded_at").to_owned(),
-        text(line, "asset").to_owned(),
-        text(line, "rule").to_owned(),
+        line.recorded_at.to_string(),
+        line.asset.clone(),
+        line.rule.clone(),
         changes.collect::<Vec<_>>().join(", "),
-        uid.to_owned(),
-        text(line, "event_id").to_owned(),
+        uid.unwrap_or_default(),
+        line.event_id.clone().unwrap_or_default(),
     ]
 }

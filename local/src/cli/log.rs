@@ -6,13 +6,13 @@ use std::time::Duration;
 use clap::Args;
 use futures::TryStreamExt as _;
 use jiff::SignedDuration;
-use serde_json::Value;
+use shared::answers::Event;
 use shared::clock::{Clock as _, Moment, SystemClock};
 
 use super::failure::Failure;
 use super::filter::Filter;
 use super::place::{Opened, Place};
-use super::{say, say_json, say_table, text};
+use super::{say, say_json, say_table};
 
 /// What comes late into the index is looked for again for so long.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(5);
@@ -49,7 +49,7 @@ impl Log {
         Ok(())
     }
 
-    fn print(&self, events: &[Value]) {
+    fn print(&self, events: &[Event]) {
         if self.json {
             events.iter().for_each(say_json);
         } else if !events.is_empty() {
@@ -74,19 +74,17 @@ impl Log {
         self.print(&shown);
         let known = shown.iter().chain(&before);
         let mut seen: HashMap<String, Moment> =
-            known.filter_map(|event| Some((text(event, "id").to_owned(), recorded(event)?))).collect();
+            known.map(|event| (event.id.clone(), event.recorded_at)).collect();
         let mut latest = begun;
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
             let since = latest.before(OVERLAP);
             let mut events = newest(opened, &from(latest), usize::MAX).await?;
-            events.retain(|event| !seen.contains_key(text(event, "id")));
+            events.retain(|event| !seen.contains_key(&event.id));
             events.reverse();
             for event in &events {
-                if let Some(moment) = recorded(event) {
-                    latest = latest.max(moment);
-                    seen.insert(text(event, "id").to_owned(), moment);
-                }
+                latest = latest.max(event.recorded_at);
+                seen.insert(event.id.clone(), event.recorded_at);
                 if self.json {
                     say_json(event);
                 } else {
@@ -100,9 +98,9 @@ impl Log {
 }
 
 /// The newest events that fit, at most so many.
-async fn newest(opened: &Opened, query: &[(String, String)], limit: usize) -> Result<Vec<Value>, Failure> {
+async fn newest(opened: &Opened, query: &[(String, String)], limit: usize) -> Result<Vec<Event>, Failure> {
     let mut events = Vec::new();
-    let mut pages = std::pin::pin!(opened.pages("events", query, None));
+    let mut pages = std::pin::pin!(opened.pages(query, None));
     while let Some(page) = pages.try_next().await? {
         events.extend(page.entries);
         if events.len() >= limit {
@@ -113,26 +111,21 @@ async fn newest(opened: &Opened, query: &[(String, String)], limit: usize) -> Re
     Ok(events)
 }
 
-fn recorded(event: &Value) -> Option<Moment> {
-    text(event, "recorded_at").parse().ok()
-}
-
 /// What a list of events shows.
 pub(super) const COLUMNS: [&str; 8] =
     ["recorded", "event", "entity", "status", "amount", "asset", "effect", "id"];
 
 /// An event as a row of it.
-pub(super) fn row(event: &Value) -> Vec<String> {
-    let uid = event.get("entity").map(|entity| text(entity, "uid")).unwrap_or_default();
-    let cells = [
-        text(event, "recorded_at"),
-        text(event, "event"),
-        uid,
-        text(event, "status"),
-        text(event, "amount"),
-        text(event, "asset"),
-        text(event, "effect"),
-        text(event, "id"),
-    ];
-    cells.map(str::to_owned).to_vec()
+pub(super) fn row(event: &Event) -> Vec<String> {
+    let uid = event.entity.as_ref().map(|entity| entity.uid.clone());
+    vec![
+        event.recorded_at.to_string(),
+        event.event.clone(),
+        uid.unwrap_or_default(),
+        event.status.clone(),
+        event.amount.clone().unwrap_or_default(),
+        event.asset.clone().unwrap_or_default(),
+        event.effect.to_string(),
+        event.id.clone(),
+    ]
 }

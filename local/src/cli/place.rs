@@ -8,16 +8,18 @@ use clap::Args;
 use futures::{Stream, TryStreamExt as _};
 use lambda_http::http::Request;
 use lambda_http::{Body, Response};
-use serde_json::{Value, json};
+use serde::de::DeserializeOwned;
+use serde_json::json;
 use shared::access::Access;
+use shared::answers::{Entry, List, read};
 use shared::clock::SystemClock;
 use shared::environment::{Environment, Environments};
+use shared::http::Problem;
 use shared::rotating::Rotating;
 use shared::store::Table;
 use url::form_urlencoded;
 
 use super::failure::Failure;
-use super::text;
 use crate::product::attached::Attached;
 use crate::product::queues::Queues;
 use crate::product::stack::Stack;
@@ -115,45 +117,48 @@ impl Opened {
     ///
     /// # Errors
     /// What the answer says is wrong.
-    pub(super) async fn get(&self, what: &str, query: &[(&str, Option<&str>)]) -> Result<Value, Failure> {
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        query: &[(&str, Option<&str>)],
+    ) -> Result<T, NoAnswer> {
         let given = query.iter().filter_map(|(name, value)| Some((name, (*value)?)));
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(given).finish();
         let request = Request::get(format!("/api/{}/{what}?{query}", self.environment)).body(Body::Empty);
-        Ok(answer(&Box::pin(self.api.handle(request?)).await)?)
+        answer(&Box::pin(self.api.handle(request?)).await)
     }
 
     /// Has something done, as over HTTP; the same `key` does it once.
     ///
     /// # Errors
     /// What the answer says is wrong.
-    pub(super) async fn act(&self, what: &str, why: &str, key: &str) -> Result<Value, Refused> {
+    pub(super) async fn act<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        why: &str,
+        key: &str,
+    ) -> Result<T, NoAnswer> {
         let request = Request::post(format!("/api/{}/{what}", self.environment))
             .header("content-type", "application/json")
             .header("idempotency-key", key)
             .body(Body::Text(json!({ "why": why }).to_string()));
-        let request = request.map_err(|error| Refused { code: String::new(), detail: error.to_string() })?;
-        answer(&Box::pin(self.actions.handle(request)).await)
+        answer(&Box::pin(self.actions.handle(request?)).await)
     }
 
     /// The pages of a list, one after the other.
-    pub(super) fn pages<'a>(
+    pub(super) fn pages<'a, T: Entry + 'a>(
         &'a self,
-        what: &'a str,
         query: &'a [(String, String)],
         from: Option<String>,
-    ) -> impl Stream<Item = Result<ListPage, Failure>> + use<'a> {
+    ) -> impl Stream<Item = Result<List<T>, NoAnswer>> + use<'a, T> {
         futures::stream::try_unfold(Some(from), move |next| async move {
             let Some(cursor) = next else { return Ok(None) };
             let mut query: Vec<_> =
                 query.iter().map(|(name, value)| (name.as_str(), Some(value.as_str()))).collect();
             query.extend([("limit", Some("100")), ("cursor", cursor.as_deref())]);
-            let mut page = self.get(what, &query).await?;
-            let entries = match page.get_mut(what).map(Value::take) {
-                Some(Value::Array(entries)) => entries,
-                _ => Vec::new(),
-            };
-            let cursor = page.get("cursor").and_then(Value::as_str).map(str::to_owned);
-            Ok(Some((ListPage { entries, cursor: cursor.clone() }, cursor.map(Some))))
+            let page: List<T> = self.get(T::LIST, &query).await?;
+            let next = page.cursor.clone().map(Some);
+            Ok(Some((page, next)))
         })
     }
 
@@ -161,41 +166,31 @@ impl Opened {
     ///
     /// # Errors
     /// As [`Opened::get`].
-    pub(super) async fn all(
-        &self,
-        what: &str,
-        query: &[(&str, Option<&str>)],
-    ) -> Result<Vec<Value>, Failure> {
+    pub(super) async fn all<T: Entry>(&self, query: &[(&str, Option<&str>)]) -> Result<Vec<T>, NoAnswer> {
         let query: Vec<_> = query
             .iter()
             .filter_map(|(name, value)| Some(((*name).to_owned(), (*value)?.to_owned())))
             .collect();
-        let pages: Vec<ListPage> = self.pages(what, &query, None).try_collect().await?;
+        let pages: Vec<List<T>> = self.pages(&query, None).try_collect().await?;
         Ok(pages.into_iter().flat_map(|page| page.entries).collect())
     }
 }
 
-/// A page of a list.
-pub(super) struct ListPage {
-    pub(super) entries: Vec<Value>,
-    /// Where the next one starts; none at the end.
-    pub(super) cursor: Option<String>,
-}
-
-/// What a handler refused, in its words.
+/// Why a handler did not answer what it was asked.
 #[derive(Debug, thiserror::Error)]
-#[error("{detail}")]
-pub(super) struct Refused {
-    /// A stable name.
-    pub(super) code: String,
-    detail: String,
+pub(super) enum NoAnswer {
+    /// It refused, in its words.
+    #[error("{}", .0.detail)]
+    Refused(Problem),
+    /// It cannot be asked so.
+    #[error("this cannot be asked")]
+    Request(#[from] lambda_http::http::Error),
+    /// It answered something else.
+    #[error("the answer cannot be read")]
+    Unread(#[from] serde_json::Error),
 }
 
-fn answer(response: &Response<Body>) -> Result<Value, Refused> {
-    let answer: Value = serde_json::from_slice(response.body().as_ref()).unwrap_or_default();
-    if response.status().is_success() {
-        return Ok(answer);
-    }
-    let detail = text(&answer, "detail").to_owned();
-    Err(Refused { code: text(&answer, "code").to_owned(), detail })
+fn answer<T: DeserializeOwned>(response: &Response<Body>) -> Result<T, NoAnswer> {
+    let body = response.body().as_ref();
+    if response.status().is_success() { Ok(read(body)?) } else { Err(NoAnswer::Refused(read(body)?)) }
 }

@@ -2,13 +2,14 @@
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
+use shared::answers::{Done, Quarantined};
 use uuid::Uuid;
 
 use super::failure::Failure;
 use super::place::Place;
 use super::show::encoded;
-use super::{deliveries, say, say_json, say_table, text};
+use super::{deliveries, say, say_json, say_table};
 
 #[derive(Debug, Args)]
 pub(super) struct Quarantine {
@@ -51,7 +52,7 @@ impl Quarantine {
 }
 
 async fn list(place: &Place, json: bool) -> Result<(), Failure> {
-    let found = place.open().await?.all("quarantine", &[]).await?;
+    let found: Vec<Quarantined> = place.open().await?.all(&[]).await?;
     if json {
         say_json(&found);
         return Ok(());
@@ -60,11 +61,8 @@ async fn list(place: &Place, json: bool) -> Result<(), Failure> {
         say("the quarantine is empty");
         return Ok(());
     }
-    let row = |item: &Value| {
-        let deliveries = item.get("deliveries").map(deliveries).unwrap_or_default();
-        let [recorded, reason, detail, id] =
-            ["recorded_at", "reason", "detail", "id"].map(|field| text(item, field));
-        [recorded, reason, detail, &deliveries, id].map(str::to_owned).to_vec()
+    let row = |Quarantined { recorded_at, reason, detail, deliveries: count, id, .. }: &Quarantined| {
+        vec![recorded_at.to_string(), reason.to_string(), detail.clone(), deliveries(*count), id.clone()]
     };
     say_table(&["recorded", "reason", "detail", "deliveries", "id"], found.iter().map(row));
     Ok(())
@@ -73,15 +71,15 @@ async fn list(place: &Place, json: bool) -> Result<(), Failure> {
 async fn retry(place: &Place, ids: Vec<String>, why: &str, json: bool) -> Result<(), Failure> {
     let opened = place.open().await?;
     let ids = if ids.is_empty() {
-        let all = opened.all("quarantine", &[]).await?;
-        all.iter().map(|item| text(item, "id").to_owned()).collect()
+        let all: Vec<Quarantined> = opened.all(&[]).await?;
+        all.into_iter().map(|item| item.id).collect()
     } else {
         ids
     };
     let (mut done, mut refused) = (Vec::new(), Vec::new());
     for id in ids {
         let key = Uuid::new_v4().to_string();
-        match opened.act(&format!("quarantine/{}/retry", encoded(&id)), why, &key).await {
+        match opened.act::<Done>(&format!("quarantine/{}/retry", encoded(&id)), why, &key).await {
             Ok(_) => done.push(id),
             Err(why) => refused.push((id, why.to_string())),
         }

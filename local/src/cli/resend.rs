@@ -6,6 +6,7 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use futures::TryStreamExt as _;
 use serde_json::json;
+use shared::answers::{Done, Event, List};
 use shared::clock::{Clock as _, SystemClock};
 use shared::store::Job;
 use tokio::time::MissedTickBehavior;
@@ -14,9 +15,9 @@ use uuid::Uuid;
 use super::failure::Failure;
 use super::filter::Filter;
 use super::log::{COLUMNS, row};
-use super::place::{Opened, Place};
+use super::place::{NoAnswer, Opened, Place};
 use super::show::encoded;
-use super::{confirm, say, say_json, say_table, spinner, text};
+use super::{confirm, say, say_json, say_table, spinner};
 
 /// How many events a dry run shows.
 const SAMPLE: usize = 5;
@@ -58,7 +59,7 @@ impl Resend {
         if let Some(id) = &self.id {
             let why = self.why.as_deref().unwrap_or_default();
             let key = Uuid::new_v4().to_string();
-            let done = opened.act(&format!("events/{}/resend", encoded(id)), why, &key).await?;
+            let done: Done = opened.act(&format!("events/{}/resend", encoded(id)), why, &key).await?;
             if self.json {
                 say_json(&done);
             } else {
@@ -90,10 +91,10 @@ impl Resend {
         let (mut count, mut sample) = (0, Vec::new());
         let bar = spinner();
         {
-            let mut pages = std::pin::pin!(opened.pages("events", &filter, None));
-            while let Some(page) = pages.try_next().await? {
-                count += page.entries.len();
-                sample.extend(page.entries.into_iter().take(SAMPLE - sample.len().min(SAMPLE)));
+            let mut pages = std::pin::pin!(opened.pages(&filter, None));
+            while let Some(List::<Event> { entries, .. }) = pages.try_next().await? {
+                count += entries.len();
+                sample.extend(entries.into_iter().take(SAMPLE - sample.len().min(SAMPLE)));
                 bar.set_message(format!("{count} events"));
                 bar.tick();
             }
@@ -140,24 +141,23 @@ impl Resend {
         // What took longer is not made up for by a burst.
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let filter = job.filter.clone();
-        let mut pages = std::pin::pin!(opened.pages("events", &filter, job.cursor.clone()));
-        while let Some(page) = pages.try_next().await? {
-            for event in &page.entries {
+        let mut pages = std::pin::pin!(opened.pages(&filter, job.cursor.clone()));
+        while let Some(List::<Event> { entries, cursor }) = pages.try_next().await? {
+            for Event { id, .. } in &entries {
                 pace.tick().await;
-                let id = text(event, "id");
                 let key = format!("{}/{id}", job.id);
-                match opened.act(&format!("events/{}/resend", encoded(id)), &job.why, &key).await {
+                match opened.act::<Done>(&format!("events/{}/resend", encoded(id)), &job.why, &key).await {
                     Ok(_) => job.told += 1,
-                    Err(refused) if refused.code == "never_told" => job.never_told += 1,
-                    Err(refused) => {
-                        let go_on = format!("{refused} Go on with: resend --resume {}", job.id);
+                    Err(NoAnswer::Refused(problem)) if problem.code == "never_told" => job.never_told += 1,
+                    Err(error) => {
+                        let go_on = format!("{error} Go on with: resend --resume {}", job.id);
                         return Err(Failure::new(go_on));
                     }
                 }
                 bar.set_message(format!("{} told again", job.told));
                 bar.tick();
             }
-            job.cursor = page.cursor;
+            job.cursor = cursor;
             job.finished = job.cursor.is_none();
             self.save(opened, &job).await?;
         }

@@ -1,13 +1,15 @@
 //! `show`: one event, or one entity.
 
 use clap::Args;
+use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
-use shared::model::EntityType;
+use shared::answers::{Action, EntityState, EventRecord, Raw};
+use shared::model::{EntityRef, EntityType};
 
 use super::failure::Failure;
 use super::log::{COLUMNS, row};
 use super::place::Place;
-use super::{deliveries, say, say_body, say_json, say_table, text};
+use super::{deliveries, say, say_body, say_json, say_table};
 
 #[derive(Debug, Args)]
 pub(super) struct Show {
@@ -30,19 +32,17 @@ impl Show {
             let entity_type: EntityType = name.parse().ok()?;
             Some((entity_type, uid))
         });
-        let found = match entity {
+        match entity {
             Some((entity_type, uid)) => {
                 let path = format!("{}/{}", entity_type.plural(), encoded(uid));
-                opened.get(&path, &[("kind", self.kind.as_deref())]).await?
+                let found: EntityState = opened.get(&path, &[("kind", self.kind.as_deref())]).await?;
+                if self.json { say_json(&found) } else { tell_entity(&found)? }
             }
-            None => opened.get(&format!("events/{}", encoded(&self.what)), &[]).await?,
-        };
-        if self.json {
-            say_json(&found);
-        } else if entity.is_some() {
-            tell_entity(&found);
-        } else {
-            tell_event(&found);
+            None => {
+                let path = format!("events/{}", encoded(&self.what));
+                let found: EventRecord = opened.get(&path, &[]).await?;
+                if self.json { say_json(&found) } else { tell_event(&found)? }
+            }
         }
         Ok(())
     }
@@ -53,47 +53,48 @@ pub(super) fn encoded(part: &str) -> String {
     percent_encoding::utf8_percent_encode(part, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-fn tell_event(event: &Value) {
-    fields(event, &["told", "raw", "raw_base64", "actions", "delivery_ids"]);
-    let told = event.get("told");
-    let people = told.and_then(|told| told.get("people")).filter(|words| words.is_object());
-    let programs = told.and_then(|told| told.get("programs")).is_some_and(Value::is_object);
-    say(&format!("told          {}", if programs { "programs" } else { "nobody" }));
-    if let Some(words) = people {
-        say(&format!("told people   {}", text(words, "subject")));
+fn tell_event(record: &EventRecord) -> Result<(), Failure> {
+    let EventRecord { event, told, delivery_ids: _, actions, raw } = record;
+    fields(event, &[])?;
+    say(&format!("told          {}", if told.programs.is_some() { "programs" } else { "nobody" }));
+    if let Some(words) = &told.people {
+        say(&format!("told people   {}", words.subject));
     }
-    for action in event.get("actions").and_then(Value::as_array).into_iter().flatten() {
-        let (at, who) = (text(action, "at"), text(action, "who"));
-        say(&format!("{:<13} {at} by {who}: {}", text(action, "action"), text(action, "why")));
+    for Action { action, at, who, why, .. } in actions {
+        say(&format!("{action:<13} {at} by {who}: {why}"));
     }
     say("");
-    match event.get("raw").and_then(Value::as_str) {
-        Some(raw) => say_body(raw),
-        None => say(text(event, "raw_base64")),
+    match raw {
+        Raw::Text(body) => say_body(body),
+        Raw::Base64(body) => say(body),
     }
+    Ok(())
 }
 
-fn tell_entity(entity: &Value) {
-    fields(entity, &["history", "cursor"]);
+fn tell_entity(entity: &EntityState) -> Result<(), Failure> {
+    fields(entity, &["history", "cursor"])?;
     say("");
-    let history = entity.get("history").and_then(Value::as_array).into_iter().flatten();
-    say_table(&COLUMNS, history.map(row));
+    say_table(&COLUMNS, entity.history.iter().map(row));
+    Ok(())
 }
 
-/// The fields of an object, a line each.
-fn fields(object: &Value, but: &[&str]) {
-    for (name, value) in object.as_object().into_iter().flatten() {
+/// The fields of an answer, a line each: which there are of an entity, its events have said.
+fn fields(answer: &impl Serialize, but: &[&str]) -> Result<(), Failure> {
+    let fields = serde_json::to_value(answer)?;
+    for (name, value) in fields.as_object().into_iter().flatten() {
         if but.contains(&name.as_str()) || value.is_null() {
             continue;
         }
         let value = match value {
             Value::String(text) => text.clone(),
             Value::Object(_) if name == "entity" => {
-                format!("{}:{}", text(value, "type"), text(value, "uid"))
+                let EntityRef { entity_type, uid } = EntityRef::deserialize(value)?;
+                format!("{entity_type}:{uid}")
             }
-            count if name == "deliveries" => deliveries(count),
+            Value::Number(count) if name == "deliveries" => deliveries(count.as_u64().unwrap_or_default()),
             other => other.to_string(),
         };
         say(&format!("{name:<13} {value}"));
     }
+    Ok(())
 }

@@ -6,7 +6,6 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use super::backoff::Backoff;
 use super::commit::Writes;
@@ -32,7 +31,7 @@ crate::names! {
 
 crate::names! {
     /// What kind of thing it was done to.
-    "target" TargetType {
+    "type of target" TargetType {
         /// An event.
         Event "event";
         /// A body in quarantine.
@@ -97,22 +96,6 @@ impl ActionItem {
     pub(super) fn new(environment: Environment, action: Action, target: Target, mandate: &Mandate) -> Self {
         let Mandate { id, who, why, at } = mandate.clone();
         Self { id, environment, action, target, who, why, at, moved: None, more: false, notification: None }
-    }
-}
-
-impl ActionItem {
-    /// As it is shown: without what is told.
-    pub fn shown(&self) -> Value {
-        json!({
-            "id": self.id,
-            "environment": self.environment,
-            "action": self.action,
-            "target": self.target,
-            "who": self.who,
-            "why": self.why,
-            "at": self.at,
-            "moved": self.moved,
-        })
     }
 }
 

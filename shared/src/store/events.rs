@@ -51,27 +51,6 @@ pub struct EventItem {
     pub notification: Option<Notification>,
 }
 
-impl EventItem {
-    /// The attributes that a list shows: all but what was told.
-    pub(super) const LISTED: [&str; 15] = [
-        "id",
-        "environment",
-        "event",
-        "family",
-        "entity",
-        "kind",
-        "effect",
-        "why",
-        "status",
-        "asset",
-        "amount",
-        "deliveries",
-        "received_at",
-        "recorded_at",
-        "occurred_at",
-    ];
-}
-
 /// The latest occurrence of a content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeenItem {

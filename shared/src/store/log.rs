@@ -13,6 +13,7 @@ use super::actions::ActionItem;
 use super::events::EventItem;
 use super::facets::{self, Facet};
 use super::keys::{self, BUCKETS, EVENT_PREFIX, Key, LOG_INDEX, List, POSITION};
+use super::listed::ListedEvent;
 use super::query::{Condition, Cursor, Page, RangeQuery, Start};
 use super::table::{Item, StoreError, Table};
 use crate::clock::Moment;
@@ -168,7 +169,7 @@ impl Table {
 
     /// The events of a page, as a list shows them.
     async fn listed(&self, page: Page<Key>) -> Result<Page<EventItem>, StoreError> {
-        let found = self.batch_get_of(&page.items, Some(&EventItem::LISTED)).await?;
+        let found = self.batch_get_of(&page.items, Some(&ListedEvent::FIELDS)).await?;
         in_order(found, page)
     }
 

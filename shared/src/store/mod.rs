@@ -8,7 +8,7 @@
 //! | `lists`, `deliveries`, `backoff` | places in lists, the deliveries that brought an item, waiting |
 //! | `commit` | recalling several items at once, and committing a [`Plan`] in one transaction |
 //! | `events`, `states`, `ledger`, `actions`, `quarantine` | one concept each: its items, and what reads and writes them |
-//! | `records` | an event with all that belongs to it |
+//! | `records`, `listed` | an event with all that belongs to it; an event as lists show it |
 //! | `facets`, `log`, `counts` | what events are found by; the search; how many there were |
 //!
 //! It decides nothing: what follows from an event is decided in [`decide`](crate::decide), without a table.
@@ -28,6 +28,7 @@ mod events;
 mod facets;
 pub mod keys;
 mod ledger;
+mod listed;
 mod lists;
 mod log;
 mod quarantine;
@@ -46,6 +47,7 @@ pub use events::{EventItem, RawItem, SeenItem};
 pub use facets::Facet;
 pub use keys::Key;
 pub use ledger::{Balance, Shard, balance_key};
+pub use listed::ListedEvent;
 pub use log::LogFilter;
 pub use quarantine::{Kept, QuarantineItem, QuarantineRecord};
 pub use query::{Cursor, Page, Start};

@@ -54,6 +54,12 @@ impl From<String> for Cursor {
     }
 }
 
+impl From<Cursor> for String {
+    fn from(Cursor(text): Cursor) -> Self {
+        text
+    }
+}
+
 /// A part of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {

@@ -1,0 +1,351 @@
+//! What `api` and `actions` answer: rendered there, described in `docs/openapi.json`, read by the command line.
+//!
+//! | answer | to |
+//! | --- | --- |
+//! | [`List`] of [`Event`], [`Balance`], [`LedgerLine`], [`Quarantined`], [`Action`] | `events`, `balances`, `ledger`, `quarantine`, `actions` |
+//! | [`EventRecord`] | `events/{id}` |
+//! | [`EntityState`] | `transactions/{uid}` and the other entities |
+//! | [`Stats`], [`Health`] | `stats`, `health` |
+//! | [`Done`], [`Redriven`] | what was done |
+//!
+//! A field that is not known is null. [`read`] reads them all.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use serde::de::{DeserializeOwned, Error as _};
+use serde::ser::SerializeMap as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::clock::Moment;
+use crate::environment::Environment;
+use crate::model::ledger::LedgerLine;
+use crate::model::transaction::Amounts;
+use crate::model::{Decimal, Family, Kind, Reason, Words};
+use crate::queue::Depth;
+use crate::shown::shown;
+use crate::store::{self, ActionItem, Page, Target};
+
+pub use crate::store::ListedEvent as Event;
+
+/// Reads an answer. Numbers are read as JSON first: serde cannot carry one with all its digits through a flattened
+/// struct.
+///
+/// # Errors
+/// Where it is not this answer.
+pub fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Error> {
+    T::deserialize(serde_json::from_slice::<Value>(json)?)
+}
+
+/// What there are lists of.
+pub trait Entry: Serialize + DeserializeOwned {
+    /// The list's path, and the name of its entries in it.
+    const LIST: &'static str;
+}
+
+impl Entry for Event {
+    const LIST: &'static str = "events";
+}
+
+impl Entry for Balance {
+    const LIST: &'static str = "balances";
+}
+
+impl Entry for LedgerLine {
+    const LIST: &'static str = "ledger";
+}
+
+impl Entry for Quarantined {
+    const LIST: &'static str = "quarantine";
+}
+
+impl Entry for Action {
+    const LIST: &'static str = "actions";
+}
+
+/// A page of a list: `{"events": […], "cursor": …}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List<T> {
+    /// Its entries.
+    pub entries: Vec<T>,
+    /// Where the next page starts; none at the end.
+    pub cursor: Option<String>,
+}
+
+impl<S, T: From<S>> From<Page<S>> for List<T> {
+    fn from(page: Page<S>) -> Self {
+        Self { entries: page.items.into_iter().map(T::from).collect(), cursor: page.cursor.map(String::from) }
+    }
+}
+
+impl<T: Entry> Serialize for List<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_map(Some(2))?;
+        fields.serialize_entry(T::LIST, &self.entries)?;
+        fields.serialize_entry("cursor", &self.cursor)?;
+        fields.end()
+    }
+}
+
+impl<'de, T: Entry> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut fields = Map::deserialize(deserializer)?;
+        let entries = fields.remove(T::LIST).ok_or_else(|| D::Error::missing_field(T::LIST))?;
+        let cursor = fields.remove("cursor").unwrap_or_default();
+        Ok(Self {
+            entries: Vec::deserialize(entries).map_err(D::Error::custom)?,
+            cursor: Option::deserialize(cursor).map_err(D::Error::custom)?,
+        })
+    }
+}
+
+/// An event by itself: with its body, what was told of it, and what was done to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// The event.
+    #[serde(flatten)]
+    pub event: Event,
+    /// What was told.
+    pub told: Told,
+    /// The requests that brought it.
+    pub delivery_ids: BTreeSet<String>,
+    /// What was done to it, oldest first.
+    pub actions: Vec<Action>,
+    /// Its body.
+    #[serde(flatten)]
+    pub raw: Raw,
+}
+
+/// What was told of an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// To programs; none where nobody was told.
+    pub programs: Option<Value>,
+    /// To people; none where they were not told.
+    pub people: Option<Words>,
+}
+
+/// A body, byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Raw {
+    /// As it is, where it is UTF-8.
+    #[serde(rename = "raw")]
+    Text(String),
+    /// Else in Base64.
+    #[serde(rename = "raw_base64")]
+    Base64(String),
+}
+
+impl Raw {
+    /// The text that stands for the body.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Text(text) | Self::Base64(text) => text,
+        }
+    }
+}
+
+/// An entity: what is known of it, and the events that said so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntityState {
+    /// The latest word on each field that any event named, and the sets that grow.
+    #[serde(flatten, deserialize_with = "facts")]
+    pub facts: Map<String, Value>,
+    /// Bitpowr's identifier.
+    pub uid: String,
+    /// Its status.
+    pub status: String,
+    /// When it changed last.
+    pub updated_at: Option<Moment>,
+    /// What only a transaction has.
+    #[serde(flatten)]
+    pub transaction: Option<TransactionState>,
+    /// Its events, oldest first.
+    pub history: Vec<Event>,
+    /// Where the next page of them starts; none at the end.
+    pub cursor: Option<String>,
+}
+
+/// What is known of a transaction beside its facts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionState {
+    /// Its kind.
+    pub kind: Option<Kind>,
+    /// The account whose balance it belongs to.
+    pub account: String,
+    /// The most blocks that any event named.
+    pub confirmations: Option<u64>,
+    /// Whether its events contradict each other.
+    pub conflict: bool,
+    /// In what they do.
+    pub contradictions: Vec<String>,
+    /// Why its amount is not counted; none where it is counted or absent.
+    pub oddity: Option<String>,
+}
+
+/// The facts among what is left of an entity's fields: all that is not of a transaction's state.
+fn facts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
+    const STATE: [&str; 6] = ["kind", "account", "confirmations", "conflict", "contradictions", "oddity"];
+    let mut facts = Map::deserialize(deserializer)?;
+    facts.retain(|name, _| !STATE.contains(&name.as_str()));
+    Ok(facts)
+}
+
+/// A balance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Balance {
+    /// The account.
+    pub account: String,
+    /// The asset.
+    pub asset: String,
+    /// Its columns.
+    #[serde(flatten)]
+    pub amounts: Amounts,
+    /// What is there: received − sent.
+    pub balance: Decimal,
+}
+
+impl From<store::Balance> for Balance {
+    fn from(store::Balance { account, asset, amounts }: store::Balance) -> Self {
+        Self { account, asset, balance: amounts.balance(), amounts }
+    }
+}
+
+/// A body that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// Its public id.
+    pub id: String,
+    /// Whose world it is.
+    pub environment: Environment,
+    /// Why it cannot be read.
+    pub reason: Reason,
+    /// The same in words.
+    pub detail: String,
+    /// How many HTTP requests brought it.
+    pub deliveries: u64,
+    /// When the first of them came.
+    pub received_at: Moment,
+    /// When it was recorded.
+    pub recorded_at: Moment,
+    /// The body.
+    #[serde(flatten)]
+    pub raw: Raw,
+}
+
+shown! {
+    /// What somebody did.
+    Action of ActionItem without more, notification {
+        /// Its id, unique among those of its target.
+        id: String,
+        /// Whose world it is.
+        environment: Environment,
+        /// What was done …
+        action: store::Action,
+        /// … to what …
+        target: Target,
+        /// … by whom …
+        who: String,
+        /// … why …
+        why: String,
+        /// … and when.
+        at: Moment,
+        /// How many dead letters were put back; none for other actions.
+        moved: Option<usize>,
+    }
+}
+
+/// Something was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// What.
+    pub action: Action,
+}
+
+/// Dead letters were put back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redriven {
+    /// What was done.
+    pub action: Action,
+    /// How many were put back.
+    pub moved: usize,
+    /// Whether there may be more.
+    pub more: bool,
+}
+
+/// How many events there were.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// From when on, inclusive …
+    pub from: Moment,
+    /// … until when, exclusive.
+    pub to: Moment,
+    /// The length of an interval, in seconds.
+    pub step: i64,
+    /// Whether all were counted.
+    pub complete: bool,
+    /// From when on they were.
+    pub counted_from: Moment,
+    /// How many, in the order of time; only what is not zero.
+    pub counts: Vec<Count>,
+}
+
+/// How many events of a family and an effect there were in an interval.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// The start of the interval.
+    pub at: Moment,
+    /// The family.
+    pub family: String,
+    /// The effect.
+    pub effect: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// What waits, what failed, when the last event came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// The version of the product.
+    pub version: String,
+    /// When the newest event was recorded; none where there is none.
+    pub last_event_at: Option<Moment>,
+    /// How many bodies could not be read.
+    pub quarantine: QuarantineSize,
+    /// What waits for each family.
+    pub queues: Vec<Queue>,
+}
+
+/// How many bodies are in quarantine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantineSize {
+    /// How many, as far as they were counted.
+    pub count: usize,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+/// What waits for a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queue {
+    /// The family.
+    pub family: Family,
+    /// Deliveries to be handled.
+    pub waiting: u64,
+    /// Deliveries that are being handled, or wait to be tried again.
+    pub in_flight: u64,
+    /// Deliveries that were given up.
+    pub dead_letters: u64,
+    /// For how long the oldest one has been waiting; none where none is, or where it is not known.
+    pub oldest_seconds: Option<u64>,
+}
+
+impl From<(Family, Depth)> for Queue {
+    fn from((family, depth): (Family, Depth)) -> Self {
+        let Depth { waiting, in_flight, dead_letters, oldest_seconds } = depth;
+        Self { family, waiting, in_flight, dead_letters, oldest_seconds }
+    }
+}

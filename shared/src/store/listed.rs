@@ -1,0 +1,44 @@
+//! An event as lists show it: all that is stored of it but the notification, which is not even read for a list.
+
+use super::events::EventItem;
+use crate::clock::Moment;
+use crate::environment::Environment;
+use crate::fold::Effect;
+use crate::model::{EntityRef, Family, Kind};
+use crate::shown::shown;
+
+shown! {
+    /// An event, as lists show it.
+    ListedEvent of EventItem without notification {
+        /// Its public id.
+        id: String,
+        /// Whose world it is.
+        environment: Environment,
+        /// Its type.
+        event: String,
+        /// Its family.
+        family: Family,
+        /// What it is about; none where its type or object is unknown.
+        entity: Option<EntityRef>,
+        /// For a transaction its kind.
+        kind: Option<Kind>,
+        /// What it did.
+        effect: Effect,
+        /// Why.
+        why: String,
+        /// Its own last word: `created`, `success` …
+        status: String,
+        /// The asset it is about.
+        asset: Option<String>,
+        /// For a transaction how much it is about, as this event says.
+        amount: Option<String>,
+        /// How many HTTP requests brought it.
+        deliveries: u64,
+        /// When the first of them came.
+        received_at: Moment,
+        /// When it was applied.
+        recorded_at: Moment,
+        /// When it happened, as the object says; else when it was received.
+        occurred_at: Moment,
+    }
+}
