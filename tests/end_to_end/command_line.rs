@@ -2,10 +2,22 @@
 
 use local::standins::database::Database;
 use local::standins::queues::Queues;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use shared::answers::{Action, Balance, Event, EventRecord, List, Quarantined, Queue, read};
 use shared::clock::SystemClock;
+use shared::model::Family;
+use shared::model::ledger::LedgerLine;
 
 use crate::process::{Serving, run};
+
+/// What `ledger --json` prints.
+#[derive(Deserialize)]
+struct Books {
+    balances: Vec<Balance>,
+    ledger: Vec<LedgerLine>,
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ledger_drills_a_balance_down_to_its_webhooks_also_as_of_the_past() {
@@ -21,21 +33,18 @@ async fn ledger_drills_a_balance_down_to_its_webhooks_also_as_of_the_past() {
     let (code, output, error) = run(folder.path(), &["ledger", "--account", "a"]);
     assert_eq!(code, Some(0), "{error}");
     assert!(output.contains("received +0.5, pending -0.5"), "{output}");
-    let json = |arguments: &[&str]| -> Value {
+    let books = |arguments: &[&str]| -> Books {
         let (code, output, error) =
             run(folder.path(), &[&["ledger", "--account", "a", "--json"], arguments].concat());
         assert_eq!(code, Some(0), "{error}");
-        serde_json::from_str(&output).unwrap()
+        read(output.as_bytes()).unwrap()
     };
-    let now = json(&["--asset", "BTC"]);
-    assert_eq!((&now["balances"][0]["balance"], now["ledger"].as_array().unwrap().len()), (&json!("0.5"), 2));
-    let event = now["ledger"][0]["event_id"].as_str().unwrap();
+    let now = books(&["--asset", "BTC"]);
+    assert_eq!((now.balances[0].balance.to_string().as_str(), now.ledger.len()), ("0.5", 2));
+    let event = now.ledger[0].event_id.as_ref().unwrap();
     assert_eq!(serving.client.get(&format!("events/{event}")).await["event"], "transaction.deposit.success");
-    let past = json(&["--at", &then]);
-    assert_eq!(
-        (&past["balances"][0]["pending"], past["ledger"].as_array().unwrap().len()),
-        (&json!("0.5"), 1)
-    );
+    let past = books(&["--at", &then]);
+    assert_eq!((past.balances[0].amounts.pending.to_string().as_str(), past.ledger.len()), ("0.5", 1));
 
     let (code, _, error) = run(folder.path(), &["ledger", "--account", "nobody"]);
     assert_eq!((code, error.trim()), (Some(1), "error: nothing was ever counted for the account nobody"));
@@ -87,8 +96,14 @@ impl Desk {
         output
     }
 
-    fn json(&self, arguments: &[&str]) -> Value {
-        serde_json::from_str(&self.well(&[arguments, &["--json"]].concat())).unwrap()
+    fn json<T: DeserializeOwned>(&self, arguments: &[&str]) -> T {
+        read(self.well(&[arguments, &["--json"]].concat()).as_bytes()).unwrap()
+    }
+
+    /// What people did here.
+    async fn actions(&self) -> Vec<Action> {
+        let answer = self.serving.client.get("actions").await;
+        List::deserialize(answer).unwrap().entries
     }
 
     async fn deposits(&self, count: usize) {
@@ -112,11 +127,11 @@ async fn log_and_show_find_an_event_and_print_no_control_characters() {
     let table = desk.well(&["log", "--hash", "0xabc"]);
     assert!(table.contains("transaction.deposit.success") && !table.contains('\u{1b}'), "{table}");
     assert!(desk.well(&["log", "--hash", "0xdef"]).contains("no event is like that"));
-    let event = desk.json(&["log", "--status", "success", "--limit", "1"]);
-    let id = event["id"].as_str().unwrap();
-    let shown = desk.json(&["show", id]);
-    assert_eq!((&shown["amount"], &shown["told"]["programs"]["event"]), (&json!("0.5"), &event["event"]));
-    let text = desk.well(&["show", id]);
+    let event: Event = desk.json(&["log", "--status", "success", "--limit", "1"]);
+    let shown: EventRecord = desk.json(&["show", &event.id]);
+    assert_eq!((shown.event.amount.as_deref(), &shown.event), (Some("0.5"), &event));
+    assert_eq!(shown.told.programs.unwrap()["event"], event.event);
+    let text = desk.well(&["show", &event.id]);
     assert!(text.contains("told people") && !text.contains('\u{1b}'), "{text}");
     let (code, _, error) = desk.run(&["show", "unknown"]);
     assert_eq!((code, error.trim()), (Some(1), "error: There is no event of this id."));
@@ -128,9 +143,9 @@ async fn log_and_show_find_an_event_and_print_no_control_characters() {
 async fn resend_of_a_range_tells_each_event_once_however_often_it_is_interrupted() {
     let desk = Desk::new();
     desk.deposits(6).await;
-    let dry = desk.json(&["resend", "--family", "deposits", "--why", "outage"]);
+    let dry: Value = desk.json(&["resend", "--family", "deposits", "--why", "outage"]);
     assert_eq!((&dry["would_tell"], dry["sample"].as_array().unwrap().len()), (&json!(6), 5));
-    assert_eq!(desk.serving.client.get("actions").await["actions"], json!([]));
+    assert_eq!(desk.actions().await, []);
 
     // Two a second: it is at its third when it is killed.
     let resend = ["resend", "--family", "deposits", "--why", "outage", "--yes", "--rate", "2"];
@@ -142,14 +157,14 @@ async fn resend_of_a_range_tells_each_event_once_however_often_it_is_interrupted
     let output = std::io::read_to_string(child.stdout.take().unwrap()).unwrap();
     let _ = child.wait();
     let job = output.split("--resume ").nth(1).unwrap().trim();
-    let done = desk.json(&["resend", "--resume", job, "--rate", "100"]);
+    let done: Value = desk.json(&["resend", "--resume", job, "--rate", "100"]);
     assert_eq!(done["told"], json!(6), "{done}");
     for _ in 3..6 {
         assert!(desk.serving.notification()["resend"].is_object());
     }
-    let actions = desk.serving.client.get("actions").await["actions"].as_array().unwrap().clone();
+    let actions = desk.actions().await;
     assert_eq!(actions.len(), 6);
-    assert!(actions.iter().all(|action| action["why"] == "outage"));
+    assert!(actions.iter().all(|action| action.why == "outage"));
     let (code, _, error) = desk.run(&["resend", "--resume", job]);
     assert!(code == Some(1) && error.contains("is finished"), "{error}");
     assert_eq!(desk.run(&["resend", "--family", "deposits"]).0, Some(2), "a reason is needed");
@@ -161,12 +176,15 @@ async fn log_follows_what_comes_each_event_once() {
     desk.deposits(2).await;
     let mut child = crate::process::start(desk.folder.path(), &["log", "--follow", "--json", "--limit", "1"]);
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
-    let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
-    assert_eq!(next()["entity"]["uid"], "d1");
+    let mut next = || -> String {
+        let event: Event = read(lines.next().unwrap().unwrap().as_bytes()).unwrap();
+        event.entity.unwrap().uid
+    };
+    assert_eq!(next(), "d1");
     for number in 0..5 {
         desk.serving.client.send("customer.created", json!({ "uid": format!("c{number}") })).await;
     }
-    let found: Vec<_> = (0..5).map(|_| next()["entity"]["uid"].as_str().unwrap().to_owned()).collect();
+    let found: Vec<_> = (0..5).map(|_| next()).collect();
     assert_eq!(found.iter().collect::<std::collections::BTreeSet<_>>().len(), 5, "{found:?}");
     child.kill().unwrap();
     let _ = child.wait();
@@ -178,12 +196,14 @@ async fn export_streams_every_event_as_json_lines_and_as_csv() {
     desk.deposits(230).await;
     let lines = desk.well(&["export"]);
     assert_eq!(lines.lines().count(), 230);
-    let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
-    assert_eq!(first["amount"], "1");
+    let first: Event = read(lines.lines().next().unwrap().as_bytes()).unwrap();
+    assert_eq!(first.amount.as_deref(), Some("1"));
     let file = desk.folder.path().join("log.csv");
     desk.well(&["export", "--format", "csv", "--status", "success", "--output", file.to_str().unwrap()]);
     let mut reader = csv::Reader::from_path(file).unwrap();
     let names = reader.headers().unwrap().clone();
+    // The entity takes two columns.
+    assert_eq!((names.get(0), names.len()), (Some("id"), Event::FIELDS.len() + 1));
     let uid = names.iter().position(|name| name == "entity_uid").unwrap();
     let uids: std::collections::BTreeSet<_> =
         reader.records().map(|record| record.unwrap()[uid].to_owned()).collect();
@@ -199,7 +219,7 @@ async fn subscribers_are_told_what_their_filter_selects() {
     desk.well(&["subscribe", "https", webhook.url.as_str(), "--family", "deposits", "--status", "success"]);
     desk.well(&["subscribe", "email", "treasury@example.com", "--asset", "ETH", "--least", "100"]);
     desk.well(&["subscribe", "sms", "+4912345678", "--asset", "ETH"]);
-    assert_eq!(desk.json(&["subscribe", "list"]).as_array().unwrap().len(), 3);
+    assert_eq!(desk.json::<Vec<Value>>(&["subscribe", "list"]).len(), 3);
     let deposit = |uid: &str, asset: &str, dollars: &str| json!({ "uid": uid, "amount": "1", "assetType": asset, "dollarAmount": dollars });
     desk.serving.client.send("transaction.deposit.pending", deposit("a", "BTC", "500")).await;
     desk.serving.client.send("transaction.deposit.success", deposit("b", "BTC", "500")).await;
@@ -223,9 +243,9 @@ async fn subscribers_are_told_what_their_filter_selects() {
     assert!(matches!(&mails[..], [mail] if mail.contains("treasury@example.com")), "{files:?}");
     assert_eq!(files.iter().filter(|file| file.starts_with("To: +4912345678")).count(), 2);
 
-    let id = desk.json(&["subscribe", "list"])[0]["id"].as_str().unwrap().to_owned();
-    assert_eq!(desk.json(&["subscribe", "remove", &id]), json!({ "removed": id }));
-    assert_eq!(desk.json(&["subscribe", "list"]).as_array().unwrap().len(), 2);
+    let id = desk.json::<Vec<Value>>(&["subscribe", "list"])[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(desk.json::<Value>(&["subscribe", "remove", &id]), json!({ "removed": id }));
+    assert_eq!(desk.json::<Vec<Value>>(&["subscribe", "list"]).len(), 2);
     for wrong in
         [&["subscribe", "email", "nobody"][..], &["subscribe", "sms", "0123"], &["subscribe", "remove", &id]]
     {
@@ -236,12 +256,12 @@ async fn subscribers_are_told_what_their_filter_selects() {
 #[tokio::test(flavor = "multi_thread")]
 async fn doctor_says_what_is_ill_and_dead_letters_go_back() {
     let desk = Desk::new();
-    let findings = desk.json(&["doctor"]);
-    assert!(findings.as_array().unwrap().iter().all(|finding| finding["verdict"] != "ill"), "{findings}");
+    let findings: Vec<Value> = desk.json(&["doctor"]);
+    assert!(findings.iter().all(|finding| finding["verdict"] != "ill"), "{findings:?}");
     assert_eq!(desk.serving.client.post("test", "nonsense").await.0, 400);
     crate::support::eventually(async || {
-        let listed = desk.json(&["quarantine", "list"]);
-        if listed.as_array().unwrap().len() == 1 { Ok(()) } else { Err(listed.to_string()) }
+        let listed: Vec<Quarantined> = desk.json(&["quarantine", "list"]);
+        if listed.len() == 1 { Ok(()) } else { Err(format!("{listed:?}")) }
     })
     .await;
     let (code, output, error) = desk.run(&["quarantine", "retry", "--why", "mended", "--json"]);
@@ -253,10 +273,10 @@ async fn doctor_says_what_is_ill_and_dead_letters_go_back() {
     queues.send("deposits-dead-letters", vec!["forged".to_owned()]).await.unwrap();
     let (code, output, _) = desk.run(&["doctor"]);
     assert!(code == Some(1) && output.contains("dead-letters redrive"), "{output}");
-    let moved = desk.json(&["dead-letters", "redrive", "--why", "mended"]);
+    let moved: Value = desk.json(&["dead-letters", "redrive", "--why", "mended"]);
     assert_eq!(moved, json!({ "moved": { "deposits": 1 } }));
-    let listed = desk.json(&["dead-letters", "list"]);
-    let deposits = listed.as_array().unwrap().iter().find(|queue| queue["family"] == "deposits").unwrap();
-    assert_eq!(deposits["dead_letters"], 0);
-    assert_eq!(desk.serving.client.get("actions").await["actions"][0]["moved"], 1);
+    let listed: Vec<Queue> = desk.json(&["dead-letters", "list"]);
+    let deposits = listed.iter().find(|queue| queue.family == Family::Deposits).unwrap();
+    assert_eq!(deposits.dead_letters, 0);
+    assert_eq!(desk.actions().await[0].moved, Some(1));
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use shared::model::EventType;
 
-use crate::support::Running;
+use crate::support::{Client, Running};
 
 const ACCOUNT: &str = "c3275a32-0b71-401c-aa25-b5771f22e0b0";
 
@@ -82,7 +82,13 @@ async fn check_books(running: &Running) {
           "pending": "250.5", "balance": "-125.75" },
     ]);
     assert_eq!(balances["balances"], expected);
+    check_transactions(client).await;
+    check_other_entities(client).await;
+    check_ledger(client).await;
+}
 
+/// Where each transaction has come to.
+async fn check_transactions(client: &Client) {
     for (uid, kind, status, flags) in [
         ("80009100-efc7-49b3-b008-08903fa748c4", "deposit", "success", json!(null)),
         ("e6af536b-e92c-49e7-90a1-894b1d68454d", "deposit", "created", json!(["aml_flag", "aml_flagged"])),
@@ -110,7 +116,9 @@ async fn check_books(running: &Running) {
     let life: Vec<_> =
         deposit["history"].as_array().unwrap().iter().map(|event| event["status"].clone()).collect();
     assert_eq!(life, ["created", "pending", "awaiting_confirmation", "success"]);
+}
 
+async fn check_other_entities(client: &Client) {
     let account = client.get(&format!("accounts/{ACCOUNT}")).await;
     assert_eq!((&account["status"], &account["name"]), (&json!("archived"), &json!("Treasury (Operations)")));
     assert_eq!(account["max_daily_amount"], "25000.00");
@@ -125,8 +133,10 @@ async fn check_books(running: &Running) {
     assert_eq!(customer["status"], "deleted");
     assert_eq!(customer["email"], "sample.customer.new@example.com");
     assert_eq!(customer["addresses"], json!(["TNhiyMgBz8f4rMcPXNZNangNBztrEbU1XF"]));
+}
 
-    // The ledger drills down: its changes add up to the balance, and each names the webhook that made it.
+/// The ledger drills down: its changes add up to the balance, and each names the webhook that made it.
+async fn check_ledger(client: &Client) {
     let ledger = client.get(&format!("ledger?account={ACCOUNT}&asset=BTC")).await;
     let lines = ledger["ledger"].as_array().unwrap();
     let rules: Vec<_> = lines.iter().map(|line| line["rule"].as_str().unwrap()).collect();
