@@ -44,7 +44,7 @@ async fn ledger_drills_a_balance_down_to_its_webhooks_also_as_of_the_past() {
     let event = now.ledger[0].event_id.as_ref().unwrap();
     assert_eq!(serving.client.get(&format!("events/{event}")).await["event"], "transaction.deposit.success");
     let past = books(&["--at", &then]);
-    assert_eq!((past.balances[0].amounts.pending.to_string().as_str(), past.ledger.len()), ("0.5", 1));
+    assert_eq!((past.balances[0].pending.to_string().as_str(), past.ledger.len()), ("0.5", 1));
 
     let (code, _, error) = run(folder.path(), &["ledger", "--account", "nobody"]);
     assert_eq!((code, error.trim()), (Some(1), "error: nothing was ever counted for the account nobody"));

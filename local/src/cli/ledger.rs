@@ -56,8 +56,7 @@ impl Ledger {
     }
 }
 
-fn row(Balance { asset, amounts, balance, .. }: &Balance) -> Vec<String> {
-    let Amounts { received, sent, fees, pending } = amounts;
+fn row(Balance { asset, received, sent, fees, pending, balance, .. }: &Balance) -> Vec<String> {
     let columns = [received, sent, fees, pending, balance].map(Decimal::to_string);
     [asset.clone()].into_iter().chain(columns).collect()
 }

@@ -10,10 +10,9 @@
 //!
 //! A field that is not known is null. [`read`] reads them all.
 
+mod flattened;
 #[cfg(test)]
 mod tests;
-
-use std::collections::BTreeSet;
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::ser::SerializeMap as _;
@@ -24,11 +23,12 @@ use crate::clock::Moment;
 use crate::environment::Environment;
 use crate::model::ledger::LedgerLine;
 use crate::model::transaction::Amounts;
-use crate::model::{Decimal, Family, Kind, Reason, Words};
+use crate::model::{Decimal, Family};
 use crate::queue::Depth;
 use crate::shown::shown;
 use crate::store::{self, ActionItem, Page, Target};
 
+pub use self::flattened::{EntityState, EventRecord, Quarantined, Raw, Told, TransactionState};
 pub use crate::store::ListedEvent as Event;
 
 /// Reads an answer. Numbers are read as JSON first: serde cannot carry one with all its digits through a flattened
@@ -102,98 +102,6 @@ impl<'de, T: Entry> Deserialize<'de> for List<T> {
     }
 }
 
-/// An event by itself: with its body, what was told of it, and what was done to it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EventRecord {
-    /// The event.
-    #[serde(flatten)]
-    pub event: Event,
-    /// What was told.
-    pub told: Told,
-    /// The requests that brought it.
-    pub delivery_ids: BTreeSet<String>,
-    /// What was done to it, oldest first.
-    pub actions: Vec<Action>,
-    /// Its body.
-    #[serde(flatten)]
-    pub raw: Raw,
-}
-
-/// What was told of an event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
-    /// To programs; none where nobody was told.
-    pub programs: Option<Value>,
-    /// To people; none where they were not told.
-    pub people: Option<Words>,
-}
-
-/// A body, byte for byte.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Raw {
-    /// As it is, where it is UTF-8.
-    #[serde(rename = "raw")]
-    Text(String),
-    /// Else in Base64.
-    #[serde(rename = "raw_base64")]
-    Base64(String),
-}
-
-impl Raw {
-    /// The text that stands for the body.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Text(text) | Self::Base64(text) => text,
-        }
-    }
-}
-
-/// An entity: what is known of it, and the events that said so.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EntityState {
-    /// The latest word on each field that any event named, and the sets that grow.
-    #[serde(flatten, deserialize_with = "facts")]
-    pub facts: Map<String, Value>,
-    /// Bitpowr's identifier.
-    pub uid: String,
-    /// Its status.
-    pub status: String,
-    /// When it changed last.
-    pub updated_at: Option<Moment>,
-    /// What only a transaction has.
-    #[serde(flatten)]
-    pub transaction: Option<TransactionState>,
-    /// Its events, oldest first.
-    pub history: Vec<Event>,
-    /// Where the next page of them starts; none at the end.
-    pub cursor: Option<String>,
-}
-
-/// What is known of a transaction beside its facts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TransactionState {
-    /// Its kind.
-    pub kind: Option<Kind>,
-    /// The account whose balance it belongs to.
-    pub account: String,
-    /// The most blocks that any event named.
-    pub confirmations: Option<u64>,
-    /// Whether its events contradict each other.
-    pub conflict: bool,
-    /// In what they do.
-    pub contradictions: Vec<String>,
-    /// Why its amount is not counted; none where it is counted or absent.
-    pub oddity: Option<String>,
-}
-
-/// The facts among what is left of an entity's fields: all that is not of a transaction's state.
-fn facts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
-    const STATE: [&str; 6] = ["kind", "account", "confirmations", "conflict", "contradictions", "oddity"];
-    let mut facts = Map::deserialize(deserializer)?;
-    facts.retain(|name, _| !STATE.contains(&name.as_str()));
-    Ok(facts)
-}
-
 /// A balance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Balance {
@@ -201,39 +109,24 @@ pub struct Balance {
     pub account: String,
     /// The asset.
     pub asset: String,
-    /// Its columns.
-    #[serde(flatten)]
-    pub amounts: Amounts,
+    /// Deposits that succeeded.
+    pub received: Decimal,
+    /// Transfers that succeeded.
+    pub sent: Decimal,
+    /// Fees of those transfers.
+    pub fees: Decimal,
+    /// Deposits seen and not yet ended.
+    pub pending: Decimal,
     /// What is there: received − sent.
     pub balance: Decimal,
 }
 
 impl From<store::Balance> for Balance {
     fn from(store::Balance { account, asset, amounts }: store::Balance) -> Self {
-        Self { account, asset, balance: amounts.balance(), amounts }
+        let balance = amounts.balance();
+        let Amounts { received, sent, fees, pending } = amounts;
+        Self { account, asset, received, sent, fees, pending, balance }
     }
-}
-
-/// A body that could not be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Quarantined {
-    /// Its public id.
-    pub id: String,
-    /// Whose world it is.
-    pub environment: Environment,
-    /// Why it cannot be read.
-    pub reason: Reason,
-    /// The same in words.
-    pub detail: String,
-    /// How many HTTP requests brought it.
-    pub deliveries: u64,
-    /// When the first of them came.
-    pub received_at: Moment,
-    /// When it was recorded.
-    pub recorded_at: Moment,
-    /// The body.
-    #[serde(flatten)]
-    pub raw: Raw,
 }
 
 shown! {

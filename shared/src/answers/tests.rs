@@ -4,8 +4,10 @@ use super::*;
 use crate::fold::Effect;
 use crate::model::ledger::{BalanceItem, Cause};
 use crate::model::{EntityRef, EntityType};
+use crate::model::{Kind, Reason, Words};
 use crate::store::TargetType;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 fn at() -> Moment {
@@ -81,14 +83,17 @@ fn transaction() -> EntityState {
     }))
 }
 
+fn amounts() -> Amounts {
+    Amounts { received: "0.5".parse().unwrap(), ..Amounts::default() }
+}
+
 fn balance() -> Balance {
-    let amounts = Amounts { received: "0.5".parse().unwrap(), ..Amounts::default() };
-    store::Balance { account: "a".to_owned(), asset: "BTC".to_owned(), amounts }.into()
+    store::Balance { account: "a".to_owned(), asset: "BTC".to_owned(), amounts: amounts() }.into()
 }
 
 fn line() -> LedgerLine {
     let cause = Cause { entity: None, event_id: None, rule: "rebuild", at: at() };
-    LedgerLine::following(&BalanceItem::default(), ("a", "BTC", 0), balance().amounts, &cause)
+    LedgerLine::following(&BalanceItem::default(), ("a", "BTC", 0), amounts(), &cause)
 }
 
 fn quarantined(raw: Raw) -> Quarantined {
@@ -160,7 +165,7 @@ struct Description(Value);
 impl Description {
     fn resolved<'a>(&'a self, schema: &'a Value) -> &'a Value {
         match schema.get("$ref").and_then(Value::as_str) {
-            Some(reference) => self.resolved(self.0.pointer(&reference[1..]).unwrap()),
+            Some(reference) => self.resolved(self.0.pointer(reference.trim_start_matches('#')).unwrap()),
             None => schema,
         }
     }
