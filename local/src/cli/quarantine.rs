@@ -4,6 +4,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use shared::answers::{Done, Quarantined};
+use shared::causes::with_causes;
 use uuid::Uuid;
 
 use super::failure::Failure;
@@ -81,7 +82,7 @@ async fn retry(place: &Place, ids: Vec<String>, why: &str, json: bool) -> Result
         let key = Uuid::new_v4().to_string();
         match opened.act::<Done>(&format!("quarantine/{}/retry", encoded(&id)), why, &key).await {
             Ok(_) => done.push(id),
-            Err(why) => refused.push((id, why.to_string())),
+            Err(error) => refused.push((id, with_causes(&error))),
         }
     }
     if json {

@@ -7,6 +7,7 @@ use clap::builder::NonEmptyStringValueParser;
 use futures::TryStreamExt as _;
 use serde_json::json;
 use shared::answers::{Done, Event, List};
+use shared::causes::with_causes;
 use shared::clock::{Clock as _, SystemClock};
 use shared::store::Job;
 use tokio::time::MissedTickBehavior;
@@ -150,7 +151,8 @@ impl Resend {
                     Ok(_) => job.told += 1,
                     Err(NoAnswer::Refused(problem)) if problem.code == "never_told" => job.never_told += 1,
                     Err(error) => {
-                        let go_on = format!("{error} Go on with: resend --resume {}", job.id);
+                        let why = with_causes(&error);
+                        let go_on = format!("{why} Go on with: resend --resume {}", job.id);
                         return Err(Failure::new(go_on));
                     }
                 }
