@@ -8,6 +8,8 @@
 //! The first delivery of a content makes an event. One that was received less than [`HORIZON_HOURS`] from it is a
 //! further delivery of the same event; later, equal content is a new occurrence.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 
 use crate::clock::Moment;
@@ -15,8 +17,12 @@ use crate::environment::Environment;
 use crate::fold::{self, Effect, Folded, Known};
 use crate::model::facts::shorten;
 use crate::model::identity::{HORIZON_HOURS, Identity};
-use crate::model::ledger::{self, BalanceItem, Cause, LedgerLine};
-use crate::model::{Body, Entity, EntityRef, EntityType, Facts, Meaning, Notification, Posting, transaction};
+use crate::model::ledger::{self, Cause, LedgerLine};
+use crate::model::lenient;
+use crate::model::transaction::Transaction;
+use crate::model::{
+    Body, Entity, EntityRef, EntityType, Fact, Facts, Kind, Meaning, Notification, Posting, Word, money,
+};
 use crate::store::{
     Earlier, EventItem, Key, Plan, RawItem, Recalled, SeenItem, StateItem, StoreError, balance_key, keys,
 };
@@ -56,8 +62,12 @@ pub struct Place {
     pk: String,
     /// Its content, within that partition.
     identity: Identity,
+    /// The state of all that is known under its entity's uid.
+    state: Option<Key>,
     /// The balance that it alone would post to.
     guess: Option<Key>,
+    /// Where it stands that people were asked to look at events of its type, which is not understood.
+    asked: Option<Key>,
 }
 
 impl Place {
@@ -70,15 +80,20 @@ impl Place {
             None => keys::nothing(*environment, &identity),
         };
         let guess = meaning.and_then(|meaning| {
-            let posting = transaction::contribution(meaning.entity.kind?, &meaning.facts)?;
+            let posting = money::contribution(meaning.entity.kind?, &meaning.added())?;
             Some(balance_key(*environment, &posting, &pk))
         });
-        Self { identity: identity.within(&pk), pk, guess }
+        let is_understood = meaning.is_some_and(|meaning| meaning.word != Word::Unknown);
+        let asked = (!is_understood)
+            .then(|| keys::asked(*environment, &delivery.received_at.day(), &shorten(body.event.as_str())));
+        let state = meaning.map(|meaning| keys::state(*environment, &meaning.entity));
+        Self { identity: identity.within(&pk), pk, state, guess, asked }
     }
 
     /// What has to be recalled: this content, the entity's state, and the balance that it will most likely change.
     pub fn keys(&self) -> impl Iterator<Item = Key> {
-        [self.seen(), self.state()].into_iter().chain(self.guess.clone())
+        let others = [&self.state, &self.guess, &self.asked];
+        [self.seen()].into_iter().chain(others.into_iter().flatten().cloned())
     }
 
     /// The partition.
@@ -90,8 +105,9 @@ impl Place {
         keys::seen(&self.pk, &self.identity)
     }
 
-    fn state(&self) -> Key {
-        keys::state(&self.pk)
+    /// What was recalled of its entity's state.
+    fn recalled_state(&self, recalled: &Recalled) -> Result<Option<StateItem>, StoreError> {
+        self.state.as_ref().map_or(Ok(None), |key| recalled.item(key))
     }
 }
 
@@ -116,17 +132,17 @@ pub fn decide(
     now: Moment,
 ) -> Result<Decision, StoreError> {
     let seen: Option<SeenItem> = recalled.item(&place.seen())?;
-    let state: Option<StateItem> = recalled.item(&place.state())?;
+    let state = place.recalled_state(recalled)?;
     if let Some(seen) =
         seen.clone().filter(|seen| is_within_horizon(delivery.received_at.since(seen.received_at)))
     {
         return Ok(Decision::Again(Box::new(Again { seen, state })));
     }
-    let known = state.as_ref().map(StateItem::known);
-    let folded = meaning.map(|meaning| fold::fold(known.as_ref(), meaning));
+    let folded = meaning.map(|meaning| fold::fold(state.as_ref().map(|state| &state.known), meaning));
     let occurrence = seen.as_ref().map_or(1, |seen| seen.occurrence + 1);
     let event = new_event(delivery, meaning, folded.as_ref(), place.identity.id(occurrence), now);
-    Ok(Decision::New(Box::new(New { event, folded, occurrence, seen, state })))
+    let asks = place.asked.clone().filter(|key| recalled.is_absent(key));
+    Ok(Decision::New(Box::new(New { event, folded, occurrence, asks, seen, state })))
 }
 
 fn is_within_horizon(apart: SignedDuration) -> bool {
@@ -141,20 +157,37 @@ pub struct New {
     /// What is known of its entity now; none where it is about none.
     pub folded: Option<Folded>,
     occurrence: u64,
+    /// Where to note that people are asked to look at events of this type, where they were not today.
+    asks: Option<Key>,
     seen: Option<SeenItem>,
     state: Option<StateItem>,
 }
 
 impl New {
-    fn changes(&self) -> Vec<Posting> {
-        let before = self.state.as_ref().and_then(|state| state.posted.clone());
-        let after = self.folded.as_ref().and_then(|folded| folded.known.posted.clone());
+    /// What changes on which balance.
+    pub fn changes(&self) -> Vec<(Kind, Posting)> {
+        let nothing = BTreeMap::new();
+        let before = self.state.as_ref().map_or(&nothing, |state| &state.known.posted);
+        let after = self.folded.as_ref().map_or(before, |folded| &folded.known.posted);
         ledger::changes(before, after)
     }
 
+    /// The version of the state that the event makes.
+    pub fn version(&self) -> u64 {
+        self.state.as_ref().map_or(0, |state| state.version) + 1
+    }
+
+    /// Whether people have to look at what is not understood.
+    pub fn asks(&self) -> bool {
+        self.asks.is_some()
+    }
+
     /// The balances that change: they have to be recalled, too.
-    pub fn balances(&self, place: &Place) -> Vec<Key> {
-        let key = |posting: &Posting| balance_key(self.event.environment, posting, &place.pk);
+    pub fn balances(&self) -> Vec<Key> {
+        let Some(entity) = &self.event.entity else { return Vec::new() };
+        let key = |(kind, posting): &(Kind, Posting)| {
+            posted_to(self.event.environment, &entity.uid, *kind, posting)
+        };
         self.changes().iter().map(key).collect()
     }
 
@@ -172,53 +205,87 @@ impl New {
     ) -> Result<(Plan, Applied), StoreError> {
         let mut plan = Plan::default();
         let changes = self.changes();
-        let New { event, folded, occurrence, seen, state } = self;
+        let version = self.version();
+        let New { event, folded, occurrence, asks, seen, state } = self;
         let (environment, now) = (event.environment, event.recorded_at);
         let applied =
             Applied { id: event.id.clone(), effect: event.effect, new: true, entity: event.entity.clone() };
         let event_key = keys::event(&place.pk, now, &event.id);
         let head = SeenItem { occurrence, received_at: delivery.received_at, event_sk: event_key.sk.clone() };
         plan.seen(place.seen(), head, seen);
-        let facts = folded.as_ref().map(|folded| folded.known.facts.clone());
+        let found_by = found_by(delivery, meaning, folded.as_ref());
         let body = RawItem::new(&delivery.raw, Some(event_key.clone()));
         plan.body(keys::raw(environment, &event.id), body);
         let event = EventItem { notification, ..event };
-        plan.event(event_key, event, facts, delivery.delivery_id.clone());
-        if let Some((meaning, folded)) = meaning.zip(folded) {
-            let cause = Cause {
-                entity: Some(&meaning.entity),
-                event_id: Some(&applied.id),
-                rule: &rule(meaning),
-                at: now,
-            };
-            post(&mut plan, environment, &place.pk, recalled, changes, &cause)?;
+        let status = event.status.clone();
+        plan.event(event_key, event, found_by, delivery.delivery_id.clone());
+        if let Some(asks) = asks {
+            plan.asked(asks);
+        }
+        if let Some(((meaning, folded), key)) = meaning.zip(folded).zip(place.state.clone()) {
+            let cause = |kind| (Some(applied.id.as_str()), format!("{kind}.{status}"));
+            post(&mut plan, environment, &meaning.entity.uid, recalled, changes, cause, now)?;
             let read = state.map(|state| state.version);
-            plan.state(place.state(), StateItem::after(read, folded.known, now), read);
+            let item = StateItem { version, known: folded.known, recorded_at: Some(now) };
+            plan.state(key, item, read);
         }
         Ok((plan, applied))
     }
 }
 
-/// Enters a line for each balance that changes.
+/// Enters a line for each change of a balance. `cause` names the event, if there is one, and the rule.
 ///
 /// # Errors
 /// [`StoreError::Item`] where what was recalled is not what this program writes.
-pub fn post(
+pub fn post<'a>(
     plan: &mut Plan,
     environment: Environment,
-    pk: &str,
+    uid: &str,
     recalled: &Recalled,
-    changes: Vec<Posting>,
-    cause: &Cause<'_>,
+    changes: Vec<(Kind, Posting)>,
+    cause: impl Fn(Kind) -> (Option<&'a str>, String),
+    at: Moment,
 ) -> Result<(), StoreError> {
-    for posting in changes {
-        let balance: Option<BalanceItem> = recalled.item(&balance_key(environment, &posting, pk))?;
+    let mut balances: BTreeMap<Key, Vec<LedgerLine>> = BTreeMap::new();
+    for (kind, posting) in changes {
+        let key = posted_to(environment, uid, kind, &posting);
+        let before = match balances.get(&key).and_then(|lines| lines.last()) {
+            Some(line) => line.balance(),
+            None => recalled.item(&key)?.unwrap_or_default(),
+        };
+        let entity = Entity::transaction(kind, uid);
+        let shard = keys::shard(&keys::entity(environment, &entity));
+        let (event_id, rule) = cause(kind);
+        let cause = Cause { entity: Some(&entity), event_id, rule: &rule, at };
         let Posting { account, asset, amounts } = posting;
-        let before = balance.clone().unwrap_or_default();
-        let line = LedgerLine::following(&before, (&account, &asset, keys::shard(pk)), amounts, cause);
-        plan.posting(environment, line, balance.as_ref());
+        let line = LedgerLine::following(&before, (&account, &asset, shard), amounts, &cause);
+        balances.entry(key).or_default().push(line);
+    }
+    for (key, lines) in balances {
+        plan.lines(environment, lines, recalled.item(&key)?.as_ref());
     }
     Ok(())
+}
+
+/// The balance that a transaction posts to.
+pub fn posted_to(environment: Environment, uid: &str, kind: Kind, posting: &Posting) -> Key {
+    let pk = keys::entity(environment, &Entity::transaction(kind, uid));
+    balance_key(environment, posting, &pk)
+}
+
+/// What an event can be found by: what it says itself, whatever its effect, and else what is known of its entity.
+fn found_by(delivery: &Delivery, meaning: Option<&Meaning>, folded: Option<&Folded>) -> Facts {
+    let Some(meaning) = meaning else {
+        // Of what is about nothing, all that would be understood of a transaction.
+        let said = lenient::object::<Transaction>(&delivery.body.data).unwrap_or_default();
+        return said.facts(0);
+    };
+    let mut found_by = folded.map(|folded| folded.facts.clone()).unwrap_or_default();
+    found_by.fields.extend(meaning.facts.fields.clone());
+    for (set, members) in &meaning.facts.members {
+        found_by.members.entry(*set).or_default().extend(members.iter().cloned());
+    }
+    found_by
 }
 
 /// One more delivery of an event that is there.
@@ -254,7 +321,7 @@ impl Again {
     pub fn counted(&self, delivery: &Delivery, meaning: Option<&Meaning>, place: &Place) -> Applied {
         let known = self.state.as_ref().zip(meaning);
         let ambiguous = recurs(delivery)
-            && known.is_some_and(|(state, meaning)| fold::is_ambiguous(&state.known(), meaning));
+            && known.is_some_and(|(state, meaning)| fold::is_ambiguous(&state.known, meaning));
         self.applied(meaning, place, ambiguous)
     }
 
@@ -283,10 +350,12 @@ impl Again {
         plan.seen(place.seen(), head, Some(self.seen.clone()));
         let mut ambiguous = false;
         if let Some((state, facts)) = self.state.as_ref().zip(refolded) {
-            let known = Known { facts, posted: state.posted.clone() };
+            let known = Known { facts, ..Known::default() };
             // The later delivery of the same content is a repetition now.
             ambiguous = recurs(delivery) && later.is_some_and(|later| fold::is_ambiguous(&known, later));
-            plan.state(place.state(), StateItem::after(Some(state.version), known, now), Some(state.version));
+            if let Some(key) = place.state.clone() {
+                plan.state(key, StateItem::after(Some(state.version), known, now), Some(state.version));
+            }
         }
         let occurred_at =
             if event.occurred_at == event.received_at { received_at } else { event.occurred_at };
@@ -316,14 +385,6 @@ fn recurs(delivery: &Delivery) -> bool {
     delivery.body.event.known().is_some_and(|event| event.recurs())
 }
 
-/// The rule by which an event moves money: `deposit.success` …
-fn rule(meaning: &Meaning) -> String {
-    match meaning.entity {
-        Entity { kind: Some(kind), .. } => format!("{kind}.{}", meaning.status),
-        _ => meaning.status.clone(),
-    }
-}
-
 /// The event, before its notification is rendered.
 fn new_event(
     delivery: &Delivery,
@@ -342,12 +403,14 @@ fn new_event(
         kind: meaning.and_then(|meaning| meaning.entity.kind),
         effect: folded.map_or(Effect::None, |folded| folded.effect),
         why: folded.map_or_else(
-            || "its type or its object is unknown: kept as it came".to_owned(),
+            || "its type is unknown, or its object has no identifier: kept as it came".to_owned(),
             |folded| folded.why.clone(),
         ),
         status: meaning.map_or_else(|| shorten(event.last_word()), |meaning| meaning.status.clone()),
-        asset: folded.and_then(|folded| folded.known.facts.get("asset")).map(str::to_owned),
-        amount: meaning.and_then(|meaning| meaning.facts.get("amount")).map(str::to_owned),
+        oddity: folded.and_then(Folded::oddity),
+        conflict: folded.is_some_and(Folded::is_contradicted),
+        asset: folded.and_then(|folded| money::asset(&folded.facts)).map(str::to_owned),
+        amount: meaning.and_then(|meaning| meaning.facts.get(Fact::Amount)).map(str::to_owned),
         deliveries: 1,
         received_at: delivery.received_at,
         recorded_at: now,

@@ -198,8 +198,8 @@ async fn attempt<F: FamilyRules>(
 ) -> Result<Option<Applied>, DeliveryError> {
     let (plan, applied) = match decide(delivery, meaning, place, &recalled, clock.now())? {
         Decision::New(new) => {
-            table.recall_also(&mut recalled, new.balances(place)).await?;
-            let notification = notice::render::<F>(&new.event, new.folded.as_ref(), &delivery.body);
+            table.recall_also(&mut recalled, new.balances()).await?;
+            let notification = notice::render::<F>(&new, meaning, &delivery.body);
             let notification = notification.map_err(StoreError::from)?;
             new.plan(delivery, meaning, place, &recalled, notification)?
         }

@@ -53,6 +53,9 @@ impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Cursor => Self::Parameter("`cursor` is none that this list gave.".to_owned()),
+            StoreError::TooMany => {
+                Self::Parameter("`sub_account` has more than 50,000 events: export them instead.".to_owned())
+            }
             other => Self::Store(other),
         }
     }

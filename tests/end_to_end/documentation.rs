@@ -9,33 +9,27 @@ use shared::environment::Environment;
 use shared::family::FamilyRules;
 use shared::fold::fold;
 use shared::model::notification::Audience;
-use shared::model::{Body, EventType, Family, lenient, lifecycle};
+use shared::model::{Body, EventType, Fact, Family, Posting, lenient, lifecycle};
 
 /// What a family makes of the sample of one of its events, as a row of the table.
 fn row<F: FamilyRules>(event: EventType) -> String {
     let body = Body::parse(local::cli::samples::payload(event).as_bytes(), Environment::Test).unwrap();
     let data = lenient::object(&body.data).unwrap();
-    let meaning = F::meaning(event, &data, Moment::from_millis(0)).unwrap();
-    let known = fold(None, &meaning).known;
+    let meaning = F::meaning(&event.into(), &data, Moment::from_millis(0)).unwrap();
+    let folded = fold(None, &meaning);
     let entity = &meaning.entity;
     let what = entity.kind.map_or(entity.entity_type.as_str(), |kind| kind.as_str());
-    let flags: Vec<_> = known.facts.set("flags").collect();
+    let flags: Vec<_> = folded.facts.set(Fact::Flags).collect();
     let status = if flags.is_empty() {
-        format!("{what} is `{}`", lifecycle::status(entity.entity_type, &known.facts))
+        format!("{what} is `{}`", lifecycle::status(entity.entity_type, &folded.facts))
     } else {
         format!("{what} has the flag `{}`", flags.join(", "))
     };
-    let money = known.posted.map_or(String::new(), |posting| {
-        let columns = [
-            ("received", posting.amounts.received),
-            ("sent", posting.amounts.sent),
-            ("fees", posting.amounts.fees),
-            ("pending", posting.amounts.pending),
-        ];
-        let touched = columns.iter().filter(|(_, amount)| !amount.is_zero()).map(|(name, _)| *name);
-        touched.collect::<Vec<_>>().join(", ")
-    });
-    let people = match F::audience(event) {
+    let columns =
+        |posting: &Posting| posting.amounts.columns().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
+    let money: Vec<_> = folded.known.posted.values().map(columns).collect();
+    let money = money.join(", ");
+    let people = match F::audience(&event.into()) {
         Audience::People(why) => format!("yes: {why}"),
         Audience::Programs(why) => format!("no: {why}"),
     };

@@ -14,7 +14,8 @@ use crate::world::World;
 
 async fn history(world: &World, uid: &str) -> Vec<(String, u64)> {
     let entity = Entity::new(EntityType::Account, uid);
-    let page = world.table().history(Environment::Test, &entity, 100, None).await.unwrap();
+    let page =
+        world.table().history(Environment::Test, std::slice::from_ref(&entity), 100, None).await.unwrap();
     page.items.into_iter().map(|event| (event.id, event.deliveries)).collect()
 }
 
@@ -157,9 +158,14 @@ async fn a_redelivery_that_overtakes_the_first_delivery_leaves_the_same_last_wor
             world.hand_over("accounts.updated", &messages[position]).await.unwrap();
         }
         let entity = Entity::new(EntityType::Account, "a");
-        let states = world.table().states(Environment::Test, std::slice::from_ref(&entity)).await.unwrap();
-        assert_eq!(states[0].1.facts.get("name"), Some("Second"), "{order:?}");
-        let events = world.table().history(Environment::Test, &entity, 10, None).await.unwrap().items;
+        let state = world.table().state(Environment::Test, &entity).await.unwrap().unwrap();
+        assert_eq!(state.known.facts.get(shared::model::Fact::Name), Some("Second"), "{order:?}");
+        let events = world
+            .table()
+            .history(Environment::Test, std::slice::from_ref(&entity), 10, None)
+            .await
+            .unwrap()
+            .items;
         let mut received: Vec<_> =
             events.iter().map(|event| (event.received_at.to_string(), event.deliveries)).collect();
         received.sort();

@@ -6,8 +6,8 @@ use shared::environment::Environment;
 use shared::family::FamilyRules;
 use shared::fold::Effect;
 use shared::model::notification::Audience;
-use shared::model::{self, EventType, Meaning, Words};
-use shared::notice::Telling;
+use shared::model::{self, EventName, Meaning, Words};
+use shared::notice::Notice;
 
 use crate::support::{Client, Running, eventually};
 use crate::world::World;
@@ -329,16 +329,16 @@ impl FamilyRules for Strict {
     const FAMILY: model::Family = model::Family::Deposits;
     type Data = Counted;
 
-    fn meaning(_: EventType, _: &Counted, _: Moment) -> Option<Meaning> {
+    fn meaning(_: &EventName, _: &Counted, _: Moment) -> Option<Meaning> {
         None
     }
 
-    fn audience(_: EventType) -> Audience {
+    fn audience(_: &EventName) -> Audience {
         Audience::Programs("")
     }
 
-    fn words(_: EventType, telling: &Telling<'_>) -> Words {
-        telling.say("", &[])
+    fn words(notice: &Notice<'_>) -> Words {
+        notice.say("", &[])
     }
 }
 

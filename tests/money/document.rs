@@ -6,8 +6,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 use shared::environment::Environment;
 use shared::model::lifecycle::{self, Outcome, Step, When};
-use shared::model::transaction::{self, Amounts};
-use shared::model::{Body, Entity, EntityType, EventType, Kind};
+use shared::model::money::{self, Amounts};
+use shared::model::{Body, Entity, EntityType, EventName, EventType, Fact, Kind, Word};
 
 use crate::world::World;
 
@@ -31,9 +31,7 @@ fn check(name: &str, table: &str) {
 fn steps() -> String {
     let mut table = "| rank | status | | announced by |\n| --- | --- | --- | --- |\n".to_owned();
     for step in Step::ALL {
-        let announces = |event: &&EventType| {
-            event.as_str().starts_with("transaction.") && Step::named(event.last_word()) == Some(step)
-        };
+        let announces = |event: &&EventType| EventName::from(**event).word() == Word::Step(step);
         let events: Vec<_> =
             EventType::ALL.iter().filter(announces).map(|event| format!("`{}`", event.as_str())).collect();
         let outcome = match step.outcome() {
@@ -125,8 +123,9 @@ async fn amounts() -> String {
         let data = Body::parse(body.as_bytes(), TEST).unwrap().data;
         world.deliver("transaction.deposit.success", Value::Object(data)).await;
         let (facts, balance) = deposit(&world, &uid).await;
-        let kept = facts.get("amount").map_or("nothing".to_owned(), |amount| format!("`{amount}`"));
-        let marked = transaction::oddity(&facts).map_or(String::new(), |oddity| format!("`{oddity}`"));
+        let kept = facts.get(Fact::Amount).map_or("nothing".to_owned(), |amount| format!("`{amount}`"));
+        let marked =
+            money::oddity(Kind::Deposit, &facts).map_or(String::new(), |oddity| format!("`{oddity}`"));
         let json = json.replace('|', "\\|");
         let _ = writeln!(table, "| `{json}` | {what} | {kept} | {marked} | {balance} |");
     }
@@ -136,14 +135,14 @@ async fn amounts() -> String {
 /// What is known of a deposit, and what all balances say.
 async fn deposit(world: &World, uid: &str) -> (shared::model::Facts, String) {
     let entity = Entity::transaction(Kind::Deposit, uid);
-    let states = world.table().states(TEST, std::slice::from_ref(&entity)).await.unwrap();
+    let state = world.table().state(TEST, &entity).await.unwrap().unwrap();
     let balances = world.table().balances(TEST, None, None, 10, None).await.unwrap().items;
     let told = balances.iter().map(|balance| (balance, columns(&balance.amounts)));
     let told = told.filter(|(_, columns)| columns != "nothing");
     let told: Vec<_> =
         told.map(|(balance, columns)| format!("{} {}: {columns}", balance.account, balance.asset)).collect();
     let told = if told.is_empty() { "nothing".to_owned() } else { told.join("; ") };
-    (states[0].1.facts.clone(), told)
+    (state.known.of(Some(Kind::Deposit)), told)
 }
 
 /// Two webhooks that do not say the same: event, and what differs from an amount of 1 BTC for account a.
@@ -210,7 +209,8 @@ async fn changes() -> String {
         let (facts, counted) = deposit(&world, "d").await;
         let events = webhooks.map(|(event, _)| event).join(", ");
         let status = lifecycle::status(EntityType::Transaction, &facts);
-        let contradictions = transaction::contradictions(&facts).join(", ");
+        let contradictions = money::contradictions(&facts).into_iter().map(money::Contradiction::as_str);
+        let contradictions = contradictions.collect::<Vec<_>>().join(", ");
         let effects = effects.join(", ");
         let _ =
             writeln!(table, "| {what} | {events} | {effects} | `{status}` | {contradictions} | {counted} |");

@@ -1,6 +1,6 @@
 //! The pure part: what a set of events means does not depend on their order, nor on how often each is said.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use local::with_family;
 use proptest::prelude::{any, prop_assert, prop_assert_eq};
@@ -10,7 +10,7 @@ use shared::clock::Moment;
 use shared::environment::Environment;
 use shared::family::meaning;
 use shared::fold::{Known, fold};
-use shared::model::{Body, Decimal, Entity, Meaning, lifecycle};
+use shared::model::{Body, Decimal, Entity, Kind, Meaning, lifecycle, money};
 
 use crate::lives::{Said, lives, say, setting};
 
@@ -18,30 +18,47 @@ use crate::lives::{Said, lives, say, setting};
 const CASES: u32 = 100_000;
 
 fn means(said: &Said) -> Option<Meaning> {
-    let body = json!({ "event": said.event.as_str(), "data": said.data }).to_string();
+    let body = json!({ "event": said.event.as_written(), "data": said.data }).to_string();
     let body = Body::parse(body.as_bytes(), Environment::Test).unwrap();
     let at = Moment::from_millis(i64::from(said.at) * 1000);
     with_family!(said.event.family(), F => meaning::<F>(&body, at).unwrap())
 }
 
-/// Every entity's state, and the ends that were told.
-type Outcome = (BTreeMap<Entity, Known>, BTreeMap<Entity, Vec<String>>);
+/// The states, and the ends of which anybody was notified.
+type Outcome = (BTreeMap<Entity, Known>, BTreeMap<Entity, BTreeSet<&'static str>>);
+
+/// The ends of a transaction that an event says: two where it contradicts itself.
+pub(crate) fn ends(meaning: &Meaning) -> impl Iterator<Item = &'static str> {
+    let added = meaning.added();
+    let ends: Vec<_> = lifecycle::steps(&added).filter(|step| step.is_terminal()).collect();
+    ends.into_iter().map(lifecycle::Step::as_str)
+}
 
 fn fold_all<'a>(meanings: impl IntoIterator<Item = &'a Meaning>) -> Outcome {
-    let (mut states, mut told) = Outcome::default();
+    let (mut states, mut notified) = Outcome::default();
     for meaning in meanings {
-        let folded = fold(states.get(&meaning.entity), meaning);
-        let ends = lifecycle::steps(&meaning.facts).any(lifecycle::Step::is_terminal);
-        if folded.told && ends && meaning.entity.kind.is_some() {
-            let told: &mut Vec<String> = told.entry(meaning.entity.clone()).or_default();
-            if !told.contains(&meaning.status) {
-                told.push(meaning.status.clone());
-                told.sort();
-            }
+        // The kinds of one uid have one state.
+        let whole = Entity { kind: None, ..meaning.entity.clone() };
+        let folded = fold(states.get(&whole), meaning);
+        if folded.notified {
+            notified.entry(meaning.entity.clone()).or_default().extend(ends(meaning));
         }
-        states.insert(meaning.entity.clone(), folded.known);
+        states.insert(whole, folded.known);
     }
-    (states, told)
+    // Where something was said of no kind, an end is notified as of the uid: once, whichever event came first.
+    let mut ends: BTreeMap<Entity, BTreeSet<&'static str>> = BTreeMap::new();
+    for (entity, said) in notified {
+        ends.entry(of_no_kind(&states, entity)).or_default().extend(said);
+    }
+    ends.retain(|_, ends| !ends.is_empty());
+    (states, ends)
+}
+
+/// An entity without its kind, where something was said of no kind.
+pub(crate) fn of_no_kind(states: &BTreeMap<Entity, Known>, entity: Entity) -> Entity {
+    let whole = Entity { kind: None, ..entity.clone() };
+    let waits = states.get(&whole).is_some_and(|known| known.kinds.contains_key(&Kind::Unknown));
+    if waits { whole } else { entity }
 }
 
 fn check(lives: &[Said], order: u64) -> Result<(), TestCaseError> {
@@ -54,11 +71,13 @@ fn check(lives: &[Said], order: u64) -> Result<(), TestCaseError> {
     prop_assert_eq!(&found, &expected);
     for known in found.0.values() {
         // No transaction takes away.
-        let amounts = known.posted.as_ref().map(|posting| posting.amounts.clone()).unwrap_or_default();
-        let nothing = Decimal::zero();
-        prop_assert!(
-            [amounts.received, amounts.sent, amounts.pending].iter().all(|amount| *amount >= nothing)
-        );
+        for posting in known.posted.values() {
+            prop_assert!(posting.amounts.columns().all(|(_, amount)| *amount >= Decimal::zero()));
+        }
+        // What was said of no kind counts where exactly one kind is known.
+        let waits = known.kinds.contains_key(&Kind::Unknown) && known.sole_kind().is_none();
+        let of_no_kind = known.of(Some(Kind::Unknown));
+        prop_assert!(!waits || money::oddity(Kind::Unknown, &of_no_kind).is_some());
     }
     Ok(())
 }

@@ -22,8 +22,8 @@ use shared::family::FamilyRules;
 use shared::model::lifecycle::Step;
 use shared::model::notification::Audience;
 use shared::model::transaction::Transaction;
-use shared::model::{Body, Entity, EntityType, EventName, EventType, Family, Kind, Meaning, Words};
-use shared::notice::Telling;
+use shared::model::{Body, Entity, EntityType, EventName, Family, Kind, Meaning, Words};
+use shared::notice::Notice;
 use shared::pipeline::apply;
 use shared::rebuild::{self, Mode, Report};
 use shared::store::{Table, schema};
@@ -115,8 +115,8 @@ async fn what_nobody_touched_is_the_same() {
 async fn a_state_that_is_gone_or_altered_is_found_and_mended() {
     let damaged = Damaged::new().await;
     let before = Outcome::of(damaged.world.table()).await;
-    damaged.delete("test#transaction#deposit#one", "state").await;
-    damaged.set("test#account#a", "state", "facts.updated_at", "2020-01-01T00:00:00.000Z").await;
+    damaged.delete("test#transaction#one", "state").await;
+    damaged.set("test#account#a", "state", "known.facts.updated_at", "2020-01-01T00:00:00.000Z").await;
     let report = damaged.check().await;
     let found: Vec<_> = report
         .differences
@@ -173,17 +173,17 @@ impl FamilyRules for Misreading {
     const FAMILY: Family = Family::Deposits;
     type Data = Transaction;
 
-    fn meaning(_: EventType, deposit: &Transaction, _: Moment) -> Option<Meaning> {
+    fn meaning(_: &EventName, deposit: &Transaction, _: Moment) -> Option<Meaning> {
         let misread = Transaction { amount: Some("0.8".to_owned()), ..deposit.clone() };
         misread.step(Kind::Deposit, Step::Success)
     }
 
-    fn audience(_: EventType) -> Audience {
+    fn audience(_: &EventName) -> Audience {
         Audience::Programs("")
     }
 
-    fn words(_: EventType, telling: &Telling<'_>) -> Words {
-        telling.say("", &[])
+    fn words(notice: &Notice<'_>) -> Words {
+        notice.say("", &[])
     }
 }
 
@@ -306,6 +306,6 @@ async fn no_money_is_taken_away_for_an_event_that_the_index_does_not_know_yet() 
     assert_eq!(Outcome::of(damaged.world.table()).await, before);
     // What is not searched for in an index is there.
     let entity = Entity::transaction(Kind::Deposit, "two");
-    assert_eq!(table.states(TEST, std::slice::from_ref(&entity)).await.unwrap().len(), 1);
-    assert_eq!(table.history(TEST, &entity, 10, None).await.unwrap().items.len(), 2);
+    assert!(table.state(TEST, &entity).await.unwrap().is_some());
+    assert_eq!(table.history(TEST, std::slice::from_ref(&entity), 10, None).await.unwrap().items.len(), 2);
 }

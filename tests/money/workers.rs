@@ -7,18 +7,21 @@ use std::sync::{Arc, Mutex};
 use futures::future::join_all;
 use jiff::SignedDuration;
 use local::standins::engine::Engine;
+use local::with_family;
 use proptest::prelude::{Strategy as _, any, prop_assert, prop_assert_eq};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use serde_json::json;
 use shared::clock::{Clock as _, Moment};
 use shared::environment::Environment;
+use shared::family::meaning;
 use shared::fold::Known;
-use shared::model::{Decimal, Entity, EventType, lifecycle};
+use shared::model::{Body, Decimal, Entity, EventName, lifecycle};
 use shared::rebuild::Mode;
 use shared::store::{LogFilter, Table, schema};
 
 use crate::faults::{Fault, Faults};
 use crate::lives::{Said, lives, say, setting};
+use crate::pure::{ends, of_no_kind};
 use crate::rebuilding;
 use crate::world::World;
 
@@ -48,30 +51,37 @@ impl Outcome {
         loop {
             let page = table.log(TEST, &LogFilter::default(), 100, cursor.as_ref()).await.unwrap();
             for listed in page.items {
-                let event = table.event(TEST, &listed.id).await.unwrap().unwrap().event;
+                let record = table.event(TEST, &listed.id).await.unwrap().unwrap();
+                let event = record.event;
                 events.insert(event.id.clone(), event.received_at);
                 let Some(entity) = event.entity else { continue };
                 let entity = Entity { entity_type: entity.entity_type, kind: event.kind, uid: entity.uid };
-                let step: Option<lifecycle::Step> = event.status.parse().ok();
-                let is_end = entity.kind.is_some() && step.is_some_and(lifecycle::Step::is_terminal);
-                if event.notification.is_some()
-                    && (is_end || lifecycle::stands(entity.entity_type, &event.status))
-                {
-                    told.insert((entity.clone(), event.status));
+                if event.notification.is_some() {
+                    let body = Body::parse(&record.raw, TEST).unwrap();
+                    let meaning =
+                        with_family!(body.event.family(), F => meaning::<F>(&body, event.received_at));
+                    told.extend(ends(&meaning.unwrap().unwrap()).map(|end| (entity.clone(), end.to_owned())));
+                    if lifecycle::stands(entity.entity_type, &event.status) {
+                        told.insert((entity.clone(), event.status));
+                    }
                 }
-                entities.insert(entity);
+                // The kinds of one uid have one state.
+                entities.insert(Entity { kind: None, ..entity });
             }
             cursor = page.cursor;
             if cursor.is_none() {
                 break;
             }
         }
-        let entities = Vec::from_iter(entities);
-        let states = table.states(TEST, &entities).await.unwrap();
-        let states = states.into_iter().map(|(entity, state)| (entity, state.known())).collect();
+        let mut states = BTreeMap::new();
+        for entity in entities {
+            let state = table.state(TEST, &entity).await.unwrap().unwrap();
+            states.insert(entity, state.known);
+        }
+        let told = told.into_iter().map(|(entity, status)| (of_no_kind(&states, entity), status)).collect();
         let (mut balances, mut ledger) = (BTreeMap::new(), BTreeMap::new());
         for balance in table.balances(TEST, None, None, 100, None).await.unwrap().items {
-            let columns = |amounts: &shared::model::transaction::Amounts| {
+            let columns = |amounts: &shared::model::money::Amounts| {
                 vec![
                     amounts.received.clone(),
                     amounts.sent.clone(),
@@ -106,7 +116,7 @@ impl Outcome {
     /// What the states of the transactions add up to.
     fn contributions(&self) -> BTreeMap<(String, String), Vec<Decimal>> {
         let mut sums: BTreeMap<(String, String), Vec<Decimal>> = BTreeMap::new();
-        for posting in self.states.values().filter_map(|known| known.posted.as_ref()) {
+        for posting in self.states.values().flat_map(|known| known.posted.values()) {
             let amounts = &posting.amounts;
             let sum = sums
                 .entry((posting.account.clone(), posting.asset.clone()))
@@ -123,10 +133,10 @@ pub(crate) fn start() -> Moment {
 }
 
 /// The message of a delivery that was received so many seconds after the start.
-pub(crate) fn message(world: &World, said: &Said, later: u16, delivery_id: &str) -> (EventType, String) {
+pub(crate) fn message(world: &World, said: &Said, later: u16, delivery_id: &str) -> (EventName, String) {
     world.clock.set(start());
     world.clock.advance(SignedDuration::from_secs(i64::from(said.at) + i64::from(later)));
-    (said.event, world.message(said.event.as_str(), &said.data, delivery_id))
+    (said.event.clone(), world.message(said.event.as_written(), &said.data, delivery_id))
 }
 
 /// One delivery of each event, in the order in which they were received.

@@ -6,10 +6,10 @@
 use serde::Deserialize;
 use shared::clock::Moment;
 use shared::family::FamilyRules;
-use shared::model::facts::Stamp;
+use shared::model::meaning::Dates;
 use shared::model::notification::Audience;
-use shared::model::{self, Entity, EntityType, EventType, Facts, Meaning, Words, lenient};
-use shared::notice::Telling;
+use shared::model::{self, Entity, EntityType, EventName, EventType, Fact, Facts, Meaning, Words, lenient};
+use shared::notice::Notice;
 
 /// The family.
 #[derive(Debug)]
@@ -47,56 +47,52 @@ impl FamilyRules for Accounts {
     const FAMILY: model::Family = model::Family::Accounts;
     type Data = Account;
 
-    fn meaning(event: EventType, account: &Account, received_at: Moment) -> Option<Meaning> {
-        let stamp = Stamp { rank: 0, at: Some(account.updated_at.unwrap_or(received_at)) };
+    fn meaning(event: &EventName, account: &Account, received_at: Moment) -> Option<Meaning> {
         // The event's name outranks the object's own flag: it is why the webhook was sent.
-        let frozen = (event == EventType::AccountsFrozen).then_some(true).or(account.is_frozen);
-        let archived = (event == EventType::AccountsArchived).then_some(true).or(account.is_archived);
-        let facts = Facts::default()
-            .step(event.last_word())
-            .field("name", stamp, account.name.as_deref())
-            .field("type", stamp, account.account_type.as_deref())
-            .field("external_id", stamp, account.external_id.as_deref())
-            .field("fiat_currency", stamp, account.fiat_currency.as_deref())
-            .field("max_daily_amount", stamp, account.max_daily_amount.as_deref())
-            .field("white_list_addresses", stamp, account.white_list_addresses.as_deref())
-            .field("frozen", stamp, frozen.map(|frozen| frozen.to_string()))
-            .field("archived", stamp, archived.map(|archived| archived.to_string()))
-            .at(stamp.at);
-        Some(Meaning {
-            entity: Entity::new(EntityType::Account, account.uid.clone()?),
-            facts,
-            status: event.last_word().to_owned(),
-            occurred_at: account.updated_at.or(account.created_at),
-            dated: account.updated_at.is_some(),
-        })
+        let frozen = (event.known() == Some(EventType::AccountsFrozen)).then_some(true).or(account.is_frozen);
+        let archived =
+            (event.known() == Some(EventType::AccountsArchived)).then_some(true).or(account.is_archived);
+        let facts = |stamp| {
+            Facts::default()
+                .field(Fact::Name, stamp, account.name.as_deref())
+                .field(Fact::Type, stamp, account.account_type.as_deref())
+                .field(Fact::ExternalId, stamp, account.external_id.as_deref())
+                .field(Fact::FiatCurrency, stamp, account.fiat_currency.as_deref())
+                .field(Fact::MaxDailyAmount, stamp, account.max_daily_amount.as_deref())
+                .field(Fact::WhiteListAddresses, stamp, account.white_list_addresses.as_deref())
+                .field(Fact::Frozen, stamp, frozen.map(|frozen| frozen.to_string()))
+                .field(Fact::Archived, stamp, archived.map(|archived| archived.to_string()))
+        };
+        let dates = Dates { created_at: account.created_at, updated_at: account.updated_at, received_at };
+        Some(Meaning::of_object(event, Entity::new(EntityType::Account, account.uid.clone()?), dates, facts))
     }
 
-    fn audience(event: EventType) -> Audience {
-        match event {
-            EventType::AccountsFrozen => {
+    fn audience(event: &EventName) -> Audience {
+        match event.known() {
+            Some(EventType::AccountsFrozen) => {
                 Audience::People("nothing can be sent any more: somebody has to act")
             }
-            EventType::AccountsPolicyUpdated => {
+            Some(EventType::AccountsPolicyUpdated) => {
                 Audience::People("who may send how much has changed: if it was not you, act")
             }
-            EventType::AccountsArchived => Audience::People("the account is no longer in use"),
+            Some(EventType::AccountsArchived) => Audience::People("the account is no longer in use"),
             _ => Audience::Programs("routine"),
         }
     }
 
-    fn words(event: EventType, telling: &Telling<'_>) -> Words {
-        let name = telling.field("name", "without a name");
-        let happened = match event {
-            EventType::AccountsCreated => "was created",
-            EventType::AccountsPolicyUpdated => "has a new policy",
-            EventType::AccountsFrozen => "was frozen",
-            EventType::AccountsArchived => "was archived",
+    fn words(notice: &Notice<'_>) -> Words {
+        let name = notice.field(Fact::Name, "without a name");
+        let happened = match notice.event.known() {
+            Some(EventType::AccountsCreated) => "was created",
+            Some(EventType::AccountsPolicyUpdated) => "has a new policy",
+            Some(EventType::AccountsFrozen) => "was frozen",
+            Some(EventType::AccountsArchived) => "was archived",
+            None => "has an event that is not understood",
             _ => "was updated",
         };
-        telling.say(
+        notice.say(
             &format!("Account {name} {happened}"),
-            &[("Name", "name"), ("Most a day", "max_daily_amount"), ("External id", "external_id")],
+            &[("Name", Fact::Name), ("Most a day", Fact::MaxDailyAmount), ("External id", Fact::ExternalId)],
         )
     }
 }
@@ -110,7 +106,7 @@ mod tests {
     fn status_after(events: &[(EventType, &str)]) -> &'static str {
         let known = events.iter().fold(Known::default(), |known, (event, json)| {
             let account = lenient::object(&serde_json::from_str(json).unwrap()).unwrap();
-            let meaning = Accounts::meaning(*event, &account, Moment::from_millis(0)).unwrap();
+            let meaning = Accounts::meaning(&(*event).into(), &account, Moment::from_millis(0)).unwrap();
             fold(Some(&known), &meaning).known
         });
         lifecycle::status(EntityType::Account, &known.facts)
@@ -138,6 +134,8 @@ mod tests {
     #[test]
     fn without_an_identifier_there_is_no_state_to_change() {
         let account = lenient::object(&serde_json::from_str(r#"{"name":"x"}"#).unwrap()).unwrap();
-        assert!(Accounts::meaning(EventType::AccountsCreated, &account, Moment::from_millis(0)).is_none());
+        assert!(
+            Accounts::meaning(&EventType::AccountsCreated.into(), &account, Moment::from_millis(0)).is_none()
+        );
     }
 }

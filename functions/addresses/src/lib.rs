@@ -5,10 +5,10 @@
 use serde::Deserialize;
 use shared::clock::Moment;
 use shared::family::FamilyRules;
-use shared::model::facts::Stamp;
+use shared::model::meaning::Dates;
 use shared::model::notification::Audience;
-use shared::model::{self, Entity, EntityType, EventType, Facts, Meaning, Words, lenient};
-use shared::notice::Telling;
+use shared::model::{self, Entity, EntityType, EventName, EventType, Fact, Facts, Meaning, Words, lenient};
+use shared::notice::Notice;
 
 /// The family.
 #[derive(Debug)]
@@ -48,55 +48,52 @@ impl FamilyRules for Addresses {
     const FAMILY: model::Family = model::Family::Addresses;
     type Data = Address;
 
-    fn meaning(event: EventType, address: &Address, received_at: Moment) -> Option<Meaning> {
-        let stamp = Stamp { rank: 0, at: Some(address.updated_at.unwrap_or(received_at)) };
-        let facts = Facts::default()
-            .step(event.last_word())
-            .field("address", stamp, address.address.as_deref())
-            .field("reference", stamp, address.address_ref.as_deref())
-            .field("label", stamp, address.label.as_deref())
-            .field("asset", stamp, address.asset_type.as_deref())
-            .field("chain", stamp, address.chain.as_deref())
-            .field("account_id", stamp, address.account_id.as_deref())
-            .field("sub_account_id", stamp, address.sub_account_id.as_deref())
-            .field("used", stamp, address.used.map(|used| used.to_string()))
-            .at(stamp.at);
+    fn meaning(event: &EventName, address: &Address, received_at: Moment) -> Option<Meaning> {
+        let facts = |stamp| {
+            Facts::default()
+                .field(Fact::Address, stamp, address.address.as_deref())
+                .field(Fact::Reference, stamp, address.address_ref.as_deref())
+                .field(Fact::Label, stamp, address.label.as_deref())
+                .field(Fact::Asset, stamp, address.asset_type.as_deref())
+                .field(Fact::Chain, stamp, address.chain.as_deref())
+                .field(Fact::AccountId, stamp, address.account_id.as_deref())
+                .field(Fact::SubAccountId, stamp, address.sub_account_id.as_deref())
+                .field(Fact::Used, stamp, address.used.map(|used| used.to_string()))
+        };
         let uid = address.uid.clone().or_else(|| address.guid.clone()).or_else(|| address.address.clone());
-        Some(Meaning {
-            entity: Entity::new(EntityType::Address, uid?),
-            facts,
-            status: event.last_word().to_owned(),
-            occurred_at: address.updated_at.or(address.created_at),
-            dated: address.updated_at.is_some(),
-        })
+        let dates = Dates { created_at: address.created_at, updated_at: address.updated_at, received_at };
+        Some(Meaning::of_object(event, Entity::new(EntityType::Address, uid?), dates, facts))
     }
 
-    fn audience(event: EventType) -> Audience {
-        match event {
-            EventType::AddressFlagged => Audience::People("its money may be tainted: somebody has to look"),
-            EventType::AddressBlocked => {
+    fn audience(event: &EventName) -> Audience {
+        match event.known() {
+            Some(EventType::AddressFlagged) => {
+                Audience::People("its money may be tainted: somebody has to look")
+            }
+            Some(EventType::AddressBlocked) => {
                 Audience::People("money sent to it will not arrive: stop showing it")
             }
             _ => Audience::Programs("routine"),
         }
     }
 
-    fn words(event: EventType, telling: &Telling<'_>) -> Words {
-        let address = telling.field("address", "of unknown text");
-        let happened = match event {
-            EventType::AddressCreated => "was created",
-            EventType::AddressFlagged => "was flagged",
-            EventType::AddressBlocked => "was blocked",
+    fn words(notice: &Notice<'_>) -> Words {
+        let address = notice.field(Fact::Address, "of unknown text");
+        let happened = match notice.event.known() {
+            Some(EventType::AddressCreated) => "was created",
+            Some(EventType::AddressFlagged) => "was flagged",
+            Some(EventType::AddressBlocked) => "was blocked",
+            None => "has an event that is not understood",
             _ => "was updated",
         };
-        telling.say(
+        notice.say(
             &format!("Address {address} {happened}"),
             &[
-                ("Address", "address"),
-                ("Label", "label"),
-                ("Asset", "asset"),
-                ("Chain", "chain"),
-                ("Account", "account_id"),
+                ("Address", Fact::Address),
+                ("Label", Fact::Label),
+                ("Asset", Fact::Asset),
+                ("Chain", Fact::Chain),
+                ("Account", Fact::AccountId),
             ],
         )
     }
@@ -117,7 +114,7 @@ mod tests {
             [EventType::AddressBlocked, EventType::AddressFlagged],
         ] {
             let known = order.iter().fold(Known::default(), |known, event| {
-                fold(Some(&known), &Addresses::meaning(*event, &address, now).unwrap()).known
+                fold(Some(&known), &Addresses::meaning(&(*event).into(), &address, now).unwrap()).known
             });
             assert_eq!(lifecycle::status(EntityType::Address, &known.facts), "blocked");
         }
@@ -127,7 +124,7 @@ mod tests {
     fn an_address_without_uid_is_known_by_its_text() {
         let address = Address { address: Some("tb1q".to_owned()), ..Address::default() };
         let meaning =
-            Addresses::meaning(EventType::AddressCreated, &address, Moment::from_millis(0)).unwrap();
+            Addresses::meaning(&EventType::AddressCreated.into(), &address, Moment::from_millis(0)).unwrap();
         assert_eq!(meaning.entity.uid, "tb1q");
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! | path under `/api/{environment}` | answer |
 //! | --- | --- |
-//! | `events?family=&event=&entity=&effect=&status=&asset=&hash=&reference=&address=&customer=&from=&to=&limit=&cursor=` | `{"events":[…],"cursor":…}`, newest first |
+//! | `events?family=&event=&entity=&effect=&status=&asset=&hash=&reference=&address=&customer=&account=&sub_account=&chain=&from=&to=&limit=&cursor=` | `{"events":[…],"cursor":…}`, newest first |
 //! | `events/{id}` | the event, with its body, what was told, and what was done to it |
 //! | `transactions/{uid}?kind=`, `accounts/{uid}`, `assets/{uid}`, `addresses/{uid}`, `customers/{uid}` | state and history |
-//! | `balances?account=&at=` | `{"balances":[…],"cursor":…}` |
+//! | `balances?account=&at=`, `balances?sub_account=` | `{"balances":[…],"cursor":…}` |
 //! | `ledger?account=&asset=&at=` | `{"ledger":[…],"cursor":…}`, newest first |
 //! | `quarantine` | `{"quarantine":[…],"cursor":…}`, newest first |
 //! | `actions` | `{"actions":[…],"cursor":…}`, newest first |
@@ -29,6 +29,7 @@ use shared::answers::{
 };
 use shared::clock::Clock;
 use shared::environment::{Environment, Environments};
+use shared::fold::Known;
 use shared::http::{method_not_allowed, ok, segments};
 use shared::model::ledger::LedgerLine;
 use shared::model::{Entity, EntityType, Kind};
@@ -144,27 +145,35 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
         uid: &str,
         query: &Query,
     ) -> Result<EntityState, Refusal> {
-        let candidates: Vec<_> = match entity_type {
+        let unknown = Refusal::NotFound("Nothing is known of this uid.");
+        let asked = query.kind()?;
+        let entity = Entity::new(entity_type, uid);
+        let Some(state) = self.table.state(environment, &entity).await? else { return Err(unknown) };
+        let entity = match entity_type {
             EntityType::Transaction => {
-                let only = query.kind()?;
-                let kinds = Kind::ALL.into_iter().filter(|kind| only.is_none_or(|only| only == *kind));
-                kinds.map(|kind| Entity::transaction(kind, uid)).collect()
+                Entity::transaction(kind_asked(&state.known, asked)?.ok_or(unknown)?, uid)
             }
-            other => vec![Entity::new(other, uid)],
+            _ => entity,
         };
-        let mut found = self.table.states(environment, &candidates).await?;
-        if found.len() > 1 {
-            return Err(Refusal::KindNeeded(
-                found.into_iter().filter_map(|(entity, _)| entity.kind).collect(),
-            ));
+        let mut parts = vec![entity.clone()];
+        if entity.kind.is_some() && entity.kind == state.known.sole_kind() {
+            parts.push(Entity::transaction(Kind::Unknown, uid));
         }
-        let (entity, state) = found.pop().ok_or(Refusal::NotFound("Nothing is known of this uid."))?;
         let history =
-            self.table.history(environment, &entity, query.limit()?, query.cursor().as_ref()).await?;
+            self.table.history(environment, &parts, query.limit()?, query.cursor().as_ref()).await?;
         Ok(views::entity(entity, &state, history))
     }
 
     async fn balances(&self, environment: Environment, query: &Query) -> Result<List<Balance>, Refusal> {
+        if let Some(sub_account) = query.get("sub_account") {
+            if query.get("account").or_else(|| query.get("at")).is_some() {
+                return Err(Refusal::Parameter(
+                    "`sub_account` goes with neither `account` nor `at`.".to_owned(),
+                ));
+            }
+            let found = self.table.balances_of_sub_account(environment, sub_account).await?;
+            return Ok(List { entries: found.into_iter().map(Into::into).collect(), cursor: None });
+        }
         let account = query.get("account");
         let page = self
             .table
@@ -226,6 +235,19 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
             quarantine: QuarantineSize { count, more },
             queues: queues?.into_iter().map(Queue::from).collect(),
         })
+    }
+}
+
+/// Which of the kinds of a uid is asked for: the one that is named, else the only one. None where it has none of this
+/// name.
+fn kind_asked(known: &Known, asked: Option<Kind>) -> Result<Option<Kind>, Refusal> {
+    let kinds: Vec<_> = known.kinds.keys().copied().collect();
+    let known_kinds = kinds.iter().filter(|kind| **kind != Kind::Unknown).count();
+    match (asked, known.sole_kind()) {
+        (Some(asked), _) => Ok(kinds.into_iter().find(|kind| *kind == asked)),
+        (None, Some(sole)) => Ok(Some(sole)),
+        (None, None) if known_kinds == 0 => Ok(Some(Kind::Unknown)),
+        (None, None) => Err(Refusal::KindNeeded(kinds)),
     }
 }
 

@@ -57,7 +57,7 @@ impl Query {
     }
 
     pub(crate) fn kind(&self) -> Result<Option<Kind>, Refusal> {
-        self.read("kind", "deposit, transfer or contract")
+        self.read("kind", "deposit, transfer, contract or unknown")
     }
 
     pub(crate) fn moment(&self, name: &str) -> Result<Option<Moment>, Refusal> {
@@ -88,6 +88,9 @@ impl Query {
             (Facet::Reference, text("reference")),
             (Facet::Address, text("address")),
             (Facet::Customer, text("customer")),
+            (Facet::Account, text("account")),
+            (Facet::SubAccount, text("sub_account")),
+            (Facet::Chain, text("chain")),
         ];
         Ok(LogFilter {
             entity,

@@ -4,14 +4,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use shared::answers::{
-    Count, EntityState, Event, EventRecord, List, Quarantined, Raw, Stats, Told, TransactionState,
+    Count, Disagreement, EntityState, Event, EventRecord, List, Quarantined, Raw, Stats, Told,
+    TransactionState,
 };
 use shared::clock::Moment;
-use shared::model::{Entity, EntityType, Facts, lifecycle, transaction};
+use shared::model::{Contradiction, Entity, Fact, Facts, Kind, lifecycle, money};
 use shared::store::{self, Counts, EventItem, Page, QuarantineItem, StateItem};
 
 /// The facts that every transaction shows, known or not.
-const OF_EVERY_TRANSACTION: [&str; 4] = ["amount", "asset", "chain", "hash"];
+const OF_EVERY_TRANSACTION: [Fact; 6] =
+    [Fact::Amount, Fact::Chain, Fact::Hash, Fact::Customer, Fact::Reference, Fact::Memo];
 
 /// An event by itself: with its body, byte for byte, what was told of it, and what was done to it.
 pub(crate) fn event_record(mut record: store::EventRecord) -> EventRecord {
@@ -59,13 +61,13 @@ fn raw(body: Vec<u8>) -> Raw {
 
 /// An entity: its state and its history.
 pub(crate) fn entity(entity: Entity, state: &StateItem, history: Page<EventItem>) -> EntityState {
-    let facts = &state.facts;
+    let facts = state.known.of(entity.kind);
     let List::<Event> { entries: history, cursor } = history.into();
     EntityState {
-        facts: known(entity.entity_type, facts),
-        status: lifecycle::status(entity.entity_type, facts).to_owned(),
+        facts: known(entity.kind, &facts),
+        status: lifecycle::status(entity.entity_type, &facts).to_owned(),
         updated_at: facts.updated_at.or(state.recorded_at),
-        transaction: (entity.entity_type == EntityType::Transaction).then(|| transaction(&entity, facts)),
+        transaction: entity.kind.map(|kind| transaction(kind, &facts)),
         uid: entity.uid,
         history,
         cursor,
@@ -73,33 +75,42 @@ pub(crate) fn entity(entity: Entity, state: &StateItem, history: Page<EventItem>
 }
 
 /// The latest word on each field that any event named, and the sets that grow.
-fn known(entity_type: EntityType, facts: &Facts) -> Map<String, Value> {
+fn known(kind: Option<Kind>, facts: &Facts) -> Map<String, Value> {
     let mut known = Map::new();
-    for (name, register) in &facts.fields {
-        known.insert(name.clone(), Value::from(register.value()));
+    for (fact, register) in &facts.fields {
+        known.insert(fact.to_string(), Value::from(register.value()));
     }
-    for set in ["flags", "addresses"] {
-        if let Some(members) = facts.members.get(set) {
-            known.insert(set.to_owned(), json!(members));
+    for set in [Fact::Flags, Fact::Addresses, Fact::Recipients] {
+        if let Some(members) = facts.members.get(&set) {
+            known.insert(set.to_string(), json!(members));
         }
     }
-    if entity_type == EntityType::Transaction {
-        for name in OF_EVERY_TRANSACTION {
-            known.entry(name).or_insert(Value::Null);
+    if kind.is_some() {
+        for fact in OF_EVERY_TRANSACTION {
+            known.entry(fact.as_str()).or_insert(Value::Null);
         }
+        known.insert(Fact::Asset.to_string(), json!(money::asset(facts)));
+        known.insert(Fact::FromAddress.to_string(), json!(money::sender(facts)));
     }
     known
 }
 
 /// What is known of a transaction beside its facts.
-fn transaction(entity: &Entity, facts: &Facts) -> TransactionState {
-    let contradictions = transaction::contradictions(facts);
+fn transaction(kind: Kind, facts: &Facts) -> TransactionState {
+    let contradictions = money::contradictions(facts);
+    let disagreement = |about: &Contradiction| {
+        let values = money::said_of_money(facts).remove(about.as_str()).unwrap_or_default();
+        let values = values.iter().map(|value| money::readable(value)).collect();
+        Disagreement { about: *about, values }
+    };
     TransactionState {
-        kind: entity.kind,
-        account: transaction::account(facts).to_owned(),
-        confirmations: facts.counts.get("confirmations").copied(),
+        kind,
+        account: money::account(facts).to_owned(),
+        sub_account: facts.get(Fact::SubAccountId).map(str::to_owned),
+        confirmations: facts.counts.get(&Fact::Confirmations).copied(),
         conflict: !contradictions.is_empty(),
-        contradictions: contradictions.into_iter().map(str::to_owned).collect(),
-        oddity: transaction::oddity(facts).map(|oddity| oddity.to_string()),
+        disagreements: contradictions.iter().map(disagreement).collect(),
+        contradictions,
+        oddity: money::oddity(kind, facts),
     }
 }

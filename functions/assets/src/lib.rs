@@ -3,10 +3,10 @@
 use serde::Deserialize;
 use shared::clock::Moment;
 use shared::family::FamilyRules;
-use shared::model::facts::Stamp;
+use shared::model::meaning::Dates;
 use shared::model::notification::Audience;
-use shared::model::{self, Entity, EntityType, EventType, Facts, Meaning, Words, lenient};
-use shared::notice::Telling;
+use shared::model::{self, Entity, EntityType, EventName, Fact, Facts, Meaning, Words, lenient};
+use shared::notice::Notice;
 
 /// The family.
 #[derive(Debug)]
@@ -45,36 +45,44 @@ impl FamilyRules for Assets {
     const FAMILY: model::Family = model::Family::Assets;
     type Data = Asset;
 
-    fn meaning(event: EventType, asset: &Asset, received_at: Moment) -> Option<Meaning> {
-        let stamp = Stamp { rank: 0, at: Some(asset.updated_at.unwrap_or(received_at)) };
-        let facts = Facts::default()
-            .step(event.last_word())
-            .field("label", stamp, asset.label.as_deref())
-            .field("account_id", stamp, asset.account_id.as_deref())
-            .field("asset", stamp, asset.asset_type.as_deref())
-            .field("chain", stamp, asset.chain.as_deref())
-            .field("auto_forward_address", stamp, asset.auto_forward_address.as_deref())
-            .field("contract", stamp, asset.is_contract.map(|contract| contract.to_string()))
-            .field("archived", stamp, asset.is_archived.map(|archived| archived.to_string()))
-            .at(stamp.at);
-        Some(Meaning {
-            entity: Entity::new(EntityType::Asset, asset.uid.clone().or_else(|| asset.guid.clone())?),
+    fn meaning(event: &EventName, asset: &Asset, received_at: Moment) -> Option<Meaning> {
+        let facts = |stamp| {
+            Facts::default()
+                .field(Fact::Label, stamp, asset.label.as_deref())
+                .field(Fact::AccountId, stamp, asset.account_id.as_deref())
+                .field(Fact::Asset, stamp, asset.asset_type.as_deref())
+                .field(Fact::Chain, stamp, asset.chain.as_deref())
+                .field(Fact::AutoForwardAddress, stamp, asset.auto_forward_address.as_deref())
+                .field(Fact::Contract, stamp, asset.is_contract.map(|contract| contract.to_string()))
+                .field(Fact::Archived, stamp, asset.is_archived.map(|archived| archived.to_string()))
+        };
+        let dates = Dates { created_at: asset.created_at, updated_at: asset.updated_at, received_at };
+        Some(Meaning::of_object(
+            event,
+            Entity::new(EntityType::Asset, asset.uid.clone().or_else(|| asset.guid.clone())?),
+            dates,
             facts,
-            status: event.last_word().to_owned(),
-            occurred_at: asset.updated_at.or(asset.created_at),
-            dated: asset.updated_at.is_some(),
-        })
+        ))
     }
 
-    fn audience(_: EventType) -> Audience {
+    fn audience(_: &EventName) -> Audience {
         Audience::Programs("routine")
     }
 
-    fn words(_: EventType, telling: &Telling<'_>) -> Words {
-        let (asset, chain) = (telling.field("asset", "unknown"), telling.field("chain", "unknown"));
-        telling.say(
-            &format!("Asset {asset} on {chain} was created"),
-            &[("Asset", "asset"), ("Chain", "chain"), ("Label", "label"), ("Account", "account_id")],
+    fn words(notice: &Notice<'_>) -> Words {
+        let (asset, chain) = (notice.field(Fact::Asset, "unknown"), notice.field(Fact::Chain, "unknown"));
+        let happened = match notice.event.known() {
+            None => "has an event that is not understood",
+            _ => "was created",
+        };
+        notice.say(
+            &format!("Asset {asset} on {chain} {happened}"),
+            &[
+                ("Asset", Fact::Asset),
+                ("Chain", Fact::Chain),
+                ("Label", Fact::Label),
+                ("Account", Fact::AccountId),
+            ],
         )
     }
 }
@@ -82,13 +90,15 @@ impl FamilyRules for Assets {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shared::model::EventType;
 
     #[test]
     fn a_balance_of_69_digits_hurts_nobody() {
         let json = format!(r#"{{"guid":"g","assetType":"BTC","balance":{{"balance":-{}}}}}"#, "9".repeat(69));
         let asset = lenient::object(&serde_json::from_str(&json).unwrap()).unwrap();
-        let meaning = Assets::meaning(EventType::AssetsCreated, &asset, Moment::from_millis(0)).unwrap();
+        let meaning =
+            Assets::meaning(&EventType::AssetsCreated.into(), &asset, Moment::from_millis(0)).unwrap();
         assert_eq!(meaning.entity, Entity::new(EntityType::Asset, "g"));
-        assert_eq!(meaning.facts.get("asset"), Some("BTC"));
+        assert_eq!(meaning.facts.get(Fact::Asset), Some("BTC"));
     }
 }

@@ -5,10 +5,10 @@
 use serde::Deserialize;
 use shared::clock::Moment;
 use shared::family::FamilyRules;
-use shared::model::facts::Stamp;
+use shared::model::meaning::Dates;
 use shared::model::notification::Audience;
-use shared::model::{self, Entity, EntityType, EventType, Facts, Meaning, Words, lenient};
-use shared::notice::Telling;
+use shared::model::{self, Entity, EntityType, EventName, EventType, Fact, Facts, Meaning, Words, lenient};
+use shared::notice::Notice;
 
 /// The family.
 #[derive(Debug)]
@@ -70,40 +70,37 @@ impl FamilyRules for Customers {
     const FAMILY: model::Family = model::Family::Customers;
     type Data = Customer;
 
-    fn meaning(event: EventType, customer: &Customer, received_at: Moment) -> Option<Meaning> {
-        let stamp = Stamp { rank: 0, at: Some(customer.updated_at.unwrap_or(received_at)) };
-        let attached = (event == EventType::CustomerAttachedToAddress).then(|| customer.attached_address());
-        let facts = Facts::default()
-            .step(event.last_word())
-            .field("name", stamp, customer.name.as_deref())
-            .field("email", stamp, customer.email.as_deref())
-            .field("phone", stamp, customer.phone.as_deref())
-            .field("reference", stamp, customer.customer_ref.as_deref())
-            .field("external_id", stamp, customer.external_id.as_deref())
-            .member("addresses", attached.flatten())
-            .at(stamp.at);
+    fn meaning(event: &EventName, customer: &Customer, received_at: Moment) -> Option<Meaning> {
+        let attached = (event.known() == Some(EventType::CustomerAttachedToAddress))
+            .then(|| customer.attached_address());
+        let facts = |stamp| {
+            Facts::default()
+                .field(Fact::Name, stamp, customer.name.as_deref())
+                .field(Fact::Email, stamp, customer.email.as_deref())
+                .field(Fact::Phone, stamp, customer.phone.as_deref())
+                .field(Fact::Reference, stamp, customer.customer_ref.as_deref())
+                .field(Fact::ExternalId, stamp, customer.external_id.as_deref())
+                .member(Fact::Addresses, attached.flatten())
+        };
         let uid = customer.uid.clone().or_else(|| customer.guid.clone()).or_else(|| customer.id.clone());
-        Some(Meaning {
-            entity: Entity::new(EntityType::Customer, uid?),
-            facts,
-            status: event.last_word().to_owned(),
-            occurred_at: customer.deleted_at.or(customer.updated_at).or(customer.created_at),
-            dated: customer.updated_at.is_some(),
-        })
+        let dates = Dates { created_at: customer.created_at, updated_at: customer.updated_at, received_at };
+        let meaning = Meaning::of_object(event, Entity::new(EntityType::Customer, uid?), dates, facts);
+        Some(Meaning { occurred_at: customer.deleted_at.or(meaning.occurred_at), ..meaning })
     }
 
-    fn audience(_: EventType) -> Audience {
+    fn audience(_: &EventName) -> Audience {
         Audience::Programs("routine, and personal data does not belong into e-mails")
     }
 
-    fn words(event: EventType, telling: &Telling<'_>) -> Words {
-        let happened = match event {
-            EventType::CustomerCreated => "was created",
-            EventType::CustomerAttachedToAddress => "was attached to an address",
-            EventType::CustomerDeleted => "was deleted",
+    fn words(notice: &Notice<'_>) -> Words {
+        let happened = match notice.event.known() {
+            Some(EventType::CustomerCreated) => "was created",
+            Some(EventType::CustomerAttachedToAddress) => "was attached to an address",
+            Some(EventType::CustomerDeleted) => "was deleted",
+            None => "has an event that is not understood",
             _ => "was updated",
         };
-        telling.say(&format!("Customer {} {happened}", telling.uid), &[("Reference", "reference")])
+        notice.say(&format!("Customer {} {happened}", notice.uid), &[("Reference", Fact::Reference)])
     }
 }
 
@@ -113,7 +110,7 @@ mod tests {
 
     fn meaning(event: EventType, json: &str) -> Meaning {
         let customer = lenient::object(&serde_json::from_str(json).unwrap()).unwrap();
-        Customers::meaning(event, &customer, Moment::from_millis(0)).unwrap()
+        Customers::meaning(&event.into(), &customer, Moment::from_millis(0)).unwrap()
     }
 
     #[test]
@@ -132,7 +129,7 @@ mod tests {
         ] {
             let json = format!(r#"{{"uid":"c","address":{address}}}"#);
             let meaning = meaning(EventType::CustomerAttachedToAddress, &json);
-            assert_eq!(meaning.facts.set("addresses").collect::<Vec<_>>(), [kept]);
+            assert_eq!(meaning.facts.set(Fact::Addresses).collect::<Vec<_>>(), [kept]);
         }
     }
 
@@ -140,13 +137,10 @@ mod tests {
     fn a_message_names_nobody() {
         let meaning =
             meaning(EventType::CustomerUpdated, r#"{"uid":"c","name":"A Name","email":"a@example.com"}"#);
-        let telling = Telling {
-            environment: shared::environment::Environment::Live,
-            facts: &meaning.facts,
-            conflict: false,
-            uid: "c",
-        };
-        let words = Customers::words(EventType::CustomerUpdated, &telling);
+        let event = EventType::CustomerUpdated.into();
+        let folded = shared::fold::fold(None, &meaning);
+        let environment = shared::environment::Environment::Live;
+        let words = Customers::words(&Notice::new(environment, &event, &meaning, &folded));
         assert!(!words.text.contains("example.com") && !words.text.contains("A Name"));
     }
 }

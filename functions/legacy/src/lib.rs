@@ -4,12 +4,12 @@
 //! This folder can be deleted in one piece when Bitpowr retires version 1.
 
 use shared::clock::Moment;
-use shared::family::FamilyRules;
+use shared::family::{FamilyRules, transactions};
 use shared::model::lifecycle::Step;
 use shared::model::notification::Audience;
 use shared::model::transaction::Transaction;
-use shared::model::{self, EventType, Kind, Meaning, Words};
-use shared::notice::Telling;
+use shared::model::{self, EventName, Kind, Meaning, Word, Words};
+use shared::notice::Notice;
 
 /// The family.
 #[derive(Debug)]
@@ -19,61 +19,38 @@ impl FamilyRules for Legacy {
     const FAMILY: model::Family = model::Family::Legacy;
     type Data = Transaction;
 
-    fn meaning(event: EventType, transaction: &Transaction, _: Moment) -> Option<Meaning> {
-        if event == EventType::LegacyIncoming {
+    fn meaning(event: &EventName, transaction: &Transaction, _: Moment) -> Option<Meaning> {
+        if event.last_word() == "incoming" {
             // The name says which way the money goes, but not how far it is; the object's own `status` does.
             let step = transaction.own_step().unwrap_or(Step::Created);
             return transaction.step_by_status(Kind::Deposit, step);
         }
-        // The name says how far it is, but not which way the money goes; the object does. Where it does not,
-        // the event is kept and moves nothing: a guess could turn a payment into income.
-        transaction.step(transaction.kind()?, Step::named(event.last_word())?)
+        // The name says how far it is, but not which way the money goes; the object does, or another event of the uid.
+        transaction.says(event, None)
     }
 
-    fn audience(event: EventType) -> Audience {
-        match event {
-            EventType::LegacySuccess => Audience::People("money has moved"),
-            EventType::LegacyFailed => Audience::People("a payment did not go through"),
+    fn audience(event: &EventName) -> Audience {
+        match event.word() {
+            Word::Step(Step::Success) => Audience::People("money has moved"),
+            Word::Step(step) if step.is_terminal() => Audience::People("a payment did not go through"),
+            Word::Flag => Audience::People("the money may be tainted: somebody has to look"),
             _ => Audience::Programs("on its way"),
         }
     }
 
-    fn words(event: EventType, telling: &Telling<'_>) -> Words {
-        let happened = match event {
-            EventType::LegacyIncoming => "is coming in",
-            EventType::LegacyNew => "was created",
-            EventType::LegacyPendingApproval => "awaits approval",
-            EventType::LegacyPending => "is pending",
-            EventType::LegacyQueue => "is queued",
-            EventType::LegacyProcessing => "is processed",
-            EventType::LegacyAwaitingConfirmation => "awaits confirmation",
-            EventType::LegacyFailed => "failed",
-            _ => "succeeded",
-        };
-        telling.say(
-            &format!("Transaction of {} {happened}", telling.amount()),
-            &[
-                ("Amount", "amount"),
-                ("Asset", "asset"),
-                ("Account", "account_id"),
-                ("Customer", "customer"),
-                ("To", "address"),
-                ("Reference", "reference"),
-                ("Hash", "hash"),
-                ("Error", "error"),
-            ],
-        )
+    fn words(notice: &Notice<'_>) -> Words {
+        transactions::words(notice)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::model::{Entity, Family as Families, lenient};
+    use shared::model::{Entity, EventType, Family as Families, lenient};
 
-    fn meaning(event: EventType, json: &str) -> Option<Meaning> {
+    fn meaning(event: EventType, json: &str) -> Meaning {
         let transaction = lenient::object(&serde_json::from_str(json).unwrap()).unwrap();
-        Legacy::meaning(event, &transaction, Moment::from_millis(0))
+        Legacy::meaning(&event.into(), &transaction, Moment::from_millis(0)).unwrap()
     }
 
     #[test]
@@ -84,7 +61,7 @@ mod tests {
             (r#"{"uid":"u","status":"something new"}"#, "created"),
             (r#"{"uid":"u"}"#, "created"),
         ] {
-            let meaning = meaning(EventType::LegacyIncoming, json).unwrap();
+            let meaning = meaning(EventType::LegacyIncoming, json);
             assert_eq!(
                 (meaning.entity, meaning.status.as_str()),
                 (Entity::transaction(Kind::Deposit, "u"), status)
@@ -94,14 +71,15 @@ mod tests {
 
     #[test]
     fn every_event_becomes_a_step_of_the_version_2_model() {
-        for event in EventType::ALL.iter().filter(|event| event.family() == Families::Legacy) {
-            let meaning = meaning(*event, r#"{"uid":"u","type":"TRANSFER","status":"PENDING"}"#).unwrap();
-            assert!(Step::named(&meaning.status).is_some(), "{}", event.as_str());
+        for event in EventType::ALL.into_iter().filter(|event| event.family() == Families::Legacy) {
+            let meaning = meaning(event, r#"{"uid":"u","type":"TRANSFER","status":"PENDING"}"#);
+            assert!(matches!(meaning.word, Word::Step(_)), "{}", event.as_str());
         }
     }
 
     #[test]
-    fn what_does_not_say_which_way_it_goes_moves_nothing() {
-        assert_eq!(meaning(EventType::LegacySuccess, r#"{"uid":"u","amount":"1"}"#), None);
+    fn what_does_not_say_which_way_it_goes_is_of_no_kind() {
+        let meaning = meaning(EventType::LegacySuccess, r#"{"uid":"u","amount":"1"}"#);
+        assert_eq!(meaning.entity, Entity::transaction(Kind::Unknown, "u"));
     }
 }

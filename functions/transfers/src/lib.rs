@@ -4,12 +4,12 @@
 //! or failed, cancelled, dropped. Only a success is sent money.
 
 use shared::clock::Moment;
-use shared::family::FamilyRules;
+use shared::family::{FamilyRules, transactions};
 use shared::model::lifecycle::Step;
 use shared::model::notification::Audience;
 use shared::model::transaction::Transaction;
-use shared::model::{self, EventType, Kind, Meaning, Words};
-use shared::notice::Telling;
+use shared::model::{self, EventName, Kind, Meaning, Word, Words};
+use shared::notice::Notice;
 
 /// The family.
 #[derive(Debug)]
@@ -19,65 +19,40 @@ impl FamilyRules for Transfers {
     const FAMILY: model::Family = model::Family::Transfers;
     type Data = Transaction;
 
-    fn meaning(event: EventType, transfer: &Transaction, _: Moment) -> Option<Meaning> {
-        transfer.step(Kind::Transfer, Step::named(event.last_word())?)
+    fn meaning(event: &EventName, transfer: &Transaction, _: Moment) -> Option<Meaning> {
+        transfer.says(event, Some(Kind::Transfer))
     }
 
-    fn audience(event: EventType) -> Audience {
-        match event {
-            EventType::TransferSuccess => Audience::People("money has gone out: if it was not you, act"),
-            EventType::TransferFailed | EventType::TransferDropped => {
+    fn audience(event: &EventName) -> Audience {
+        match event.word() {
+            Word::Step(Step::Success) => Audience::People("money has gone out: if it was not you, act"),
+            Word::Step(Step::Failed | Step::Dropped) => {
                 Audience::People("a payment did not go through: somebody has to pay again")
             }
-            EventType::TransferRejected | EventType::TransferRejectedByCounterparty => {
+            Word::Step(Step::Rejected | Step::RejectedByCounterparty) => {
                 Audience::People("a payment was refused: somebody has to ask why")
             }
-            EventType::TransferCancelled => Audience::People("a payment will not be made"),
+            Word::Step(Step::Cancelled) => Audience::People("a payment will not be made"),
+            Word::Flag => Audience::People("the money may be tainted: somebody has to look"),
             _ => Audience::Programs("on its way"),
         }
     }
 
-    fn words(event: EventType, telling: &Telling<'_>) -> Words {
-        let happened = match event {
-            EventType::TransferCreated => "was created",
-            EventType::TransferApproved => "was approved",
-            EventType::TransferApprovedByCounterparty => "was approved by the counterparty",
-            EventType::TransferAwaitingConfirmation => "awaits confirmation",
-            EventType::TransferFailed => "failed",
-            EventType::TransferCancelled => "was cancelled",
-            EventType::TransferRejected => "was rejected",
-            EventType::TransferRejectedByCounterparty => "was rejected by the counterparty",
-            EventType::TransferDropped => "was dropped",
-            _ => "has been sent",
-        };
-        telling.say(
-            &format!("Transfer of {} {happened}", telling.amount()),
-            &[
-                ("Amount", "amount"),
-                ("Asset", "asset"),
-                ("Fee", "fee"),
-                ("Chain", "chain"),
-                ("Account", "account_id"),
-                ("Customer", "customer"),
-                ("To", "address"),
-                ("Reference", "reference"),
-                ("Hash", "hash"),
-                ("Error", "error"),
-            ],
-        )
+    fn words(notice: &Notice<'_>) -> Words {
+        transactions::words(notice)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::model::Family as Families;
+    use shared::model::{EventType, Family as Families};
 
     #[test]
     fn every_event_of_the_family_is_a_step() {
         let transfer = Transaction { uid: Some("t".to_owned()), ..Transaction::default() };
-        for event in EventType::ALL.iter().filter(|event| event.family() == Families::Transfers) {
-            let meaning = Transfers::meaning(*event, &transfer, Moment::from_millis(0)).unwrap();
+        for event in EventType::ALL.into_iter().filter(|event| event.family() == Families::Transfers) {
+            let meaning = Transfers::meaning(&event.into(), &transfer, Moment::from_millis(0)).unwrap();
             assert_eq!(meaning.status, event.last_word());
         }
     }

@@ -1,13 +1,12 @@
 //! What nobody knows yet: authenticated events of unknown type, kept in the log without a state change; and
-//! authenticated bodies that cannot be read, kept in quarantine. The pipeline does both; nothing here has
-//! state or words of its own.
+//! authenticated bodies that cannot be read, kept in quarantine. Of a transaction an event belongs to its history.
 
 use shared::clock::Moment;
-use shared::family::FamilyRules;
+use shared::family::{FamilyRules, transactions};
 use shared::model::notification::Audience;
 use shared::model::transaction::Transaction;
-use shared::model::{self, EventType, Meaning, Words};
-use shared::notice::Telling;
+use shared::model::{self, EventName, Meaning, Words};
+use shared::notice::Notice;
 
 /// The family.
 #[derive(Debug)]
@@ -17,15 +16,15 @@ impl FamilyRules for Unrecognised {
     const FAMILY: model::Family = model::Family::Unrecognised;
     type Data = Transaction;
 
-    fn meaning(_: EventType, _: &Transaction, _: Moment) -> Option<Meaning> {
-        None
+    fn meaning(event: &EventName, object: &Transaction, _: Moment) -> Option<Meaning> {
+        event.as_str().starts_with("transaction.").then(|| object.says(event, None))?
     }
 
-    fn audience(_: EventType) -> Audience {
+    fn audience(_: &EventName) -> Audience {
         Audience::Programs("nobody can say what it means")
     }
 
-    fn words(event: EventType, telling: &Telling<'_>) -> Words {
-        telling.say(&format!("An event {} came", event.as_str()), &[])
+    fn words(notice: &Notice<'_>) -> Words {
+        transactions::words(notice)
     }
 }

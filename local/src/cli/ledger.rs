@@ -6,7 +6,7 @@ use shared::answers::Balance;
 use shared::clock::Moment;
 use shared::model::Decimal;
 use shared::model::ledger::LedgerLine;
-use shared::model::transaction::Amounts;
+use shared::model::money::Amounts;
 
 use super::failure::Failure;
 use super::place::Place;

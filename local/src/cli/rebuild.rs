@@ -3,7 +3,7 @@
 use clap::Args;
 use shared::clock::SystemClock;
 use shared::model::ledger::BrokenChain;
-use shared::model::transaction::Amounts;
+use shared::model::money::Amounts;
 use shared::model::{Entity, EntityType, Kind};
 use shared::rebuild::{self, Broken, Difference, Imbalance, Mode, Report, Unread};
 

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::{Action, Event};
 use crate::clock::Moment;
 use crate::environment::Environment;
-use crate::model::{Kind, Reason, Words};
+use crate::model::{Contradiction, Kind, Oddity, Reason, Words};
 
 /// An event by itself: with its body, what was told of it, and what was done to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,22 +99,44 @@ pub struct EntityState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransactionState {
     /// Its kind.
-    pub kind: Option<Kind>,
+    pub kind: Kind,
     /// The account whose balance it belongs to.
     pub account: String,
+    /// The sub-account.
+    pub sub_account: Option<String>,
     /// The most blocks that any event named.
     pub confirmations: Option<u64>,
     /// Whether its events contradict each other.
     pub conflict: bool,
-    /// In what they do.
-    pub contradictions: Vec<String>,
-    /// Why its amount is not counted; none where it is counted or absent.
-    pub oddity: Option<String>,
+    /// What they contradict each other about …
+    pub contradictions: Vec<Contradiction>,
+    /// … and the values that they name.
+    pub disagreements: Vec<Disagreement>,
+    /// Why its money is not counted; none where it is counted or absent.
+    pub oddity: Option<Oddity>,
+}
+
+/// What the events of a transaction contradict each other about, and the values that they name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disagreement {
+    /// About what.
+    pub about: Contradiction,
+    /// The values; none where it is the outcome.
+    pub values: Vec<String>,
 }
 
 /// The facts among what is left of an entity's fields: all that is not of a transaction's state.
 fn facts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
-    const STATE: [&str; 6] = ["kind", "account", "confirmations", "conflict", "contradictions", "oddity"];
+    const STATE: [&str; 8] = [
+        "kind",
+        "account",
+        "sub_account",
+        "confirmations",
+        "conflict",
+        "contradictions",
+        "disagreements",
+        "oddity",
+    ];
     let mut facts = Map::deserialize(deserializer)?;
     facts.retain(|name, _| !STATE.contains(&name.as_str()));
     Ok(facts)

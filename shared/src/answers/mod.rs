@@ -22,13 +22,13 @@ use serde_json::{Map, Value};
 use crate::clock::Moment;
 use crate::environment::Environment;
 use crate::model::ledger::LedgerLine;
-use crate::model::transaction::Amounts;
+use crate::model::money::Amounts;
 use crate::model::{Decimal, Family};
 use crate::queue::Depth;
 use crate::shown::shown;
 use crate::store::{self, ActionItem, Page, Target};
 
-pub use self::flattened::{EntityState, EventRecord, Quarantined, Raw, Told, TransactionState};
+pub use self::flattened::{Disagreement, EntityState, EventRecord, Quarantined, Raw, Told, TransactionState};
 pub use crate::store::ListedEvent as Event;
 
 /// Reads an answer. Numbers are read as JSON first: serde cannot carry one with all its digits through a flattened

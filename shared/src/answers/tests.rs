@@ -3,7 +3,7 @@
 use super::*;
 use crate::fold::Effect;
 use crate::model::ledger::{BalanceItem, Cause};
-use crate::model::{EntityRef, EntityType};
+use crate::model::{Contradiction, EntityRef, EntityType, Oddity};
 use crate::model::{Kind, Reason, Words};
 use crate::store::TargetType;
 use serde_json::json;
@@ -25,6 +25,8 @@ fn event() -> Event {
         effect: Effect::Applied,
         why: "it is new".to_owned(),
         status: "success".to_owned(),
+        oddity: Some(Oddity::AssetUnknown),
+        conflict: false,
         asset: None,
         amount: Some("0.5".to_owned()),
         deliveries: 2,
@@ -74,11 +76,16 @@ fn state(transaction: Option<TransactionState>) -> EntityState {
 
 fn transaction() -> EntityState {
     state(Some(TransactionState {
-        kind: Some(Kind::Deposit),
+        kind: Kind::Deposit,
+        sub_account: Some("s".to_owned()),
         account: "unattributed".to_owned(),
         confirmations: Some(6),
         conflict: true,
-        contradictions: vec!["amount".to_owned()],
+        contradictions: vec![Contradiction::Amount],
+        disagreements: vec![Disagreement {
+            about: Contradiction::Amount,
+            values: vec!["1".to_owned(), "2".to_owned()],
+        }],
         oddity: None,
     }))
 }

@@ -10,18 +10,38 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// own numbers hold, and far above the 18 decimals of any token; sums may grow beyond it and stay exact.
 pub const MAX_DIGITS: usize = 38;
 
-/// Why an amount is kept but not counted. The names are stable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Oddity {
-    /// Not a decimal number: `1,5`, ` 1 `, `0x10`, `NaN`, an object …
-    #[error("not_a_number")]
-    NotANumber,
-    /// More than [`MAX_DIGITS`] digits when written out in full.
-    #[error("too_long")]
-    TooLong,
-    /// Below zero.
-    #[error("negative")]
-    Negative,
+crate::names! {
+    /// Why money counts for nothing, in the order in which the first that applies is named. The names are stable.
+    "oddity" Oddity {
+        /// The amount is not a decimal number: `1,5`, ` 1 `, `0x10`, `NaN`, an object …
+        NotANumber "not_a_number";
+        /// The amount is below zero.
+        Negative "negative";
+        /// The amount has more than [`MAX_DIGITS`] digits when written out in full.
+        TooLong "too_long";
+        /// No event names the asset.
+        AssetUnknown "asset_unknown";
+        /// No event says which way the money goes.
+        DirectionUnknown "direction_unknown";
+        /// A contract's success: it can move money either way.
+        NotCounted "not_counted";
+    }
+}
+
+impl std::error::Error for Oddity {}
+
+impl Oddity {
+    /// Why, in words: the rest of a sentence that ends in "because".
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::NotANumber => "the amount is not a number",
+            Self::Negative => "the amount is negative",
+            Self::TooLong => "the amount has more than 38 digits",
+            Self::AssetUnknown => "the asset is unknown",
+            Self::DirectionUnknown => "it is unknown which way the money goes",
+            Self::NotCounted => "a contract can move money either way",
+        }
+    }
 }
 
 /// An exact decimal of any size. Written without an exponent and without needless zeros.
@@ -54,6 +74,28 @@ impl Decimal {
             return Err(Oddity::Negative);
         }
         Ok(Self(value.normalized()))
+    }
+
+    /// One text for all spellings of a number, whether it is counted or not: `1`, `1.0` and `10e-1` are one number, and
+    /// so are `-1` and `-1.0`, `1e39` and `10e38`. None where the text is not a number.
+    pub fn spelling(text: &str) -> Option<String> {
+        let number = Number::scan(text)?;
+        let significand = format!("{}{}", number.integer, number.fraction);
+        let digits = significand.trim_matches('0');
+        if digits.is_empty() {
+            return Some("0".to_owned());
+        }
+        let sign = if text.starts_with('-') { "-" } else { "" };
+        let trailing = significand.len() - significand.trim_end_matches('0').len();
+        let scale = |exponent: i32| {
+            let (fraction, trailing) = (number.fraction.len().try_into().ok()?, trailing.try_into().ok()?);
+            i64::from(exponent).checked_sub(fraction)?.checked_add(trailing)
+        };
+        Some(match number.exponent.and_then(scale) {
+            Some(scale) => format!("{sign}{digits}e{scale}"),
+            // Beyond any sensible size: equal where it is written alike.
+            None => text.to_owned(),
+        })
     }
 
     /// The amount as a number that filter policies can compare: cut off after five decimals; none beyond 10⁹.
@@ -230,7 +272,27 @@ mod tests {
         assert_eq!(sum.to_string().parse::<Decimal>().unwrap(), sum);
     }
 
+    #[test]
+    fn all_spellings_of_a_number_are_one() {
+        for (one, other) in
+            [("1", "1.000"), ("10e-1", "1"), ("-1", "-1.0"), ("1e39", "10e38"), ("0", "-0.00"), ("007", "7")]
+        {
+            assert_eq!(Decimal::spelling(one), Decimal::spelling(other), "{one} {other}");
+        }
+        for (one, other) in [("1", "-1"), ("1", "10"), ("1e39", "1e40"), ("0.1", "0.01")] {
+            assert_ne!(Decimal::spelling(one), Decimal::spelling(other), "{one} {other}");
+        }
+        assert_eq!(Decimal::spelling("1,5"), None);
+        assert_eq!(Decimal::read(&format!("1.{}", "0".repeat(1100))).unwrap().to_string(), "1");
+    }
+
     proptest! {
+        #[test]
+        fn what_is_counted_alike_is_spelled_alike(a in "[0-9]{1,4}(\\.[0-9]{1,4})?(e-?[0-9])?", b in "[0-9]{1,4}(\\.[0-9]{1,4})?") {
+            let equal = Decimal::read(&a).unwrap() == Decimal::read(&b).unwrap();
+            prop_assert_eq!(Decimal::spelling(&a) == Decimal::spelling(&b), equal);
+        }
+
         #[test]
         fn reading_never_panics(text in "\\PC*") {
             let _ = Decimal::read(&text);

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::catalogue::EventName;
 use super::grammar::{self, MAX_DEPTH, Unfit};
+use super::lenient;
 use crate::environment::Environment;
 
 /// The largest body that is accepted, in bytes: as Base64 it still fits a queue message of 256 KiB.
@@ -147,10 +148,16 @@ impl Body {
             Some(_) => return Err(Unreadable::new(Reason::DataNotAnObject)),
             None => return Err(Unreadable::new(Reason::NoData)),
         };
-        if environment == Environment::Live && says_test(&data) {
+        let body = Self { event, data };
+        if environment == Environment::Live && (says_test(&body.data) || says_test(body.subject())) {
             return Err(Unreadable::new(Reason::TestOnLive));
         }
-        Ok(Self { event, data })
+        Ok(body)
+    }
+
+    /// The object that the event is about: `data`, or one in it.
+    pub fn subject(&self) -> &Map<String, Value> {
+        lenient::subject(&self.data, self.event.family().objects())
     }
 }
 

@@ -6,6 +6,9 @@
 
 use std::fmt;
 
+use super::lifecycle::Step;
+use super::meaning::Word;
+
 /// Calls the macro `$with` with every event type: `Variant "name" Family;` in the order of the
 /// families, and within a family in the order of life.
 #[macro_export]
@@ -99,29 +102,53 @@ fn last_word(name: &str) -> &str {
     name.rsplit('.').next().unwrap_or(name)
 }
 
-/// The name of an event as a body gives it, documented or not.
+/// The name of an event as a body gives it, documented or not. It is read without regard to case.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EventName(String);
+pub struct EventName {
+    written: String,
+    name: String,
+}
 
 impl EventName {
     /// Takes any text: Bitpowr may send types that nobody knows yet.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self(name.into())
+    pub fn new(written: impl Into<String>) -> Self {
+        let written = written.into();
+        Self { name: written.to_lowercase(), written }
     }
 
-    /// The name, as it came.
+    /// The name as it came: part of the event's identity.
+    pub fn as_written(&self) -> &str {
+        &self.written
+    }
+
+    /// The name, in lower case.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
     }
 
     /// The documented type of this name.
     pub fn known(&self) -> Option<EventType> {
-        self.0.parse().ok()
+        self.name.parse().ok()
     }
 
     /// The event's own last word: what follows the last dot.
     pub fn last_word(&self) -> &str {
-        last_word(&self.0)
+        last_word(&self.name)
+    }
+
+    /// What the last word is. Of transactions, every word for a step is that step, in any of their families.
+    pub fn word(&self) -> Word {
+        match (self.family(), self.last_word()) {
+            (Family::Accounts | Family::Assets | Family::Addresses | Family::Customers, _) => {
+                self.known().map_or(Word::Unknown, Word::Object)
+            }
+            (Family::Unrecognised, _) => Word::Unknown,
+            (_, "aml_flagged" | "aml_flag") => Word::Flag,
+            (Family::Compliance, _) => Word::Unknown,
+            (Family::Deposits | Family::Transfers | Family::Contracts | Family::Legacy, word) => {
+                Step::named(word).map_or(Word::Unknown, Word::Step)
+            }
+        }
     }
 
     /// The name where it is short and plain enough for a message attribute: `[a-z0-9._]{1,64}`.
@@ -147,9 +174,9 @@ impl EventName {
             ("transaction.compliance.", Family::Compliance),
             ("transaction.contract.", Family::Contracts),
         ];
-        let prefixed = prefixes.into_iter().find(|(prefix, _)| self.0.starts_with(prefix));
+        let prefixed = prefixes.into_iter().find(|(prefix, _)| self.name.starts_with(prefix));
         // Version 1 names have two words.
-        let legacy = || self.0.strip_prefix("transaction.").is_some_and(|rest| !rest.contains('.'));
+        let legacy = || self.name.strip_prefix("transaction.").is_some_and(|rest| !rest.contains('.'));
         match prefixed {
             Some((_, family)) => family,
             None if legacy() => Family::Legacy,
@@ -158,9 +185,15 @@ impl EventName {
     }
 }
 
+impl From<EventType> for EventName {
+    fn from(event: EventType) -> Self {
+        Self::new(event.as_str())
+    }
+}
+
 impl fmt::Display for EventName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.name)
     }
 }
 
@@ -187,6 +220,24 @@ crate::names! {
         Legacy "legacy";
         /// Authenticated, but of a type nobody knows, or unreadable.
         Unrecognised "unrecognised";
+    }
+}
+
+impl Family {
+    /// Under which names the object of an event may lie one level deeper in `data`.
+    pub fn objects(self) -> &'static [&'static str] {
+        match self {
+            Self::Accounts => &["account", "data"],
+            Self::Assets => &["asset", "data"],
+            Self::Addresses => &["address", "data"],
+            Self::Customers => &["customer", "data"],
+            Self::Deposits
+            | Self::Transfers
+            | Self::Compliance
+            | Self::Contracts
+            | Self::Legacy
+            | Self::Unrecognised => &["transaction", "deposit", "transfer", "contract", "data"],
+        }
     }
 }
 
@@ -217,14 +268,14 @@ mod tests {
         assert_eq!(family("transaction.frobnicated"), Family::Legacy);
         assert_eq!(family("transaction.swap.success"), Family::Unrecognised);
         assert_eq!(family("accounts"), Family::Unrecognised);
-        assert_eq!(family("Accounts.created"), Family::Unrecognised);
+        assert_eq!(family("Accounts.Created"), Family::Accounts);
     }
 
     #[test]
     fn only_short_plain_names_become_attributes() {
         let plain = |name: &str| EventName::new(name).plain().is_some();
         assert!(plain("a.b_c9"));
-        for name in ["", "A", "a b", "ä", "a\u{0}", &"x".repeat(65)] {
+        for name in ["", "a b", "ä", "a\u{0}", &"x".repeat(65)] {
             assert!(!plain(name), "{name}");
         }
     }

@@ -40,6 +40,8 @@ crate::names! {
         Transfer "transfer";
         /// A contract is deployed or called.
         Contract "contract";
+        /// No event says which way. What is said so waits until one kind is known for the uid.
+        Unknown "unknown";
     }
 }
 

@@ -21,7 +21,7 @@ impl Identity {
     pub fn of_event(environment: Environment, event: &EventName, data: &Map<String, Value>) -> Self {
         let mut canonical = String::new();
         write_object(data, &mut canonical);
-        Self::over(&["event", environment.as_str(), event.as_str(), &canonical].map(str::as_bytes))
+        Self::over(&["event", environment.as_str(), event.as_written(), &canonical].map(str::as_bytes))
     }
 
     /// The identity of a body that could not be read: its bytes, and why.

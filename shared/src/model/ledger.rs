@@ -1,9 +1,11 @@
 //! The ledger: lines that each follow another, and the balance that the last of them makes.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::entity::{Entity, EntityRef, Kind};
-use super::transaction::{Amounts, Posting};
+use super::money::{Amounts, Posting};
 use crate::clock::Moment;
 
 /// A shard of a balance.
@@ -143,8 +145,16 @@ impl LedgerLine {
     }
 }
 
-/// What changes on which balance: the new contribution minus the old one.
-pub fn changes(before: Option<Posting>, after: Option<Posting>) -> Vec<Posting> {
+/// What changes on which balance, by the kind of transaction: the new contributions minus the old ones.
+pub fn changes(before: &BTreeMap<Kind, Posting>, after: &BTreeMap<Kind, Posting>) -> Vec<(Kind, Posting)> {
+    let of_kind = |kind: Kind| {
+        let changes = change(before.get(&kind).cloned(), after.get(&kind).cloned());
+        changes.into_iter().map(move |posting| (kind, posting))
+    };
+    Kind::ALL.into_iter().flat_map(of_kind).collect()
+}
+
+fn change(before: Option<Posting>, after: Option<Posting>) -> Vec<Posting> {
     let minus = |posting: Posting| Posting { amounts: &Amounts::default() - &posting.amounts, ..posting };
     let changes = match (before, after) {
         (Some(before), Some(after)) if (&before.account, &before.asset) == (&after.account, &after.asset) => {
@@ -203,12 +213,12 @@ mod tests {
 
     #[test]
     fn a_contribution_moves_by_its_difference() {
-        assert_eq!(changes(None, Some(posting("a", "2"))), [posting("a", "2")]);
-        assert_eq!(changes(Some(posting("a", "2")), Some(posting("a", "5"))), [posting("a", "3")]);
-        assert_eq!(changes(Some(posting("a", "2")), Some(posting("a", "2"))), []);
-        assert_eq!(changes(Some(posting("a", "2")), None), [posting("a", "-2")]);
+        assert_eq!(change(None, Some(posting("a", "2"))), [posting("a", "2")]);
+        assert_eq!(change(Some(posting("a", "2")), Some(posting("a", "5"))), [posting("a", "3")]);
+        assert_eq!(change(Some(posting("a", "2")), Some(posting("a", "2"))), []);
+        assert_eq!(change(Some(posting("a", "2")), None), [posting("a", "-2")]);
         assert_eq!(
-            changes(Some(posting("a", "2")), Some(posting("b", "3"))),
+            change(Some(posting("a", "2")), Some(posting("b", "3"))),
             [posting("a", "-2"), posting("b", "3")]
         );
     }

@@ -16,6 +16,23 @@ pub fn object<T: for<'de> Deserialize<'de>>(data: &Map<String, Value>) -> Result
     serde_json::from_str(&serde_json::to_string(data)?)
 }
 
+/// The object that an event is about: `data`, or, where that has no identifier, the object under one of these names that
+/// has one.
+pub fn subject<'a>(data: &'a Map<String, Value>, names: &[&str]) -> &'a Map<String, Value> {
+    let is_identified = |object: &Map<String, Value>| {
+        ["uid", "guid", "id"].iter().any(|name| object.get(*name).is_some_and(is_text))
+    };
+    if is_identified(data) {
+        return data;
+    }
+    let nested = names.iter().filter_map(|name| data.get(*name)?.as_object());
+    nested.into_iter().find(|object| is_identified(object)).unwrap_or(data)
+}
+
+fn is_text(value: &Value) -> bool {
+    value.is_number() || value.as_str().is_some_and(|text| !text.is_empty())
+}
+
 /// A text; a number or a boolean is taken as its text. Empty, null and everything else is none.
 pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
@@ -103,6 +120,17 @@ mod tests {
 
     fn read(json: &str) -> Object {
         object(&serde_json::from_str(json).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn an_object_one_level_deeper_is_read() {
+        let uid = |json: &str| {
+            let data = serde_json::from_str(json).unwrap();
+            subject(&data, &["transaction"]).get("uid").cloned()
+        };
+        assert_eq!(uid(r#"{"transaction":{"uid":"t"},"stake":{"uid":"s"}}"#), Some("t".into()));
+        assert_eq!(uid(r#"{"uid":"o","transaction":{"uid":"t"}}"#), Some("o".into()));
+        assert_eq!(uid(r#"{"stake":{"uid":"s"},"transaction":{}}"#), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! what has no life cycle.
 
 use super::entity::EntityType;
-use super::facts::Facts;
+use super::facts::{Fact, Facts};
 
 /// How a transaction stands after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +92,7 @@ pub enum When {
     /// Once an event of this name was seen: no event takes it back.
     Seen(&'static str),
     /// As long as the latest word on this field is `true`.
-    LatestWord(&'static str),
+    LatestWord(Fact),
     /// Where it is in no other state.
     Otherwise,
 }
@@ -111,8 +111,8 @@ const fn state(name: &'static str, when: When) -> State {
 }
 
 const ACTIVE: State = state("active", When::Otherwise);
-const ARCHIVED: State = state("archived", When::LatestWord("archived"));
-const ACCOUNT: &[State] = &[ARCHIVED, state("frozen", When::LatestWord("frozen")), ACTIVE];
+const ARCHIVED: State = state("archived", When::LatestWord(Fact::Archived));
+const ACCOUNT: &[State] = &[ARCHIVED, state("frozen", When::LatestWord(Fact::Frozen)), ACTIVE];
 const ASSET: &[State] = &[ARCHIVED, ACTIVE];
 const ADDRESS: &[State] =
     &[state("blocked", When::Seen("blocked")), state("flagged", When::Seen("flagged")), ACTIVE];

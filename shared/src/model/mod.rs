@@ -15,7 +15,8 @@
 //! | [`meaning`] | what an event says: which entity, which facts |
 //! | [`facts`] | what an event adds to what is known; joins in any order |
 //! | [`lifecycle`] | the states of a transaction and what outranks what |
-//! | [`transaction`] | transactions: facts, status, contradictions, contribution to balances |
+//! | [`transaction`] | what an event says of a transaction |
+//! | [`money`] | what its events say of money together: contradictions, oddities, contribution to balances |
 //! | [`ledger`] | the lines that changes of balances leave, each following another |
 //! | [`notification`] | what is told to people and programs |
 
@@ -30,6 +31,7 @@ pub mod ledger;
 pub mod lenient;
 pub mod lifecycle;
 pub mod meaning;
+pub mod money;
 pub mod notification;
 pub mod transaction;
 
@@ -37,7 +39,7 @@ pub use amount::{Decimal, Oddity};
 pub use body::{Body, MAX_BODY, Reason, Unreadable};
 pub use catalogue::{EventName, EventType, Family};
 pub use entity::{Entity, EntityRef, EntityType, Kind};
-pub use facts::{Facts, Register, Stamp};
-pub use meaning::Meaning;
+pub use facts::{Fact, Facts, Register, Stamp};
+pub use meaning::{Meaning, Word};
+pub use money::{Contradiction, Posting};
 pub use notification::{Notification, Words};
-pub use transaction::Posting;

@@ -6,8 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::amount::Decimal;
+use super::amount::{Decimal, Oddity};
+use super::catalogue::Family;
+use super::entity::{EntityRef, Kind};
+use super::money::{Amounts, Posting};
 use crate::clock::Moment;
+use crate::environment::Environment;
+use crate::fold::Effect;
 
 /// What a family says to people about one event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +52,146 @@ pub enum Attribute {
     Number(String),
     /// Several texts: one that is wanted is enough (Amazon SNS, developer guide, "String.Array").
     Strings(Vec<String>),
+}
+
+/// What programs get: JSON, the same to endpoints and to topics.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ForPrograms {
+    /// The event's type, in lower case; the name that Standard Webhooks have for it.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// When it happened; the name that Standard Webhooks have for it.
+    pub timestamp: Moment,
+    /// The event's id.
+    pub id: String,
+    /// Whose world it is.
+    pub environment: Environment,
+    /// The event's type, in lower case.
+    pub event: String,
+    /// Its family.
+    pub family: Family,
+    /// What it is about; none where its object has no identifier.
+    pub entity: Option<EntityRef>,
+    /// For a transaction the kind as which the event counts.
+    pub kind: Option<Kind>,
+    /// What it did.
+    pub effect: Effect,
+    /// Why.
+    pub why: String,
+    /// Its own last word: `created`, `success` …
+    pub status: String,
+    /// Whether the events of its entity contradict each other.
+    pub conflict: bool,
+    /// Why the money that it speaks of counts for nothing.
+    pub oddity: Option<Oddity>,
+    /// One sentence for people.
+    pub subject: Option<String>,
+    /// How much, in units of the asset, with every digit.
+    pub amount: Option<String>,
+    /// The asset.
+    pub asset: Option<String>,
+    /// The account that it counts for.
+    pub account: Option<String>,
+    /// The sub-account.
+    pub sub_account: Option<String>,
+    /// The customer.
+    pub customer: Option<String>,
+    /// The customer's own reference.
+    pub reference: Option<String>,
+    /// What tells customers apart where an address is shared.
+    pub memo: Option<String>,
+    /// The transaction's hash on its chain.
+    pub hash: Option<String>,
+    /// Where the money goes, or the address itself.
+    pub address: Option<String>,
+    /// Where the money comes from.
+    pub from_address: Option<String>,
+    /// The label of the address.
+    pub label: Option<String>,
+    /// The customer's own identifier.
+    pub external_id: Option<String>,
+    /// The key that the customer set so that the transaction is made once.
+    pub idempotency_key: Option<String>,
+    /// Where a batch goes.
+    pub recipients: Vec<String>,
+    /// What this event moved: a line for each column of a balance.
+    pub counted: Vec<Counted>,
+    /// All that the entity's uid counts now.
+    pub counts: Counts,
+    /// When it happened, as the object says; else when it was received.
+    pub occurred_at: Moment,
+    /// When the first delivery of it was received.
+    pub received_at: Moment,
+    /// When it was applied.
+    pub recorded_at: Moment,
+    /// The object, as Bitpowr sent it; of more than 32 KiB a reference to it: `{"event_id": …}`.
+    pub data: Value,
+}
+
+/// What an event moved in one column of a balance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// The account.
+    pub account: String,
+    /// The asset.
+    pub asset: String,
+    /// The column: `received`, `sent`, `fees` or `pending`.
+    pub field: String,
+    /// What was added; below zero where it was taken away.
+    pub change: Decimal,
+}
+
+impl Counted {
+    /// The columns that changes move.
+    pub fn of(changes: &[(Kind, Posting)]) -> Vec<Self> {
+        let of = |Posting { account, asset, amounts }: &Posting| {
+            let counted = |(field, change): (&str, &Decimal)| Self {
+                account: account.clone(),
+                asset: asset.clone(),
+                field: field.to_owned(),
+                change: change.clone(),
+            };
+            amounts.columns().map(counted).collect::<Vec<_>>()
+        };
+        changes.iter().flat_map(|(_, posting)| of(posting)).collect()
+    }
+}
+
+/// All that a uid counts. A consumer that keeps the one of the highest version, and books the difference to what it had
+/// booked, is right whatever is lost, repeated or out of order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Grows with each event of the uid.
+    pub version: u64,
+    /// What each kind counts for.
+    pub lines: Vec<CountLine>,
+}
+
+/// What a transaction of one kind counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountLine {
+    /// The kind.
+    pub kind: Kind,
+    /// The account.
+    pub account: String,
+    /// The asset.
+    pub asset: String,
+    /// The columns of the balance.
+    #[serde(flatten)]
+    pub amounts: Amounts,
+}
+
+impl Counts {
+    /// What has been posted, as of a version of the state.
+    pub fn of(version: u64, posted: &BTreeMap<Kind, Posting>) -> Self {
+        let line = |(kind, posting): (&Kind, &Posting)| CountLine {
+            kind: *kind,
+            account: posting.account.clone(),
+            asset: posting.asset.clone(),
+            amounts: posting.amounts.clone(),
+        };
+        Self { version, lines: posted.iter().map(line).collect() }
+    }
 }
 
 /// A rendered notification.

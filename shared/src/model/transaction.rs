@@ -1,15 +1,14 @@
-//! Transactions: what an event says of one, how it stands, and what it adds to which balance.
+//! What an event says of a transaction.
 
-use std::collections::BTreeSet;
+use serde::Deserialize;
+use serde_json::Value;
 
-use serde::{Deserialize, Serialize};
-
-use super::amount::{Decimal, Oddity};
+use super::catalogue::EventName;
 use super::entity::{Entity, Kind};
-use super::facts::{ANNOUNCED, Facts, Stamp};
+use super::facts::{Fact, Facts, Stamp, shorten};
 use super::lenient;
-use super::lifecycle::{self, Outcome, Step};
-use super::meaning::Meaning;
+use super::lifecycle::Step;
+use super::meaning::{Meaning, Word};
 use crate::clock::Moment;
 
 /// Bitpowr's transaction object (source: reference API, "Transactions"), as far as it is used. Every field may
@@ -53,9 +52,27 @@ pub struct Transaction {
     /// Where the money goes.
     #[serde(deserialize_with = "lenient::text")]
     pub address: Option<String>,
-    /// Where the money comes from.
+    /// Where the money comes from …
     #[serde(deserialize_with = "lenient::text")]
     pub from_address: Option<String>,
+    /// … under its other name.
+    #[serde(deserialize_with = "lenient::text")]
+    pub sender_address: Option<String>,
+    /// Where a batch goes.
+    #[serde(deserialize_with = "recipients")]
+    pub tos: Vec<String>,
+    /// The label of the address.
+    #[serde(deserialize_with = "lenient::text")]
+    pub label: Option<String>,
+    /// What tells customers apart where an address is shared.
+    #[serde(deserialize_with = "lenient::text")]
+    pub memo: Option<String>,
+    /// The key that the customer set so that the transaction is made once.
+    #[serde(deserialize_with = "lenient::text")]
+    pub idempotency_key: Option<String>,
+    /// The customer's own identifier.
+    #[serde(deserialize_with = "lenient::text")]
+    pub external_id: Option<String>,
     /// The customer's own reference …
     #[serde(deserialize_with = "lenient::text")]
     pub transaction_ref: Option<String>,
@@ -74,6 +91,9 @@ pub struct Transaction {
     /// `BTC`, `USDT_TRON` …
     #[serde(deserialize_with = "lenient::text")]
     pub asset_type: Option<String>,
+    /// The asset's identifier, where older objects name no type.
+    #[serde(deserialize_with = "lenient::text")]
+    pub asset_id: Option<String>,
     /// `BITCOIN`, `TRON` …
     #[serde(deserialize_with = "lenient::text")]
     pub chain: Option<String>,
@@ -97,14 +117,16 @@ pub struct Transaction {
 impl Transaction {
     /// The kind that the object itself shows: by its `type`, else by which id it carries.
     pub fn kind(&self) -> Option<Kind> {
-        let named = self.transaction_type.as_deref().map(str::to_ascii_uppercase);
+        let named = self.transaction_type.as_deref().map(|named| named.trim().to_ascii_uppercase());
         match named.as_deref() {
-            Some("DEPOSIT" | "INCOMING" | "RECEIVE") => Some(Kind::Deposit),
-            Some("TRANSFER" | "WITHDRAWAL" | "OUTGOING" | "SEND") => Some(Kind::Transfer),
-            Some("CONTRACT" | "CONTRACT_DEPLOYMENT" | "CONTRACT_INTERACTION") => Some(Kind::Contract),
-            _ if self.deposit_id.is_some() => Some(Kind::Deposit),
-            _ if self.transfer_id.is_some() => Some(Kind::Transfer),
-            _ => None,
+            Some("DEPOSIT" | "CREDIT" | "INCOMING" | "RECEIVE") => Some(Kind::Deposit),
+            Some("TRANSFER" | "WITHDRAWAL" | "DEBIT" | "OUTGOING" | "SEND") => Some(Kind::Transfer),
+            Some(contract) if contract.starts_with("CONTRACT") => Some(Kind::Contract),
+            _ => match (&self.deposit_id, &self.transfer_id) {
+                (Some(_), None) => Some(Kind::Deposit),
+                (None, Some(_)) => Some(Kind::Transfer),
+                _ => None,
+            },
         }
     }
 
@@ -113,19 +135,44 @@ impl Transaction {
         self.updated_at.or(self.completed_at).or(self.created_at)
     }
 
-    /// What an event says that announces `step` by its name. None where the object has no identifier: it moves
-    /// no money.
+    /// How far the object's own `status` says it is.
+    pub fn own_step(&self) -> Option<Step> {
+        self.status.as_deref().and_then(Step::named)
+    }
+
+    /// What an event of this name says of the transaction; `kind` is what the name says of which way the money goes,
+    /// else the object does, else nothing does. None where the object has no identifier: it moves no money.
+    pub fn says(&self, event: &EventName, kind: Option<Kind>) -> Option<Meaning> {
+        let kind = kind.or_else(|| self.kind()).unwrap_or(Kind::Unknown);
+        match event.word() {
+            Word::Step(step) => self.step(kind, step),
+            Word::Flag => self.flag(kind, event.last_word()),
+            Word::Object(_) | Word::Unknown => self.unknown_word(kind, event.last_word()),
+        }
+    }
+
+    /// What an event says that announces `step` by its name. Where it is an end, and the object itself names another
+    /// outcome, it says both, and contradicts itself.
     pub fn step(&self, kind: Kind, step: Step) -> Option<Meaning> {
         let meaning = self.step_by_status(kind, step)?;
-        Some(Meaning { facts: meaning.facts.member(ANNOUNCED, Some(step.as_str())), ..meaning })
+        let mut facts = meaning.facts.member(Fact::Announced, Some(step.as_str()));
+        if step.is_terminal()
+            && let Some(own) = self.own_step()
+            && own.is_terminal()
+            && own.outcome() != step.outcome()
+        {
+            facts = facts.step(own.as_str());
+        }
+        Some(Meaning { facts, ..meaning })
     }
 
     /// What an event says whose object, not its name, says how far it is. The event that announces the same step
-    /// by its name is still told when it comes.
+    /// by its name still notifies when it comes.
     pub fn step_by_status(&self, kind: Kind, step: Step) -> Option<Meaning> {
         Some(Meaning {
             entity: Entity::transaction(kind, self.uid.clone()?),
-            facts: self.facts(step),
+            facts: self.facts(step.rank()).step(step.as_str()),
+            word: Word::Step(step),
             status: step.as_str().to_owned(),
             occurred_at: self.occurred_at(),
             dated: true,
@@ -137,171 +184,54 @@ impl Transaction {
     pub fn flag(&self, kind: Kind, flag: &str) -> Option<Meaning> {
         let step = self.own_step().filter(|step| !step.is_terminal()).unwrap_or(Step::Created);
         let meaning = self.step_by_status(kind, step)?;
-        Some(Meaning { facts: meaning.facts.member("flags", Some(flag)), status: flag.to_owned(), ..meaning })
+        let facts = meaning.facts.member(Fact::Flags, Some(flag));
+        Some(Meaning { facts, word: Word::Flag, status: flag.to_owned(), ..meaning })
     }
 
-    /// How far the object's own `status` says it is.
-    pub fn own_step(&self) -> Option<Step> {
-        self.status.as_deref().and_then(Step::named)
+    /// What an event says whose name ends in a word that is not understood: that it belongs to this transaction.
+    pub fn unknown_word(&self, kind: Kind, word: &str) -> Option<Meaning> {
+        let meaning = self.step_by_status(kind, Step::Created)?;
+        Some(Meaning { facts: self.facts(0), word: Word::Unknown, status: shorten(word), ..meaning })
     }
 
-    fn facts(&self, step: Step) -> Facts {
-        let stamp = Stamp { rank: step.rank(), at: self.updated_at };
-        Facts::default()
-            .step(step.as_str())
-            .field("amount", stamp, self.amount.as_deref())
-            .field("asset", stamp, self.asset_type.as_deref())
-            .field("account_id", stamp, self.account_id.as_deref())
-            .field("wallet_id", stamp, self.wallet_id.as_deref())
-            .field("sub_account_id", stamp, self.sub_account_id.as_deref())
-            .field("fee", stamp, self.fee.as_deref())
-            .field("dollar_amount", stamp, self.dollar_amount.as_deref())
-            .field("chain", stamp, self.chain.as_deref())
-            .field("hash", stamp, self.hash.as_deref())
-            .field("customer", stamp, self.customer_id.as_deref())
-            .field("address", stamp, self.address.as_deref())
-            .field("from_address", stamp, self.from_address.as_deref())
-            .field("reference", stamp, self.transaction_ref.as_deref().or(self.reference.as_deref()))
-            .field("error", stamp, self.error_message.as_deref().or(self.error_reason.as_deref()))
-            .count("confirmations", self.confirmation)
-            .at(self.occurred_at())
-    }
-}
-
-/// The balance that a transaction without any account counts for.
-pub const UNATTRIBUTED: &str = "unattributed";
-
-/// The field that names the transaction's account: `accountId`, else `walletId`, else `subAccountId`.
-fn account_field(facts: &Facts) -> Option<&'static str> {
-    ["account_id", "wallet_id", "sub_account_id"].into_iter().find(|field| facts.fields.contains_key(*field))
-}
-
-/// The account whose balance a transaction belongs to.
-pub fn account(facts: &Facts) -> &str {
-    account_field(facts).and_then(|field| facts.get(field)).unwrap_or(UNATTRIBUTED)
-}
-
-/// In what the events of a transaction contradict each other; empty where they agree.
-///
-/// * `outcome`: it is said to have succeeded and to have failed.
-/// * `amount`, `asset`, `account`: different values from the furthest step, and no `updatedAt` that would tell
-///   which is the later word. A later word corrects; it does not contradict.
-pub fn contradictions(facts: &Facts) -> Vec<&'static str> {
-    let mut found = Vec::new();
-    let has = |outcome| lifecycle::steps(facts).any(|step| step.outcome() == outcome);
-    if has(Outcome::Success) && has(Outcome::Failure) {
-        found.push("outcome");
-    }
-    let [amount, asset, account, _] = said_of_money(facts);
-    for (name, values) in [("amount", amount), ("asset", asset), ("account", account)] {
-        if values.len() > 1 {
-            found.push(name);
-        }
-    }
-    found
-}
-
-/// What the furthest step says of amount, asset, account and fee; more than one value where it contradicts
-/// itself. `1.0` and `1.00` are one amount.
-pub fn said_of_money(facts: &Facts) -> [BTreeSet<String>; 4] {
-    let values =
-        |field: &str| facts.fields.get(field).map(|register| register.values.clone()).unwrap_or_default();
-    let canonical = |text: String| Decimal::read(&text).map_or(text, |amount| amount.to_string());
-    let amounts = |field: &str| values(field).into_iter().map(canonical).collect();
-    let account = account_field(facts).map(values).unwrap_or_default();
-    [amounts("amount"), values("asset"), account, amounts("fee")]
-}
-
-/// Why the amount of a transaction is kept but not counted; none where it is counted or absent.
-pub fn oddity(facts: &Facts) -> Option<Oddity> {
-    facts.get("amount").and_then(|text| Decimal::read(text).err())
-}
-
-/// What a transaction adds to one balance.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Posting {
-    /// The account.
-    pub account: String,
-    /// The asset, in whose units the amounts are.
-    pub asset: String,
-    /// How much of what.
-    pub amounts: Amounts,
-}
-
-/// The columns of a balance, or what is added to them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Amounts {
-    /// Deposits that succeeded.
-    pub received: Decimal,
-    /// Transfers that succeeded.
-    pub sent: Decimal,
-    /// Fees of transfers that succeeded. They stand beside: a token's fee is paid in another asset.
-    pub fees: Decimal,
-    /// Deposits seen and not yet ended.
-    pub pending: Decimal,
-}
-
-impl Amounts {
-    /// What is there: received − sent.
-    pub fn balance(&self) -> Decimal {
-        &self.received - &self.sent
-    }
-
-    /// Whether nothing is in any column.
-    pub fn is_zero(&self) -> bool {
-        *self == Self::default()
+    /// All that the object says, as said at a step of this rank.
+    pub fn facts(&self, rank: u16) -> Facts {
+        let stamp = Stamp { rank, at: self.updated_at };
+        let facts = Facts::default()
+            .field(Fact::Amount, stamp, self.amount.as_deref())
+            .field(Fact::Asset, stamp, self.asset_type.as_deref())
+            .field(Fact::AssetId, stamp, self.asset_id.as_deref())
+            .field(Fact::AccountId, stamp, self.account_id.as_deref())
+            .field(Fact::WalletId, stamp, self.wallet_id.as_deref())
+            .field(Fact::SubAccountId, stamp, self.sub_account_id.as_deref())
+            .field(Fact::Fee, stamp, self.fee.as_deref())
+            .field(Fact::DollarAmount, stamp, self.dollar_amount.as_deref())
+            .field(Fact::Chain, stamp, self.chain.as_deref())
+            .field(Fact::Hash, stamp, self.hash.as_deref())
+            .field(Fact::Customer, stamp, self.customer_id.as_deref())
+            .field(Fact::Address, stamp, self.address.as_deref())
+            .field(Fact::FromAddress, stamp, self.from_address.as_deref())
+            .field(Fact::SenderAddress, stamp, self.sender_address.as_deref())
+            .field(Fact::Label, stamp, self.label.as_deref())
+            .field(Fact::Memo, stamp, self.memo.as_deref())
+            .field(Fact::IdempotencyKey, stamp, self.idempotency_key.as_deref())
+            .field(Fact::ExternalId, stamp, self.external_id.as_deref())
+            .field(Fact::Reference, stamp, self.transaction_ref.as_deref().or(self.reference.as_deref()))
+            .field(Fact::Error, stamp, self.error_message.as_deref().or(self.error_reason.as_deref()))
+            .count(Fact::Confirmations, self.confirmation)
+            .at(self.occurred_at());
+        self.tos.iter().fold(facts, |facts, to| facts.member(Fact::Recipients, Some(to)))
     }
 }
 
-impl std::ops::Add for &Amounts {
-    type Output = Amounts;
-
-    fn add(self, other: Self) -> Amounts {
-        Amounts {
-            received: &self.received + &other.received,
-            sent: &self.sent + &other.sent,
-            fees: &self.fees + &other.fees,
-            pending: &self.pending + &other.pending,
-        }
-    }
-}
-
-impl std::ops::Sub for &Amounts {
-    type Output = Amounts;
-
-    fn sub(self, other: Self) -> Amounts {
-        Amounts {
-            received: &self.received - &other.received,
-            sent: &self.sent - &other.sent,
-            fees: &self.fees - &other.fees,
-            pending: &self.pending - &other.pending,
-        }
-    }
-}
-
-/// What a transaction that is so known adds to which balance. None where it adds nothing: contradicted, ended
-/// without success, without asset, or with an amount that cannot be counted.
-pub fn contribution(kind: Kind, facts: &Facts) -> Option<Posting> {
-    if !contradictions(facts).is_empty() {
-        return None;
-    }
-    let amount = Decimal::read(facts.get("amount")?).ok()?;
-    let amounts = match (kind, lifecycle::furthest(facts)?.outcome()) {
-        (Kind::Deposit, Outcome::Success) => Amounts { received: amount, ..Amounts::default() },
-        (Kind::Deposit, Outcome::Open) => Amounts { pending: amount, ..Amounts::default() },
-        (Kind::Transfer, Outcome::Success) => {
-            // Of fees that contradict each other none is counted.
-            let [.., fees] = said_of_money(facts);
-            let fee = if fees.len() == 1 { facts.get("fee") } else { None };
-            let fees = fee.and_then(|text| Decimal::read(text).ok()).unwrap_or_default();
-            Amounts { sent: amount, fees, ..Amounts::default() }
-        }
-        (Kind::Deposit, Outcome::Failure) | (Kind::Transfer, _) | (Kind::Contract, _) => return None,
+/// The addresses of `tos: [{address, value}]`; of anything else none.
+fn recipients<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let Value::Array(tos) = Value::deserialize(deserializer)? else { return Ok(Vec::new()) };
+    let address = |to: &Value| {
+        let address = to.get("address").unwrap_or(to).as_str()?;
+        Some(address.to_owned()).filter(|address| !address.is_empty())
     };
-    if amounts.is_zero() {
-        return None;
-    }
-    Some(Posting { account: account(facts).to_owned(), asset: facts.get("asset")?.to_owned(), amounts })
+    Ok(tos.iter().filter_map(address).collect())
 }
 
 #[cfg(test)]
@@ -312,70 +242,6 @@ mod tests {
         lenient::object(&serde_json::from_str(json).unwrap()).unwrap()
     }
 
-    fn known(kind: Kind, events: &[(Step, &str)]) -> Facts {
-        events.iter().fold(Facts::default(), |facts, (step, json)| {
-            facts.join(transaction(json).step(kind, *step).unwrap().facts)
-        })
-    }
-
-    const ONE: &str = r#"{"uid":"u","amount":"1","assetType":"BTC","accountId":"a"}"#;
-
-    #[test]
-    fn a_deposit_is_pending_until_it_succeeds() {
-        let open = contribution(Kind::Deposit, &known(Kind::Deposit, &[(Step::Pending, ONE)])).unwrap();
-        assert_eq!(
-            (open.amounts.pending.to_string(), open.amounts.received.to_string()),
-            ("1".into(), "0".into())
-        );
-        let steps = [(Step::Success, ONE), (Step::Pending, ONE)];
-        let done = contribution(Kind::Deposit, &known(Kind::Deposit, &steps)).unwrap();
-        assert_eq!(
-            (done.amounts.pending.to_string(), done.amounts.received.to_string()),
-            ("0".into(), "1".into())
-        );
-    }
-
-    #[test]
-    fn success_and_failure_contradict_and_count_nothing() {
-        let facts = known(Kind::Transfer, &[(Step::Success, ONE), (Step::Failed, ONE)]);
-        assert_eq!(contradictions(&facts), ["outcome"]);
-        assert_eq!(contribution(Kind::Transfer, &facts), None);
-        assert_eq!(lifecycle::furthest(&facts), Some(Step::Failed));
-    }
-
-    #[test]
-    fn a_later_word_corrects_and_an_undated_one_contradicts() {
-        let dated = |amount: &str, at: &str| {
-            format!(
-                r#"{{"uid":"u","amount":"{amount}","assetType":"BTC","updatedAt":"2026-11-0{at}T00:00:00Z"}}"#
-            )
-        };
-        let (first, second) = (dated("1", "1"), dated("2", "2"));
-        let facts = known(Kind::Deposit, &[(Step::Success, &second), (Step::Success, &first)]);
-        assert_eq!(contribution(Kind::Deposit, &facts).unwrap().amounts.received.to_string(), "2");
-
-        let undated = r#"{"uid":"u","amount":"2","assetType":"BTC","accountId":"a"}"#;
-        let facts = known(Kind::Deposit, &[(Step::Success, ONE), (Step::Success, undated)]);
-        assert_eq!(contradictions(&facts), ["amount"]);
-        assert_eq!(contribution(Kind::Deposit, &facts), None);
-
-        let same = r#"{"uid":"u","amount":"1.00","assetType":"BTC","accountId":"a"}"#;
-        let facts = known(Kind::Deposit, &[(Step::Success, ONE), (Step::Success, same)]);
-        assert!(contradictions(&facts).is_empty());
-    }
-
-    #[test]
-    fn the_account_falls_back_to_wallet_and_sub_account() {
-        for (json, expected) in [
-            (r#"{"uid":"u","accountId":"a","walletId":"w","subAccountId":"s"}"#, "a"),
-            (r#"{"uid":"u","walletId":"w","subAccountId":"s"}"#, "w"),
-            (r#"{"uid":"u","subAccountId":"s"}"#, "s"),
-            (r#"{"uid":"u","accountId":null}"#, UNATTRIBUTED),
-        ] {
-            assert_eq!(account(&known(Kind::Deposit, &[(Step::Created, json)])), expected);
-        }
-    }
-
     #[test]
     fn without_an_identifier_there_is_nothing_to_count() {
         let anonymous = transaction(r#"{"uid":null,"amount":"1","assetType":"BTC"}"#);
@@ -383,39 +249,66 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_ends_nothing_whatever_the_object_says() {
-        for (status, step) in [("SUCCESS", "created"), ("AML_FLAGGED", "created"), ("PENDING", "pending")] {
-            let json = format!(r#"{{"uid":"u","amount":"1","assetType":"BTC","status":"{status}"}}"#);
-            let meaning = transaction(&json).flag(Kind::Deposit, "aml_flagged").unwrap();
-            let posting = contribution(Kind::Deposit, &meaning.facts).unwrap();
-            assert_eq!(
-                (posting.amounts.received.to_string(), posting.amounts.pending.to_string()),
-                ("0".into(), "1".into())
-            );
-            assert_eq!(lifecycle::furthest(&meaning.facts).unwrap().as_str(), step);
-        }
-    }
-
-    #[test]
-    fn of_fees_that_contradict_each_other_none_is_counted() {
-        let with_fee = |fee: &str| format!(r#"{{"uid":"u","amount":"1","assetType":"BTC","fee":"{fee}"}}"#);
-        for (other, counted) in [("10", "0"), ("9.0", "9")] {
-            let (first, second) = (with_fee("9"), with_fee(other));
-            let facts = known(Kind::Transfer, &[(Step::Success, &first), (Step::Success, &second)]);
-            assert_eq!(contribution(Kind::Transfer, &facts).unwrap().amounts.fees.to_string(), counted);
-        }
-    }
-
-    #[test]
     fn the_kind_is_read_from_the_type_or_the_ids() {
         for (json, kind) in [
             (r#"{"type":"DEPOSIT"}"#, Some(Kind::Deposit)),
             (r#"{"type":"transfer","depositId":"d"}"#, Some(Kind::Transfer)),
+            (r#"{"type":"Credit"}"#, Some(Kind::Deposit)),
+            (r#"{"type":"DEBIT"}"#, Some(Kind::Transfer)),
+            (r#"{"type":"CONTRACT_INTERACTION"}"#, Some(Kind::Contract)),
+            (r#"{"depositId":"d","transferId":"t"}"#, None),
             (r#"{"depositId":"d"}"#, Some(Kind::Deposit)),
             (r#"{"transferId":"t"}"#, Some(Kind::Transfer)),
             ("{}", None),
         ] {
             assert_eq!(transaction(json).kind(), kind, "{json}");
         }
+    }
+    fn says(event: &str, json: &str) -> Meaning {
+        transaction(json).says(&EventName::new(event), None).unwrap()
+    }
+
+    #[test]
+    fn every_step_word_is_that_step_in_any_case() {
+        for (event, step) in [
+            ("TRANSACTION.CONFIRMED", Step::Success),
+            ("transaction.deposit.failed", Step::Failed),
+            ("Transaction.Transfer.Pre-Broadcast", Step::PreBroadcast),
+            ("transaction.contract.interaction.pending", Step::Pending),
+        ] {
+            let meaning = says(event, r#"{"uid":"u"}"#);
+            assert_eq!((meaning.word, meaning.status.as_str()), (Word::Step(step), step.as_str()), "{event}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_word_belongs_to_its_transaction_and_says_no_step() {
+        let meaning = says("transaction.frobnicated", r#"{"uid":"u","type":"DEPOSIT","hash":"h"}"#);
+        assert_eq!(meaning.entity, Entity::transaction(Kind::Deposit, "u"));
+        assert_eq!((meaning.word, meaning.status.as_str()), (Word::Unknown, "frobnicated"));
+        assert!(meaning.facts.steps.is_empty());
+        assert_eq!(meaning.facts.get(Fact::Hash), Some("h"));
+    }
+
+    #[test]
+    fn an_end_whose_object_names_another_outcome_contradicts_itself() {
+        for (event, status, contradicts) in [
+            ("transaction.success", "FAILED", true),
+            ("transaction.failed", "SUCCESS", true),
+            ("transaction.failed", "CANCELLED", false),
+            ("transaction.success", "PENDING", false),
+            ("transaction.pending", "FAILED", false),
+        ] {
+            let meaning = says(event, &format!(r#"{{"uid":"u","status":"{status}"}}"#));
+            let found = crate::model::money::contradictions(&meaning.facts);
+            assert_eq!(!found.is_empty(), contradicts, "{event} {status}");
+        }
+    }
+
+    #[test]
+    fn the_recipients_of_a_batch_are_kept() {
+        let json = r#"{"uid":"u","tos":[{"address":"a","value":"1"},{"address":"b"},7,{"x":1}]}"#;
+        let meaning = says("transaction.transfer.success", json);
+        assert_eq!(meaning.facts.set(Fact::Recipients).collect::<Vec<_>>(), ["a", "b"]);
     }
 }

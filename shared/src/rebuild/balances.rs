@@ -4,9 +4,10 @@ use super::ledgers::Ledger;
 use super::report::{Imbalance, Report};
 use super::{Mode, RULE, Run};
 use crate::clock::Clock;
-use crate::model::Posting;
+use crate::decide::posted_to;
 use crate::model::ledger::{Cause, LedgerLine};
-use crate::model::transaction::Amounts;
+use crate::model::money::Amounts;
+use crate::model::{Entity, Kind, Posting};
 use crate::store::{Plan, StoreError, keys};
 
 /// A shard of a balance: as it was at the start, and as the transactions say.
@@ -44,9 +45,10 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
     }
 
     /// Adds a transaction's contribution to its shard.
-    pub(super) fn contribute(&mut self, shard: u8, posting: Posting) {
+    pub(super) fn contribute(&mut self, uid: &str, kind: Kind, posting: Posting) {
+        let partition = posted_to(self.environment, uid, kind, &posting).pk;
+        let shard = keys::shard(&keys::entity(self.environment, &Entity::transaction(kind, uid)));
         let Posting { account, asset, amounts } = posting;
-        let partition = keys::balance_partition(self.environment, &account, &asset, shard);
         let contributions = Amounts::default();
         let new = || Shard { account, asset, shard, version: 0, contributions };
         let shard = self.shards.entry(partition).or_insert_with(new);
@@ -93,7 +95,7 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
             let place = (imbalance.account.as_str(), imbalance.asset.as_str(), imbalance.shard);
             let line = LedgerLine::following(&tip, place, &after - &tip.amounts, &cause);
             let mut plan = Plan::default();
-            plan.posting(self.environment, line, read.as_ref());
+            plan.lines(self.environment, vec![line], read.as_ref());
             imbalance.written = self.table.commit(plan).await?;
         }
         self.report.imbalances.push(imbalance);

@@ -1,26 +1,27 @@
 //! The states: each entity folded anew, and what follows for the balances.
 
+use std::collections::BTreeMap;
+
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
+use super::refold::refold_known;
 use super::report::{Difference, Report, Unread};
-use super::{Mode, RULE, RefoldError, Run, refold};
+use super::{Mode, RULE, RefoldError, Run};
 use crate::causes::with_causes;
 use crate::clock::Clock;
-use crate::decide::post;
+use crate::decide::{post, posted_to};
 use crate::fold::Known;
-use crate::model::ledger::{self, Cause};
-use crate::model::{Entity, Posting, transaction};
-use crate::store::{Backoff, Plan, Recalled, StateItem, StoreError, balance_key, keys};
+use crate::model::{Entity, Kind, Posting, ledger};
+use crate::store::{Backoff, Plan, Recalled, StateItem, StoreError, keys};
 
 /// How many entities are read at the same time.
 const AT_ONCE: usize = 8;
 
-/// An entity that was folded anew.
+/// What was folded anew.
 struct Rebuilt {
-    /// The shard that it posts to.
-    shard: u8,
+    uid: String,
     /// What is posted for it now.
-    posted: Option<Posting>,
+    posted: BTreeMap<Kind, Posting>,
     /// The partitions of the balances whose ledgers got a line.
     entered: Vec<String>,
     difference: Option<Difference>,
@@ -28,22 +29,33 @@ struct Rebuilt {
     unread: Option<Unread>,
 }
 
+impl Rebuilt {
+    fn nothing_of(entity: &Entity) -> Self {
+        let uid = entity.uid.clone();
+        Self { uid, posted: BTreeMap::new(), entered: Vec::new(), difference: None, unread: None }
+    }
+}
+
 impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
     /// Folds anew those of these entities that were not yet.
     pub(super) async fn entities(&mut self, entities: Vec<Entity>) -> Result<(), StoreError> {
-        let new: Vec<Entity> =
-            entities.into_iter().filter(|entity| self.known.insert(entity.clone())).collect();
+        // The kinds of one uid have one state.
+        let new: Vec<Entity> = entities
+            .into_iter()
+            .map(|entity| Entity { kind: None, ..entity })
+            .filter(|entity| self.known.insert(entity.clone()))
+            .collect();
         let rebuilt: Vec<_> = stream::iter(&new)
             .map(|entity| self.entity(entity))
             .buffer_unordered(AT_ONCE)
             .try_collect()
             .await?;
-        for Rebuilt { shard, posted, entered, difference, unread } in rebuilt {
+        for Rebuilt { uid, posted, entered, difference, unread } in rebuilt {
             self.report.entities += 1;
             self.report.differences.extend(difference);
             self.report.unread.extend(unread);
-            if let Some(posting) = posted {
-                self.contribute(shard, posting);
+            for (kind, posting) in posted {
+                self.contribute(&uid, kind, posting);
             }
             for partition in entered {
                 if let Some(shard) = self.shards.get_mut(&partition) {
@@ -58,16 +70,14 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
     /// Folds one entity anew.
     async fn entity(&self, entity: &Entity) -> Result<Rebuilt, StoreError> {
         let (table, environment) = (self.table, self.environment);
-        let pk = keys::entity(environment, entity);
-        let shard = keys::shard(&pk);
-        let state_key = keys::state(&pk);
-        let nothing = Rebuilt { shard, posted: None, entered: Vec::new(), difference: None, unread: None };
+        let state_key = keys::state(environment, entity);
+        let nothing = Rebuilt::nothing_of(entity);
         let mut backoff = Backoff::default();
         loop {
             let state: Option<StateItem> = table.recall([state_key.clone()]).await?.item(&state_key)?;
-            let before = state.as_ref().map(StateItem::known);
-            let posted_before = before.as_ref().and_then(|before| before.posted.clone());
-            let refolded = match refold(table, environment, &pk, self.interpret, None).await {
+            let before = state.as_ref().map(|state| state.known.clone());
+            let posted_before = before.as_ref().map(|before| before.posted.clone()).unwrap_or_default();
+            let (known, last_event) = match refold_known(table, environment, entity, self.interpret).await {
                 Ok(refolded) => refolded,
                 Err(RefoldError::Store(error)) => return Err(error),
                 // What it counts stays as it is.
@@ -76,9 +86,7 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
                     return Ok(Rebuilt { posted: posted_before, unread: Some(unread), ..nothing });
                 }
             };
-            let facts = refolded.facts;
-            let posted = entity.kind.and_then(|kind| transaction::contribution(kind, &facts));
-            let known = Known { facts, posted: posted.clone() };
+            let posted = known.posted.clone();
             if before.as_ref().map_or_else(|| known == Known::default(), |before| *before == known) {
                 return Ok(Rebuilt { posted, ..nothing });
             }
@@ -94,11 +102,12 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
                 // Its money counts as it was posted; that it should be otherwise is reported here.
                 return Ok(Rebuilt { posted: posted_before, difference: Some(difference), ..nothing });
             }
-            let changes = ledger::changes(posted_before, posted.clone());
-            let keys: Vec<_> = changes.iter().map(|posting| balance_key(environment, posting, &pk)).collect();
+            let changes = ledger::changes(&posted_before, &posted);
+            let key = |(kind, posting): &(Kind, Posting)| posted_to(environment, &entity.uid, *kind, posting);
+            let keys: Vec<_> = changes.iter().map(key).collect();
             let recalled = table.recall(keys.clone()).await?;
-            let event_id = refolded.last_event.as_deref();
-            let plan = self.state_plan(entity, &pk, (read, known), &recalled, changes, event_id)?;
+            let event_id = last_event.as_deref();
+            let plan = self.state_plan(entity, (read, known), &recalled, changes, event_id)?;
             if table.commit(plan).await? {
                 let entered = keys.into_iter().map(|key| key.pk).collect();
                 let difference = Some(Difference { written: true, ..difference });
@@ -112,17 +121,16 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
     fn state_plan(
         &self,
         entity: &Entity,
-        pk: &str,
         (read, known): (Option<u64>, Known),
         recalled: &Recalled,
-        changes: Vec<Posting>,
+        changes: Vec<(Kind, Posting)>,
         event_id: Option<&str>,
     ) -> Result<Plan, StoreError> {
         let now = self.clock.now();
         let mut plan = Plan::default();
-        let cause = Cause { entity: Some(entity), event_id, rule: RULE, at: now };
-        post(&mut plan, self.environment, pk, recalled, changes, &cause)?;
-        plan.state(keys::state(pk), StateItem::after(read, known, now), read);
+        let cause = |_| (event_id, RULE.to_owned());
+        post(&mut plan, self.environment, &entity.uid, recalled, changes, cause, now)?;
+        plan.state(keys::state(self.environment, entity), StateItem::after(read, known, now), read);
         Ok(plan)
     }
 }

@@ -5,7 +5,7 @@ use super::report::{Broken, Report};
 use super::{Mode, RULE, Run};
 use crate::clock::Clock;
 use crate::model::ledger::{BalanceItem, Cause, LedgerLine};
-use crate::model::transaction::Amounts;
+use crate::model::money::Amounts;
 use crate::model::{Entity, EntityRef, EntityType};
 use crate::store::{Plan, StoreError};
 

@@ -2,8 +2,9 @@
 
 use crate::clock::Moment;
 use crate::environment::Environment;
-use crate::model::{Body, Facts, Meaning, Unreadable};
-use crate::store::{StoreError, Table};
+use crate::fold::Known;
+use crate::model::{Body, Entity, EntityType, Facts, Kind, Meaning, Unreadable};
+use crate::store::{StoreError, Table, keys};
 
 /// What the families make of a body that was received at a time. Reading the same body again must say the same.
 pub type Interpreter<'a> =
@@ -31,8 +32,10 @@ pub enum RefoldError {
 pub struct Refolded {
     /// The facts of all of them.
     pub facts: Facts,
+    /// Whether an event says something of the entity.
+    is_known: bool,
     /// The last event, if there is any.
-    pub(super) last_event: Option<String>,
+    last_event: Option<String>,
 }
 
 /// Reads the bodies of an entity's events again, and joins what they say. `antedated`: an event that is to count
@@ -62,7 +65,8 @@ pub async fn refold(
             let meaning = interpret(&body, received_at)
                 .map_err(|error| RefoldError::NotUnderstood(event.id.clone(), error))?;
             if let Some(meaning) = meaning {
-                refolded.facts = refolded.facts.join(meaning.facts);
+                refolded.facts = refolded.facts.join(meaning.added());
+                refolded.is_known = true;
             }
             refolded.last_event = Some(event.id);
         }
@@ -71,4 +75,31 @@ pub async fn refold(
             return Ok(refolded);
         }
     }
+}
+
+/// Reads the events of all that has one state again: of a transaction those of every kind under its uid. And which of
+/// them is the last.
+///
+/// # Errors
+/// [`RefoldError`], with the event's id.
+pub(super) async fn refold_known(
+    table: &Table,
+    environment: Environment,
+    entity: &Entity,
+    interpret: &Interpreter<'_>,
+) -> Result<(Known, Option<String>), RefoldError> {
+    let kinds = match entity.entity_type {
+        EntityType::Transaction => Kind::ALL.map(Some).to_vec(),
+        _ => vec![None],
+    };
+    let (mut known, mut last_event) = (Known::default(), None);
+    for kind in kinds {
+        let pk = keys::entity(environment, &Entity { kind, ..entity.clone() });
+        let refolded = refold(table, environment, &pk, interpret, None).await?;
+        if refolded.is_known {
+            known = known.join(kind, refolded.facts);
+        }
+        last_event = refolded.last_event.or(last_event);
+    }
+    Ok((known.settled(), last_event))
 }

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::fold::Known;
 use crate::model::ledger::BrokenChain;
-use crate::model::transaction::Amounts;
-use crate::model::{Entity, EntityRef, Kind, lifecycle};
+use crate::model::money::Amounts;
+use crate::model::{Entity, EntityRef, Fact, Facts, Kind, lifecycle};
 
 /// What a rebuild found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -59,38 +59,48 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// What differs between what is known of an entity and what its events say.
+    /// What differs between what is known and what the events say.
     pub(super) fn between(entity: &Entity, before: Option<&Known>, after: &Known) -> Self {
-        fn keys_that_differ<V: PartialEq>(
-            a: &BTreeMap<String, V>,
-            b: &BTreeMap<String, V>,
-            differs: &mut BTreeSet<String>,
-        ) {
-            differs.extend(a.keys().chain(b.keys()).filter(|key| a.get(*key) != b.get(*key)).cloned());
-        }
         let nothing = Known::default();
         let known = before.unwrap_or(&nothing);
         let mut differs = BTreeSet::new();
-        keys_that_differ(&known.facts.fields, &after.facts.fields, &mut differs);
-        keys_that_differ(&known.facts.counts, &after.facts.counts, &mut differs);
-        keys_that_differ(&known.facts.members, &after.facts.members, &mut differs);
-        for (name, is_different) in [
-            ("steps", known.facts.steps != after.facts.steps),
-            ("updated_at", known.facts.updated_at != after.facts.updated_at),
-            ("contribution", known.posted != after.posted),
-        ] {
-            if is_different {
-                differs.insert(name.to_owned());
-            }
+        facts_that_differ(&known.facts, &after.facts, &mut differs);
+        for kind in Kind::ALL {
+            let of = |known: &Known| known.kinds.get(&kind).cloned().unwrap_or_default();
+            facts_that_differ(&of(known), &of(after), &mut differs);
         }
-        let status = |known: &Known| lifecycle::status(entity.entity_type, &known.facts).to_owned();
+        if known.posted != after.posted {
+            differs.insert("contribution".to_owned());
+        }
+        if !known.kinds.keys().eq(after.kinds.keys()) {
+            differs.insert("kind".to_owned());
+        }
+        let kind = |known: &Known| known.sole_kind().or_else(|| known.kinds.keys().next().copied());
+        let status = |known: &Known| lifecycle::status(entity.entity_type, &known.of(kind(known))).to_owned();
         Self {
             entity: EntityRef::from(entity),
-            kind: entity.kind,
+            kind: kind(after),
             differs,
             before: before.map(status),
             after: status(after),
             written: false,
+        }
+    }
+}
+
+fn facts_that_differ(before: &Facts, after: &Facts, differs: &mut BTreeSet<String>) {
+    fn keys<V: PartialEq>(a: &BTreeMap<Fact, V>, b: &BTreeMap<Fact, V>) -> Vec<String> {
+        let differ = a.keys().chain(b.keys()).filter(|key| a.get(*key) != b.get(*key));
+        differ.map(|fact| fact.as_str().to_owned()).collect()
+    }
+    differs.extend(keys(&before.fields, &after.fields));
+    differs.extend(keys(&before.counts, &after.counts));
+    differs.extend(keys(&before.members, &after.members));
+    for (name, is_different) in
+        [("steps", before.steps != after.steps), ("updated_at", before.updated_at != after.updated_at)]
+    {
+        if is_different {
+            differs.insert(name.to_owned());
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::deliveries::{DELIVERIES, deliveries};
 use super::events::{EventItem, RawItem, SeenItem};
-use super::facets;
+use super::facets::{self, Facet};
 use super::keys::{self, Key, List};
 use super::ledger::BalanceEntry;
 use super::lists::list;
@@ -36,6 +36,11 @@ impl Recalled {
         Ok(self.0.get(key).cloned().flatten().map(serde_dynamo::from_item).transpose()?)
     }
 
+    /// Whether there was nothing at a key that was recalled.
+    pub fn is_absent(&self, key: &Key) -> bool {
+        matches!(self.0.get(key), Some(None))
+    }
+
     /// The same, with an item at a key: as if it had been recalled.
     ///
     /// # Errors
@@ -54,13 +59,14 @@ pub struct Plan(Vec<Write>);
 #[derive(Clone, Debug)]
 enum Write {
     Seen { key: Key, item: SeenItem, recalled: Option<SeenItem> },
-    Event { key: Key, item: EventItem, facts: Option<Facts>, delivery_id: String },
+    Event { key: Key, item: EventItem, found_by: Facts, delivery_id: String },
     Body { key: Key, item: RawItem },
     State { key: Key, item: StateItem, recalled: Option<u64> },
     Line { partition: String, line: LedgerLine },
     MendedLine { partition: String, line: LedgerLine },
     Balance { partition: String, item: BalanceItem, recalled: Option<u64> },
     BalanceEntry { key: Key, item: BalanceEntry },
+    Asked { key: Key },
     Earlier { key: Key, change: Earlier },
 }
 
@@ -87,9 +93,9 @@ impl Plan {
         self.0.push(Write::Seen { key, item, recalled });
     }
 
-    /// A new event and the delivery that brought it; `facts` is what is known of its entity.
-    pub fn event(&mut self, key: Key, item: EventItem, facts: Option<Facts>, delivery_id: String) {
-        self.0.push(Write::Event { key, item, facts, delivery_id });
+    /// A new event and the delivery that brought it; `found_by` is what it can be found by.
+    pub fn event(&mut self, key: Key, item: EventItem, found_by: Facts, delivery_id: String) {
+        self.0.push(Write::Event { key, item, found_by, delivery_id });
     }
 
     /// The body of a new event.
@@ -102,21 +108,34 @@ impl Plan {
         self.0.push(Write::State { key, item, recalled });
     }
 
-    /// A ledger line, and the balance that it makes of the one that was recalled.
-    pub fn posting(&mut self, environment: Environment, line: LedgerLine, recalled: Option<&BalanceItem>) {
-        let partition = partition(environment, &line);
-        let item = line.balance();
+    /// Ledger lines, each following the one before it, and the balance that they make of the one that was recalled.
+    pub fn lines(
+        &mut self,
+        environment: Environment,
+        lines: Vec<LedgerLine>,
+        recalled: Option<&BalanceItem>,
+    ) {
+        let Some(last) = lines.last() else { return };
+        let partition = partition(environment, last);
+        let recalled_version = recalled.map(|balance| balance.version);
         self.0.push(Write::Balance {
             partition: partition.clone(),
-            item,
-            recalled: recalled.map(|balance| balance.version),
+            item: last.balance(),
+            recalled: recalled_version,
         });
-        if line.number == 1 {
-            let key = keys::balance_entry(environment, &line.account, &line.asset);
-            let item = BalanceEntry { account: line.account.clone(), asset: line.asset.clone() };
-            self.0.push(Write::BalanceEntry { key, item });
+        for line in lines {
+            if line.number == 1 {
+                let key = keys::balance_entry(environment, &line.account, &line.asset);
+                let item = BalanceEntry { account: line.account.clone(), asset: line.asset.clone() };
+                self.0.push(Write::BalanceEntry { key, item });
+            }
+            self.0.push(Write::Line { partition: partition.clone(), line });
         }
-        self.0.push(Write::Line { partition, line });
+    }
+
+    /// That people were asked today to look at events of a type.
+    pub fn asked(&mut self, key: Key) {
+        self.0.push(Write::Asked { key });
     }
 
     /// A ledger line in the place of one that is missing or does not fit; the balance stays.
@@ -172,13 +191,16 @@ impl Table {
                     let guard = recalled.map(|seen| AttributeValue::S(seen.received_at.to_string()));
                     writes.replace(to_item(&key, &item)?, "received_at", guard)?;
                 }
-                Write::Event { key, item, facts, delivery_id } => {
+                Write::Event { key, item, found_by, delivery_id } => {
                     self.mark_day(item.environment, List::Log, item.recorded_at).await?;
                     let mut contents = to_item(&key, &item)?;
                     list(&mut contents, item.environment, List::Log, &item.id, item.recorded_at);
-                    facets::enter(&mut contents, &item, facts.as_ref());
+                    let pointers = facets::enter(&mut contents, &item, &found_by);
                     contents.insert(DELIVERIES.to_owned(), deliveries(&delivery_id));
                     writes.create(contents)?;
+                    for pointer in pointers {
+                        writes.create(pointer)?;
+                    }
                 }
                 Write::Body { key, item } => writes.create(to_item(&key, &item)?)?,
                 Write::State { key, item, recalled } => {
@@ -196,6 +218,7 @@ impl Table {
                     writes.replace(to_item(&key, &item)?, "version", recalled.map(version))?;
                 }
                 Write::BalanceEntry { key, item } => writes.restate(to_item(&key, &item)?)?,
+                Write::Asked { key } => writes.create(key.to_item())?,
                 Write::Earlier { key, change } => writes.update(earlier(&key, &change))?,
             }
         }
@@ -210,6 +233,7 @@ fn partition(environment: Environment, line: &LedgerLine) -> String {
 fn earlier(key: &Key, change: &Earlier) -> UpdateBuilder {
     let text = |moment: Moment| AttributeValue::S(moment.to_string());
     let Earlier { environment, id, received_at, occurred_at, effect, delivery_id } = change;
+    let effect_place = facets::place(Facet::Effect, *environment, effect.as_str(), id);
     Update::builder()
         .set_key(Some(key.to_item()))
         .update_expression(
@@ -220,7 +244,7 @@ fn earlier(key: &Key, change: &Earlier) -> UpdateBuilder {
         .expression_attribute_values(":received", text(*received_at))
         .expression_attribute_values(":occurred", text(*occurred_at))
         .expression_attribute_values(":effect", AttributeValue::S(effect.to_string()))
-        .expression_attribute_values(":place", facets::place(*environment, effect.as_str(), id))
+        .expression_attribute_values(":place", AttributeValue::S(effect_place))
         .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
         .expression_attribute_values(":ids", deliveries(delivery_id))
 }

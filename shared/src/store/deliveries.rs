@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::backoff::Backoff;
-use super::facets;
+use super::facets::{self, Facet};
 use super::keys::Key;
 use super::table::{Item, StoreError, Table};
 use crate::environment::Environment;
@@ -43,7 +43,9 @@ impl Table {
         delivery_id: &str,
         ambiguous: bool,
     ) -> Result<(), StoreError> {
-        let place = ambiguous.then(|| facets::place(environment, Effect::Ambiguous.as_str(), event_id));
+        let place = ambiguous
+            .then(|| facets::place(Facet::Effect, environment, Effect::Ambiguous.as_str(), event_id));
+        let place = place.map(AttributeValue::S);
         self.count(key, delivery_id, place).await
     }
 

@@ -1,5 +1,6 @@
 //! Events: each with its body, and with the deliveries that brought it.
 
+use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
 use super::keys::{self, EVENT_PREFIX, Key};
@@ -8,7 +9,7 @@ use super::table::{StoreError, Table};
 use crate::clock::Moment;
 use crate::environment::Environment;
 use crate::fold::Effect;
-use crate::model::{Entity, EntityRef, Family, Kind, Notification};
+use crate::model::{Entity, EntityRef, Family, Kind, Notification, Oddity};
 
 /// An event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,12 @@ pub struct EventItem {
     pub why: String,
     /// Its own last word: `created`, `success` …
     pub status: String,
+    /// Why the money that it speaks of counts for nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oddity: Option<Oddity>,
+    /// Whether its entity's events contradicted each other once it was applied.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub conflict: bool,
     /// The asset it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asset: Option<String>,
@@ -85,31 +92,33 @@ impl RawItem {
 }
 
 impl Table {
-    /// The events of an entity, oldest first.
+    /// The events of some entities together, oldest first: of a transaction, what was said of its kind and of no kind.
     ///
     /// # Errors
     /// [`StoreError::Cursor`] for a cursor that is none.
     pub async fn history(
         &self,
         environment: Environment,
-        entity: &Entity,
+        entities: &[Entity],
         limit: usize,
         cursor: Option<&Cursor>,
     ) -> Result<Page<EventItem>, StoreError> {
         let after = cursor.map_or(Ok(String::new()), Cursor::in_time)?;
-        let query = RangeQuery {
+        let queries = entities.iter().map(|entity| RangeQuery {
             index: None,
             partition: keys::entity(environment, entity),
             // The position itself was in the page before.
             low: if after.is_empty() { EVENT_PREFIX.to_owned() } else { format!("{EVENT_PREFIX}{after}!") },
             high: format!("{EVENT_PREFIX}~"),
             newest_first: false,
-        };
-        let mut items = self.query(&query, limit + 1).await?;
-        let more = items.len() > limit;
-        items.truncate(limit);
-        let events: Vec<EventItem> =
-            items.into_iter().map(serde_dynamo::from_item).collect::<Result<_, _>>()?;
+        });
+        let read = async |query| self.query(&query, limit + 1).await;
+        let found = try_join_all(queries.map(read)).await?;
+        let events = found.into_iter().flatten().map(serde_dynamo::from_item);
+        let mut events: Vec<EventItem> = events.collect::<Result<_, _>>()?;
+        events.sort_by_cached_key(|event| keys::log_position(event.recorded_at, &event.id));
+        let more = events.len() > limit;
+        events.truncate(limit);
         let last = events.last().filter(|_| more);
         let cursor = last.map(|event| Cursor::at(&keys::log_position(event.recorded_at, &event.id)));
         Ok(Page { items: events, cursor })

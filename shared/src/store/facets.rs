@@ -1,142 +1,192 @@
-//! What events can be searched by, other than by time and by entity: an index for each.
+//! What events can be searched by, other than by time and by entity.
 //!
-//! An event carries, for each facet that it has a word on, the partition of that facet's index, and all of them
-//! once more as its set of `terms`. A search by several reads the index of the first and filters by the terms.
+//! An event carries, for each index that it has a value for, the partition of that index, and all its values once more
+//! as its set of `terms`. Where it has several values for one index, the further ones have items of their own beside
+//! it, which point to it. A search by several reads the index of the most selective and filters by the terms.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::events::EventItem;
-use super::keys::{BUCKETS, component, spread};
+use super::keys::{BUCKETS, Key, POSITION, component, spread};
+use super::schema::INDEX_PROJECTION;
 use super::table::Item;
 use crate::environment::Environment;
-use crate::model::facts::shorten;
-use crate::model::{EntityType, Facts};
+use crate::model::facts::{hexadecimal, shorten};
+use crate::model::{EntityType, Fact, Facts, money};
 
-/// What events can be searched by, each by an index of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Facet {
-    /// The event's family.
-    Family,
-    /// Its type.
-    Event,
-    /// What it did.
-    Effect,
-    /// Its own last word.
-    Status,
-    /// The asset.
-    Asset,
-    /// The transaction's hash on its chain.
-    Hash,
-    /// The reference that the customer of Bitpowr gave.
-    Reference,
-    /// Where money goes, or the address itself.
-    Address,
-    /// Where money comes from.
-    FromAddress,
-    /// The customer.
-    Customer,
-}
-
-impl Facet {
-    /// All of them.
-    pub const ALL: [Self; 10] = [
-        Self::Family,
-        Self::Event,
-        Self::Effect,
-        Self::Status,
-        Self::Asset,
-        Self::Hash,
-        Self::Reference,
-        Self::Address,
-        Self::FromAddress,
-        Self::Customer,
-    ];
-
-    /// The name of the index, and of the attribute that is its partition key.
-    pub fn index(self) -> &'static str {
-        match self {
-            Self::Family => "by_family",
-            Self::Event => "by_event",
-            Self::Effect => "by_effect",
-            Self::Status => "by_status",
-            Self::Asset => "by_asset",
-            Self::Hash => "by_hash",
-            Self::Reference => "by_reference",
-            Self::Address => "by_address",
-            Self::FromAddress => "by_from_address",
-            Self::Customer => "by_customer",
-        }
-    }
-
-    /// How an event's terms name it. Both ends of a transaction are addresses.
-    fn term(self) -> &'static str {
-        match self {
-            Self::Address | Self::FromAddress => "address",
-            other => other.index().trim_start_matches("by_"),
-        }
+crate::names! {
+    /// What events can be searched by. The names are those of the parameters.
+    "facet" Facet {
+        /// The event's family.
+        Family "family";
+        /// Its type.
+        Event "event";
+        /// What it did.
+        Effect "effect";
+        /// Its own last word.
+        Status "status";
+        /// The asset.
+        Asset "asset";
+        /// The chain. It has no index: every search by it looks at the log.
+        Chain "chain";
+        /// The transaction's hash on its chain.
+        Hash "hash";
+        /// What the customer of Bitpowr knows it by: reference, idempotency key, memo, external identifier.
+        Reference "reference";
+        /// Where money goes or comes from, or the address itself.
+        Address "address";
+        /// The customer.
+        Customer "customer";
+        /// The account or wallet.
+        Account "account";
+        /// The sub-account.
+        SubAccount "sub_account";
     }
 }
 
+/// The indexes, by the name of the attribute that is the partition key.
+pub(super) const INDEXES: [&str; 10] = [
+    "by_family",
+    "by_event",
+    "by_effect",
+    "by_status",
+    "by_asset",
+    "by_hash",
+    "by_reference",
+    "by_address",
+    "by_from_address",
+    "by_customer",
+];
+
 impl Facet {
-    /// The index's partitions of the events that have this value.
+    /// The indexes that have its values. The references' index has those of accounts as well.
+    pub(super) fn indexes(self) -> &'static [&'static str] {
+        match self {
+            Self::Family => &["by_family"],
+            Self::Event => &["by_event"],
+            Self::Effect => &["by_effect"],
+            Self::Status => &["by_status"],
+            Self::Asset => &["by_asset"],
+            Self::Chain => &[],
+            Self::Hash => &["by_hash"],
+            Self::Reference | Self::Account | Self::SubAccount => &["by_reference"],
+            Self::Address => &["by_address", "by_from_address"],
+            Self::Customer => &["by_customer"],
+        }
+    }
+
+    /// The partitions of an index of the events that have this value.
     pub(super) fn partitions(self, environment: Environment, value: &str) -> impl Iterator<Item = String> {
-        let value = value_key(environment, value);
+        let value = self.key(environment, value);
         (0..BUCKETS).map(move |bucket| format!("{value}#{bucket}"))
     }
 
     /// What the set of terms of such an event has.
     pub(super) fn term_of(self, value: &str) -> String {
-        format!("{}={}", self.term(), component(&shorten(value)))
+        format!("{self}={}", component(&shorten(&self.compared(value))))
+    }
+
+    fn key(self, environment: Environment, value: &str) -> String {
+        let value = shorten(&self.compared(value));
+        let value = component(&value);
+        match self {
+            // Apart from the references: no component has an equals sign.
+            Self::Account | Self::SubAccount => format!("{environment}#{self}={value}"),
+            _ => format!("{environment}#{value}"),
+        }
+    }
+
+    /// A value as it is compared: hexadecimal, and what Bitpowr writes in capitals or we in small letters, without
+    /// regard to case.
+    fn compared(self, value: &str) -> Cow<'_, str> {
+        match self {
+            Self::Hash | Self::Address | Self::Reference => hexadecimal(value),
+            Self::Asset | Self::Chain => Cow::Owned(value.to_uppercase()),
+            Self::Family | Self::Event | Self::Effect | Self::Status => Cow::Owned(value.to_lowercase()),
+            Self::Customer | Self::Account | Self::SubAccount => Cow::Borrowed(value),
+        }
     }
 }
 
-fn value_key(environment: Environment, value: &str) -> String {
-    format!("{environment}#{}", component(&shorten(value)))
-}
+/// How many recipients of a batch an event is found by.
+const RECIPIENTS: usize = 20;
 
-/// What an event can be found by; `facts` is what is known of its entity.
-fn of(event: &EventItem, facts: Option<&Facts>) -> Vec<(Facet, String)> {
-    let fact = |name| facts.and_then(|facts: &Facts| facts.get(name)).map(str::to_owned);
-    let customer = match &event.entity {
-        Some(entity) if entity.entity_type == EntityType::Customer => Some(entity.uid.clone()),
-        _ => fact("customer"),
-    };
-    let found = [
-        (Facet::Family, Some(event.family.to_string())),
-        (Facet::Event, Some(event.event.clone())),
-        (Facet::Effect, Some(event.effect.to_string())),
-        (Facet::Status, Some(event.status.clone())),
-        (Facet::Asset, event.asset.clone()),
-        (Facet::Hash, fact("hash")),
-        (Facet::Reference, fact("reference")),
-        (Facet::Address, fact("address")),
-        (Facet::FromAddress, fact("from_address")),
-        (Facet::Customer, customer),
+/// What an event can be found by, in each index the value first that the event itself carries.
+fn of<'a>(event: &'a EventItem, facts: &'a Facts) -> Vec<(Facet, &'static str, &'a str)> {
+    let about = |entity_type| event.entity.as_ref().filter(|entity| entity.entity_type == entity_type);
+    let uid = |entity_type| about(entity_type).map(|entity| entity.uid.as_str());
+    let account = money::account(facts);
+    let mut found = vec![
+        (Facet::Family, "by_family", Some(event.family.as_str())),
+        (Facet::Event, "by_event", Some(event.event.as_str())),
+        (Facet::Effect, "by_effect", Some(event.effect.as_str())),
+        (Facet::Status, "by_status", Some(event.status.as_str())),
+        (Facet::Asset, "by_asset", event.asset.as_deref().or_else(|| money::asset(facts))),
+        (Facet::Chain, "", facts.get(Fact::Chain)),
+        (Facet::Hash, "by_hash", facts.get(Fact::Hash)),
+        (Facet::Reference, "by_reference", facts.get(Fact::Reference)),
+        (Facet::Reference, "by_reference", facts.get(Fact::IdempotencyKey)),
+        (Facet::Reference, "by_reference", facts.get(Fact::Memo)),
+        (Facet::Reference, "by_reference", facts.get(Fact::ExternalId)),
+        (Facet::Account, "by_reference", Some(account).filter(|account| *account != money::UNATTRIBUTED)),
+        (Facet::Account, "by_reference", facts.get(Fact::WalletId)),
+        (Facet::Account, "by_reference", uid(EntityType::Account)),
+        (Facet::SubAccount, "by_reference", facts.get(Fact::SubAccountId)),
+        (Facet::Address, "by_address", facts.get(Fact::Address)),
+        (Facet::Address, "by_from_address", facts.get(Fact::FromAddress)),
+        (Facet::Address, "by_from_address", facts.get(Fact::SenderAddress)),
+        (Facet::Customer, "by_customer", uid(EntityType::Customer).or_else(|| facts.get(Fact::Customer))),
     ];
-    found
-        .into_iter()
-        .filter_map(|(facet, value)| Some((facet, value.filter(|value| !value.is_empty())?)))
-        .collect()
+    let ends =
+        facts.set(Fact::Recipients).take(RECIPIENTS).chain(facts.set(Fact::Addresses).take(RECIPIENTS));
+    found.extend(ends.map(|address| (Facet::Address, "by_address", Some(address))));
+    let some = |(facet, index, value): (_, _, Option<&'a str>)| {
+        Some((facet, index, value.filter(|value| !value.is_empty())?))
+    };
+    found.into_iter().filter_map(some).collect()
 }
 
-/// Gives an event its places in the indexes.
-pub(super) fn enter(item: &mut Item, event: &EventItem, facts: Option<&Facts>) {
+/// Gives an event its places in the indexes, and makes the items that point to it for its further values.
+pub(super) fn enter(item: &mut Item, event: &EventItem, facts: &Facts) -> Vec<Item> {
     let mut terms = BTreeSet::new();
-    for (facet, value) in of(event, facts) {
-        item.insert(facet.index().to_owned(), place(event.environment, &value, &event.id));
+    let mut places: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (facet, index, value) in of(event, facts) {
         // The effect may change later; it is an attribute of its own.
         if facet != Facet::Effect {
-            terms.insert(facet.term_of(&value));
+            terms.insert(facet.term_of(value));
+        }
+        let place = place(facet, event.environment, value, &event.id);
+        let places = places.entry(index).or_default();
+        if !index.is_empty() && !places.contains(&place) {
+            places.push(place);
         }
     }
     item.insert(TERMS.to_owned(), AttributeValue::Ss(terms.into_iter().collect()));
+    let mut pointers: Vec<Item> = Vec::new();
+    for (index, places) in places {
+        for (number, place) in places.into_iter().enumerate() {
+            let place = AttributeValue::S(place);
+            if number == 0 {
+                item.insert(index.to_owned(), place);
+                continue;
+            }
+            let Some(key) = Key::of(item) else { continue };
+            let mut pointer = key.pointer(pointers.len()).to_item();
+            let copied = std::iter::once(POSITION).chain(INDEX_PROJECTION);
+            pointer.extend(copied.filter_map(|name| Some((name.to_owned(), item.get(name)?.clone()))));
+            pointer.insert(index.to_owned(), place);
+            pointers.push(pointer);
+        }
+    }
+    pointers
 }
 
 /// An event's partition of a facet's index.
-pub(super) fn place(environment: Environment, value: &str, id: &str) -> AttributeValue {
-    AttributeValue::S(format!("{}#{}", value_key(environment, value), spread(id, BUCKETS)))
+pub(super) fn place(facet: Facet, environment: Environment, value: &str, id: &str) -> String {
+    format!("{}#{}", facet.key(environment, value), spread(id, BUCKETS))
 }
 
 /// The set of an event's terms.
@@ -145,5 +195,5 @@ pub(super) const TERMS: &str = "terms";
 /// What an item's terms say of a facet.
 pub(super) fn word(item: &Item, facet: Facet) -> Option<&str> {
     let terms = item.get(TERMS)?.as_ss().ok()?;
-    terms.iter().find_map(|term| term.strip_prefix(facet.term())?.strip_prefix('='))
+    terms.iter().find_map(|term| term.strip_prefix(facet.as_str())?.strip_prefix('='))
 }

@@ -31,7 +31,7 @@ pub const BUCKETS: u8 = 4;
 pub const SHARDS: u8 = 4;
 
 /// A primary key.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key {
     /// Partition key.
     pub pk: String,
@@ -50,6 +50,19 @@ impl Key {
             ("pk".to_owned(), AttributeValue::S(self.pk.clone())),
             ("sk".to_owned(), AttributeValue::S(self.sk.clone())),
         ])
+    }
+
+    /// Where an item points to this one, by which an index finds it under one more value.
+    pub(super) fn pointer(&self, number: usize) -> Self {
+        Self::new(self.pk.clone(), format!("{POINTER_PREFIX}{number:03}#{}", self.sk))
+    }
+
+    /// What an item of this key points to; itself where it is no pointer.
+    pub(super) fn pointed_to(self) -> Self {
+        match self.sk.strip_prefix(POINTER_PREFIX).and_then(|rest| rest.split_once('#')) {
+            Some((_, sk)) => Self { sk: sk.to_owned(), pk: self.pk },
+            None => self,
+        }
     }
 
     /// The key of an item.
@@ -73,9 +86,15 @@ pub fn nothing(environment: Environment, identity: &Identity) -> String {
     format!("{environment}#nothing#{}", identity.hex())
 }
 
-/// An entity's state.
-pub fn state(pk: &str) -> Key {
-    Key::new(pk.to_owned(), "state")
+/// The state of all that is known under an entity's uid: of a transaction, of every kind.
+pub fn state(environment: Environment, entity: &Entity) -> Key {
+    let Entity { entity_type, uid, .. } = entity;
+    Key::new(format!("{environment}#{entity_type}#{}", component(uid)), "state")
+}
+
+/// That people were asked on this day to look at events of this type.
+pub fn asked(environment: Environment, day: &str, event: &str) -> Key {
+    Key::new(format!("{environment}#asked#{day}"), component(event))
 }
 
 /// The latest occurrence of a content.
@@ -85,6 +104,9 @@ pub fn seen(pk: &str, identity: &Identity) -> Key {
 
 /// The start of the sort keys of an entity's events.
 pub const EVENT_PREFIX: &str = "event#";
+
+/// The start of the sort keys of items that point to another of the same partition.
+const POINTER_PREFIX: &str = "pointer#";
 
 /// The start of the sort keys of actions.
 pub const ACTION_PREFIX: &str = "action#";

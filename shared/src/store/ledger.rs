@@ -1,19 +1,21 @@
 //! Money: balances, and the ledger line that each of their changes leaves.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use futures::future::try_join_all;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 
+use super::facets::Facet;
 use super::keys::{self, Key, LINE_PREFIX, SHARDS};
 use super::query::{Cursor, Page, RangeQuery, Start};
+use super::states::StateItem;
 use super::table::{StoreError, Table};
 use crate::clock::Moment;
 use crate::environment::Environment;
-use crate::model::Posting;
 use crate::model::ledger::{BalanceItem, BrokenChain, LedgerLine};
-use crate::model::transaction::Amounts;
+use crate::model::money::Amounts;
+use crate::model::{Entity, EntityRef, EntityType, Fact, Kind, Posting};
 
 /// How many ledgers are read at the same time: an account may have many assets.
 const AT_ONCE: usize = 16;
@@ -51,6 +53,12 @@ pub struct Shard {
     pub balance: Option<BalanceItem>,
 }
 
+/// A page without the balances in which there is nothing: whether one has an entry depends on the order of arrival.
+fn of_something(balances: Vec<Balance>, cursor: Option<Cursor>) -> Page<Balance> {
+    let items = balances.into_iter().filter(|balance| !balance.amounts.is_zero()).collect();
+    Page { items, cursor }
+}
+
 impl Table {
     /// Balances, by account and asset; of one account, if it is given; as they were at a moment, if one is given.
     ///
@@ -75,7 +83,7 @@ impl Table {
                 let amounts = lines.iter().flatten().fold(Amounts::default(), |sum, line| &sum + &line.after);
                 balances.push(Balance { account: entry.account, asset: entry.asset, amounts });
             }
-            return Ok(Page { items: balances, cursor: page.cursor });
+            return Ok(of_something(balances, page.cursor));
         }
         let keys: Vec<Key> =
             page.items.iter().flat_map(partitions).map(|partition| keys::balance(&partition)).collect();
@@ -89,7 +97,61 @@ impl Table {
             }
             balances.push(Balance { account: entry.account, asset: entry.asset, amounts });
         }
-        Ok(Page { items: balances, cursor: page.cursor })
+        Ok(of_something(balances, page.cursor))
+    }
+
+    /// The balances of a sub-account: what its transactions count, by account and asset. They are found in an index, which
+    /// may be a moment behind.
+    ///
+    /// # Errors
+    /// [`StoreError::TooMany`] where it has more than 50,000 events.
+    pub async fn balances_of_sub_account(
+        &self,
+        environment: Environment,
+        sub_account: &str,
+    ) -> Result<Vec<Balance>, StoreError> {
+        /// More than that is for an export.
+        const EVENTS: usize = 50_000;
+        #[derive(Deserialize)]
+        struct About {
+            entity: Option<EntityRef>,
+        }
+        let mut uids = BTreeSet::new();
+        let mut events = 0;
+        for partition in Facet::SubAccount.partitions(environment, sub_account) {
+            let query = RangeQuery {
+                index: Facet::SubAccount.indexes().first().copied(),
+                partition,
+                low: " ".to_owned(),
+                high: "~".to_owned(),
+                newest_first: false,
+            };
+            let found = self.query(&query, EVENTS + 1).await?;
+            events += found.len();
+            for item in found {
+                let About { entity } = serde_dynamo::from_item(item)?;
+                let transaction = entity.filter(|entity| entity.entity_type == EntityType::Transaction);
+                uids.extend(transaction.map(|entity| entity.uid));
+            }
+        }
+        if events > EVENTS {
+            return Err(StoreError::TooMany);
+        }
+        let keys: Vec<_> = uids
+            .iter()
+            .map(|uid| keys::state(environment, &Entity::transaction(Kind::Unknown, uid)))
+            .collect();
+        let mut sums: BTreeMap<(String, String), Amounts> = BTreeMap::new();
+        for item in self.batch_get(&keys).await?.into_values() {
+            let StateItem { known, .. } = serde_dynamo::from_item(item)?;
+            for (kind, posting) in &known.posted {
+                if known.of(Some(*kind)).get(Fact::SubAccountId) == Some(sub_account) {
+                    let sum = sums.entry((posting.account.clone(), posting.asset.clone())).or_default();
+                    *sum = &*sum + &posting.amounts;
+                }
+            }
+        }
+        Ok(sums.into_iter().map(|((account, asset), amounts)| Balance { account, asset, amounts }).collect())
     }
 
     /// The last line that was entered into a ledger by a moment. Lines are numbered without gaps, in the order of

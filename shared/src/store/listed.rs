@@ -4,7 +4,7 @@ use super::events::EventItem;
 use crate::clock::Moment;
 use crate::environment::Environment;
 use crate::fold::Effect;
-use crate::model::{EntityRef, Family, Kind};
+use crate::model::{EntityRef, Family, Kind, Oddity};
 use crate::shown::shown;
 
 shown! {
@@ -28,6 +28,10 @@ shown! {
         why: String,
         /// Its own last word: `created`, `success` …
         status: String,
+        /// Why the money that it speaks of counts for nothing.
+        oddity: Option<Oddity>,
+        /// Whether its entity's events contradicted each other once it was applied.
+        conflict: bool,
         /// The asset it is about.
         asset: Option<String>,
         /// For a transaction how much it is about, as this event says.

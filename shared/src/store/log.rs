@@ -48,17 +48,22 @@ impl LogFilter {
         let rank = |facet: Facet, value: &str| match facet {
             Facet::Hash => 0,
             Facet::Reference => 1,
-            Facet::Address | Facet::FromAddress => 2,
+            Facet::Address => 2,
             Facet::Customer => 3,
-            Facet::Effect if value != Effect::Applied.as_str() => 4,
-            Facet::Event => 5,
-            Facet::Status => 6,
-            Facet::Asset => 7,
-            Facet::Family => 8,
-            Facet::Effect => 9,
+            Facet::SubAccount => 4,
+            Facet::Account => 5,
+            Facet::Effect if value != Effect::Applied.as_str() => 6,
+            Facet::Event => 7,
+            Facet::Status => 8,
+            Facet::Asset => 9,
+            Facet::Family => 10,
+            Facet::Effect => 11,
+            Facet::Chain => 12,
         };
         let facets = self.facets.iter().map(|(facet, value)| (*facet, value.as_str()));
-        facets.min_by_key(|(facet, value)| rank(*facet, value))
+        facets
+            .filter(|(facet, _)| !facet.indexes().is_empty())
+            .min_by_key(|(facet, value)| rank(*facet, value))
     }
 
     /// What is filtered by, the facet `read` apart: its index has nothing else.
@@ -133,7 +138,7 @@ impl Stretch {
         let last = self.entries.last().map(|(position, _)| position.clone());
         let next = if more { last } else { self.floor };
         Page {
-            items: self.entries.iter().filter_map(|(_, item)| Key::of(item)).collect(),
+            items: self.entries.iter().filter_map(|(_, item)| Some(Key::of(item)?.pointed_to())).collect(),
             cursor: next.as_deref().map(Cursor::at),
         }
     }
@@ -159,7 +164,9 @@ impl Table {
                 (of_facet(environment, facet, value), filter.conditions(Some(facet)))
             }
             (None, None) => {
-                let page = self.by_day(environment, List::Log, &bounds, limit, &mut queries).await?;
+                let conditions = filter.conditions(None);
+                let page =
+                    self.by_day(environment, List::Log, (&bounds, &conditions), limit, &mut queries).await?;
                 return self.listed(page.page(limit)).await;
             }
         };
@@ -244,7 +251,7 @@ impl Table {
         cursor: Option<&Cursor>,
     ) -> Result<Page<T>, StoreError> {
         let bounds = Bounds::new((None, None), cursor)?;
-        let page = self.by_day(environment, list, &bounds, limit, &mut { QUERIES }).await?.page(limit);
+        let page = self.by_day(environment, list, (&bounds, &[]), limit, &mut { QUERIES }).await?.page(limit);
         in_order(self.batch_get(&page.items).await?, page)
     }
 
@@ -253,7 +260,7 @@ impl Table {
         &self,
         environment: Environment,
         list: List,
-        bounds: &Bounds,
+        (bounds, conditions): (&Bounds, &[Condition]),
         limit: usize,
         queries: &mut usize,
     ) -> Result<Stretch, StoreError> {
@@ -264,7 +271,7 @@ impl Table {
             for day in days {
                 let timelines = of_day(environment, list, &day);
                 let wanted = limit - stretch.entries.len().min(limit);
-                let found = self.stretch(&timelines, bounds, &[], wanted, queries).await?;
+                let found = self.stretch(&timelines, bounds, conditions, wanted, queries).await?;
                 stretch.entries.extend(found.entries);
                 stretch.floor =
                     found.floor.or_else(|| (*queries == 0).then(|| format!("{day}T00:00:00.000Z#")));
@@ -399,20 +406,16 @@ fn of_entity(environment: Environment, only: Option<EntityType>, uid: &str) -> V
         .collect()
 }
 
-/// The partitions of the index of a facet; an address may be at either end.
+/// The partitions of the indexes of a facet.
 fn of_facet(environment: Environment, facet: Facet, value: &str) -> Vec<Timeline> {
-    let ends = match facet {
-        Facet::Address | Facet::FromAddress => vec![Facet::Address, Facet::FromAddress],
-        other => vec![other],
-    };
-    let of = |facet: Facet| {
+    let of = |index: &'static str| {
         facet.partitions(environment, value).map(move |partition| Timeline {
-            index: Some(facet.index()),
+            index: Some(index),
             partition,
             prefix: "",
         })
     };
-    ends.into_iter().flat_map(of).collect()
+    facet.indexes().iter().copied().flat_map(of).collect()
 }
 
 /// What was found, in the order of its keys.

@@ -187,7 +187,8 @@ impl Table {
         most: usize,
     ) -> Result<(usize, bool), StoreError> {
         let bounds = Bounds::new((None, None), None)?;
-        let found = self.by_day(environment, List::Quarantine, &bounds, most, &mut { QUERIES }).await?;
+        let found =
+            self.by_day(environment, List::Quarantine, (&bounds, &[]), most, &mut { QUERIES }).await?;
         Ok((found.entries.len().min(most), found.entries.len() > most || found.floor.is_some()))
     }
 

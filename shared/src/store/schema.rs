@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{
     ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType,
 };
 
-use super::facets::Facet;
+use super::facets::INDEXES;
 use super::keys::{LOG_INDEX, POSITION};
 use super::table::{StoreError, Table};
 
@@ -18,7 +18,7 @@ pub const INDEX_PROJECTION: [&str; 4] = ["effect", "entity", "kind", "terms"];
 
 /// The names of all indexes.
 pub fn indexes() -> impl Iterator<Item = &'static str> {
-    std::iter::once(LOG_INDEX).chain(Facet::ALL.into_iter().map(Facet::index))
+    std::iter::once(LOG_INDEX).chain(INDEXES)
 }
 
 /// Creates the table, with its indexes and its stream, unless it exists.

@@ -7,18 +7,15 @@ use super::table::{StoreError, Table};
 use crate::clock::Moment;
 use crate::environment::Environment;
 use crate::fold::Known;
-use crate::model::{Entity, Facts, Posting};
+use crate::model::Entity;
 
-/// An entity's state.
+/// The state of what is known under one uid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateItem {
     /// Counts the writes.
     pub version: u64,
-    /// What is known.
-    pub facts: Facts,
-    /// What it has added to a balance: what a later change takes away again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub posted: Option<Posting>,
+    /// What is known, and what it has added to balances: what a later change takes away again.
+    pub known: Known,
     /// When it was last written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded_at: Option<Moment>,
@@ -27,39 +24,20 @@ pub struct StateItem {
 impl StateItem {
     /// The state that follows `version`.
     pub fn after(version: Option<u64>, known: Known, now: Moment) -> Self {
-        Self {
-            version: version.unwrap_or(0) + 1,
-            facts: known.facts,
-            posted: known.posted,
-            recorded_at: Some(now),
-        }
-    }
-
-    /// What it says of its entity.
-    pub fn known(&self) -> Known {
-        Known { facts: self.facts.clone(), posted: self.posted.clone() }
+        Self { version: version.unwrap_or(0) + 1, known, recorded_at: Some(now) }
     }
 }
 
 impl Table {
-    /// What is known of these entities; those that nothing is known of are absent.
+    /// What is known under an entity's uid.
     ///
     /// # Errors
     /// [`StoreError`] where the table cannot be read.
-    pub async fn states(
+    pub async fn state(
         &self,
         environment: Environment,
-        entities: &[Entity],
-    ) -> Result<Vec<(Entity, StateItem)>, StoreError> {
-        let key = |entity| keys::state(&keys::entity(environment, entity));
-        let keys: Vec<_> = entities.iter().map(key).collect();
-        let mut found = self.batch_get(&keys).await?;
-        let mut states = Vec::new();
-        for entity in entities {
-            if let Some(item) = found.remove(&key(entity)) {
-                states.push((entity.clone(), serde_dynamo::from_item(item)?));
-            }
-        }
-        Ok(states)
+        entity: &Entity,
+    ) -> Result<Option<StateItem>, StoreError> {
+        self.get(&keys::state(environment, entity)).await
     }
 }

@@ -42,6 +42,9 @@ pub enum StoreError {
     /// The table was made by a version that had other indexes.
     #[error("it was made by an earlier version, which had other indexes: begin with a new one")]
     Outdated,
+    /// What is asked for takes more events than can be added up at once.
+    #[error("more than 50,000 events: export them instead")]
+    TooMany,
     /// The cursor is none that this table gave.
     #[error("the cursor cannot be read")]
     Cursor,
