@@ -61,8 +61,10 @@ fn record(raw: Raw) -> EventRecord {
 }
 
 fn state(transaction: Option<TransactionState>) -> EntityState {
-    let facts =
-        json!({ "amount": "1.50", "asset": "BTC", "chain": null, "hash": null, "flags": ["aml_flag"] });
+    let facts = json!({
+        "amount": "1.50", "asset": "BTC", "chain": null, "hash": null, "customer": null, "reference": null,
+        "memo": null, "from_address": "a", "flags": ["aml_flag"]
+    });
     EntityState {
         facts: facts.as_object().cloned().unwrap(),
         uid: "u".to_owned(),

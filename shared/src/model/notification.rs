@@ -176,19 +176,23 @@ pub struct CountLine {
     pub account: String,
     /// The asset.
     pub asset: String,
-    /// The columns of the balance.
-    #[serde(flatten)]
-    pub amounts: Amounts,
+    /// What it has received.
+    pub received: Decimal,
+    /// What it has sent.
+    pub sent: Decimal,
+    /// The fees of what it has sent.
+    pub fees: Decimal,
+    /// What it is still to receive.
+    pub pending: Decimal,
 }
 
 impl Counts {
     /// What has been posted, as of a version of the state.
     pub fn of(version: u64, posted: &BTreeMap<Kind, Posting>) -> Self {
-        let line = |(kind, posting): (&Kind, &Posting)| CountLine {
-            kind: *kind,
-            account: posting.account.clone(),
-            asset: posting.asset.clone(),
-            amounts: posting.amounts.clone(),
+        let line = |(kind, posting): (&Kind, &Posting)| {
+            let Posting { account, asset, amounts } = posting.clone();
+            let Amounts { received, sent, fees, pending } = amounts;
+            CountLine { kind: *kind, account, asset, received, sent, fees, pending }
         };
         Self { version, lines: posted.iter().map(line).collect() }
     }
