@@ -6,6 +6,7 @@
 //! | [`once`] | repeated, parallel, reordered and contradicting deliveries |
 //! | [`refused`] | bad secrets, bad bodies, bad paths |
 //! | [`reading`] | lists, filters, cursors |
+//! | [`understood`] | what Bitpowr may say in other words than it documents |
 //! | [`telling`] | notifications at a webhook that fails, and e-mails |
 //! | [`acting`] | telling again, retrying, redriving; who may ask |
 //! | [`exposed`] | what other users of the machine, and web pages in its browser, can reach |
@@ -31,6 +32,7 @@ mod refused;
 mod story;
 mod support;
 mod telling;
+mod understood;
 mod unreachable;
 #[path = "../world.rs"]
 mod world;

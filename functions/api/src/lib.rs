@@ -32,7 +32,7 @@ use shared::environment::{Environment, Environments};
 use shared::fold::Known;
 use shared::http::{method_not_allowed, ok, segments};
 use shared::model::ledger::LedgerLine;
-use shared::model::{Entity, EntityType, Kind};
+use shared::model::{Entity, EntityType, Fact, Facts, Kind};
 use shared::queue::Depths;
 use shared::refusal::Refusal;
 use shared::store::{LogFilter, Table};
@@ -161,7 +161,17 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
         }
         let history =
             self.table.history(environment, &parts, query.limit()?, query.cursor().as_ref()).await?;
-        Ok(views::entity(entity, &state, history))
+        let asset_type = self.asset_type(environment, &state.known.of(entity.kind)).await?;
+        Ok(views::entity(entity, &state, asset_type, history))
+    }
+
+    /// The type that is known for a transaction's asset, where nobody named it but its identifier.
+    async fn asset_type(&self, environment: Environment, facts: &Facts) -> Result<Option<String>, Refusal> {
+        let Some(id) = facts.get(Fact::AssetId).filter(|_| facts.get(Fact::Asset).is_none()) else {
+            return Ok(None);
+        };
+        let state = self.table.state(environment, &Entity::new(EntityType::Asset, id)).await?;
+        Ok(state.and_then(|state| state.known.facts.get(Fact::Asset).map(str::to_owned)))
     }
 
     async fn balances(&self, environment: Environment, query: &Query) -> Result<List<Balance>, Refusal> {

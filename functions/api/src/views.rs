@@ -60,14 +60,19 @@ fn raw(body: Vec<u8>) -> Raw {
 }
 
 /// An entity: its state and its history.
-pub(crate) fn entity(entity: Entity, state: &StateItem, history: Page<EventItem>) -> EntityState {
+pub(crate) fn entity(
+    entity: Entity,
+    state: &StateItem,
+    asset_type: Option<String>,
+    history: Page<EventItem>,
+) -> EntityState {
     let facts = state.known.of(entity.kind);
     let List::<Event> { entries: history, cursor } = history.into();
     EntityState {
         facts: known(entity.kind, &facts),
         status: lifecycle::status(entity.entity_type, &facts).to_owned(),
         updated_at: facts.updated_at.or(state.recorded_at),
-        transaction: entity.kind.map(|kind| transaction(kind, &facts)),
+        transaction: entity.kind.map(|kind| transaction(kind, &facts, asset_type)),
         uid: entity.uid,
         history,
         cursor,
@@ -96,7 +101,7 @@ fn known(kind: Option<Kind>, facts: &Facts) -> Map<String, Value> {
 }
 
 /// What is known of a transaction beside its facts.
-fn transaction(kind: Kind, facts: &Facts) -> TransactionState {
+fn transaction(kind: Kind, facts: &Facts, asset_type: Option<String>) -> TransactionState {
     let contradictions = money::contradictions(facts);
     let disagreement = |about: &Contradiction| {
         let values = money::said_of_money(facts).remove(about.as_str()).unwrap_or_default();
@@ -107,6 +112,7 @@ fn transaction(kind: Kind, facts: &Facts) -> TransactionState {
         kind,
         account: money::account(facts).to_owned(),
         sub_account: facts.get(Fact::SubAccountId).map(str::to_owned),
+        asset_type,
         confirmations: facts.counts.get(&Fact::Confirmations).copied(),
         conflict: !contradictions.is_empty(),
         disagreements: contradictions.iter().map(disagreement).collect(),

@@ -104,6 +104,8 @@ pub struct TransactionState {
     pub account: String,
     /// The sub-account.
     pub sub_account: Option<String>,
+    /// The type that is known for the asset, where its identifier stands in for one.
+    pub asset_type: Option<String>,
     /// The most blocks that any event named.
     pub confirmations: Option<u64>,
     /// Whether its events contradict each other.
@@ -127,10 +129,11 @@ pub struct Disagreement {
 
 /// The facts among what is left of an entity's fields: all that is not of a transaction's state.
 fn facts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
-    const STATE: [&str; 8] = [
+    const STATE: [&str; 9] = [
         "kind",
         "account",
         "sub_account",
+        "asset_type",
         "confirmations",
         "conflict",
         "contradictions",

@@ -80,6 +80,7 @@ fn transaction() -> EntityState {
     state(Some(TransactionState {
         kind: Kind::Deposit,
         sub_account: Some("s".to_owned()),
+        asset_type: None,
         account: "unattributed".to_owned(),
         confirmations: Some(6),
         conflict: true,
