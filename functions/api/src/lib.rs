@@ -176,12 +176,13 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
 
     async fn balances(&self, environment: Environment, query: &Query) -> Result<List<Balance>, Refusal> {
         if let Some(sub_account) = query.get("sub_account") {
-            if query.get("account").or_else(|| query.get("at")).is_some() {
-                return Err(Refusal::Parameter(
-                    "`sub_account` goes with neither `account` nor `at`.".to_owned(),
-                ));
+            if query.get("at").is_some() {
+                let detail = "`at` is for accounts: the past of a sub-account is not kept.";
+                return Err(Refusal::Parameter(detail.to_owned()));
             }
-            let found = self.table.balances_of_sub_account(environment, sub_account).await?;
+            let account = query.get("account");
+            let mut found = self.table.balances_of_sub_account(environment, sub_account).await?;
+            found.retain(|balance| account.is_none_or(|account| balance.account == account));
             return Ok(List { entries: found.into_iter().map(Into::into).collect(), cursor: None });
         }
         let account = query.get("account");
