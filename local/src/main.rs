@@ -1,4 +1,4 @@
-//! The command line: `cargo run` starts the product, `cargo run -- --help` tells what else there is.
+//! The command line: `cargo run` starts the product, `cargo run -- --help` lists the commands.
 
 use std::process::ExitCode;
 

@@ -38,7 +38,7 @@ pub enum Access {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// It is not known who it is: nothing stands before this function that would say.
-    #[error("The request does not say who sends it.")]
+    #[error("The request does not identify its sender.")]
     Unknown,
     /// The role is missing.
     #[error("The role {0} is missing in the token.")]
@@ -79,7 +79,7 @@ impl Access {
 }
 
 /// The claims of the token that API Gateway verified, as the issuer wrote them. API Gateway hands claims over as texts
-/// in which the list `["a", "b c"]` and the list `["a", "b", "c"]` are one: a role cannot be told from a part of a name.
+/// in which the list `["a", "b c"]` and the list `["a", "b", "c"]` are one: a role cannot be distinguished from a part of a name.
 struct Token(Map<String, Value>);
 
 impl Token {

@@ -19,7 +19,7 @@ const EARLIEST: i64 = -62_167_219_200_000;
 
 /// The text names no moment.
 #[derive(Debug, thiserror::Error)]
-#[error("a moment is written like 2026-11-23T05:29:04Z")]
+#[error("write a time like 2026-11-23T05:29:04Z")]
 pub struct NoMoment;
 
 impl Moment {

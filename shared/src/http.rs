@@ -52,7 +52,7 @@ where
 const MAX_URI: usize = 16 * 1024;
 
 fn too_long() -> Response<Body> {
-    let detail = "Path and query are longer than 16 KiB.";
+    let detail = "The path and query are longer than 16 KiB.";
     Problem::new(StatusCode::URI_TOO_LONG, "uri_too_long", detail).into_response()
 }
 
@@ -144,7 +144,7 @@ pub fn ok<T: Serialize>(body: T) -> Response<Body> {
 
 /// The answer to a method that is not served: 405 with the methods that are.
 pub fn method_not_allowed(allowed: &'static str) -> Response<Body> {
-    let detail = format!("Only {allowed} is served here.");
+    let detail = format!("Only {allowed} is allowed here.");
     let mut response =
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).into_response();
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));

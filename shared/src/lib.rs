@@ -10,7 +10,7 @@
 //! | recall what is known, and decide what follows | [`store`], [`decide`], [`fold`] |
 //! | render the notification | [`notice`] |
 //! | write event, state, balance and ledger in one transaction | [`store`] |
-//! | tell people and programs | [`publish`] |
+//! | notify people and programs | [`publish`] |
 //!
 //! [`rebuild`] derives everything anew from the bodies. [`http`] stands before the HTTP functions, [`answers`] and [`refusal`] are what `api` and `actions` say, [`access`] knows who may do what there, [`runtime`] starts a deployed function, [`rotating`] holds its
 //! secrets, [`telemetry`] is what is seen from outside, [`clock`] tells the time,

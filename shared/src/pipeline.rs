@@ -39,7 +39,7 @@ pub struct Pipeline<C> {
 #[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
     /// There is no key to open it with.
-    #[error("the sealing key cannot be had")]
+    #[error("the sealing key is not available")]
     NoKey,
     /// It is not what `ingest` sealed.
     #[error("the seal was refused: {0}")]
@@ -117,7 +117,7 @@ impl<C: Clock> Pipeline<C> {
             telemetry::count(&*self.clock, Some(F::FAMILY), "ambiguous");
         }
         if matches!(applied.effect, Effect::Conflict | Effect::Ambiguous) {
-            warn!(family = %F::FAMILY, id = applied.id, effect = %applied.effect, "somebody has to look");
+            warn!(family = %F::FAMILY, id = applied.id, effect = %applied.effect, "an event needs attention");
         }
         Ok(applied)
     }

@@ -93,11 +93,15 @@ impl Refusal {
                 (StatusCode::CONFLICT, "never_told", format!("It was never told: {why}."))
             }
             Self::NotWhole => {
-                (StatusCode::CONFLICT, "not_whole", "Only its first 4 KiB were kept.".to_owned())
+                (StatusCode::CONFLICT, "not_whole", "Only the first 4 KiB of the body were kept.".to_owned())
             }
             Self::StillUnreadable(Unreadable { reason, detail }) => {
                 let explained = reason.explain(&detail);
-                (StatusCode::CONFLICT, "still_unreadable", format!("It still cannot be read: {explained}"))
+                (
+                    StatusCode::CONFLICT,
+                    "still_unreadable",
+                    format!("The body still cannot be read: {explained}"),
+                )
             }
             Self::NonePutBack(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -84,7 +84,7 @@ impl<T: Send + Sync + 'static> Rotating<T> {
             Ok(value) => {
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(value));
             }
-            Err(error) => warn!(error, "a secret cannot be fetched; the last good one is kept"),
+            Err(error) => warn!(error, "a secret cannot be fetched; the last good value stays in use"),
         }
     }
 }

@@ -16,11 +16,11 @@ def test_a_resend_asks_why_is_told_again_and_is_among_the_actions(page, product)
     until(lambda: product.told(id=event["id"]))
     open_event(page, event)
     page.get_by_role("button", name="Resend…").click()
-    dialog = page.get_by_role("dialog", name="Tell of this event again?")
+    dialog = page.get_by_role("dialog", name="Resend this event?")
     expect(dialog).to_contain_text("TEST")
     dialog.get_by_role("button", name="Resend").click()
-    expect(dialog).to_contain_text("Say why")
-    assert not [line for line in product.lines if "resend" in line], "told without a reason"
+    expect(dialog).to_contain_text("Enter a reason")
+    assert not [line for line in product.lines if "resend" in line], "resent without a reason"
     dialog.get_by_label("Why?").fill("the shop's server was down")
     dialog.get_by_role("button", name="Resend").click()
     expect(dialog).to_be_hidden()
@@ -114,7 +114,7 @@ def test_the_quarantine_shows_the_reason_and_a_refused_retry_says_why(page, prod
     bytes_.locator("summary").click()
     expect(bytes_.locator("pre")).to_contain_text("000000  ff fe 00")
     unreadable.get_by_role("button", name="Retry").click()
-    dialog = page.get_by_role("dialog", name="Read this body again?")
+    dialog = page.get_by_role("dialog", name="Retry this body?")
     dialog.get_by_label("Why?").fill("a new version is deployed")
     dialog.get_by_role("button", name="Retry").click()
     expect(dialog.get_by_role("alert")).to_contain_text("This was refused.")
@@ -139,13 +139,13 @@ def test_dead_letters_are_seen_and_sent_through_again(page):
     page.route("**/api/test/health", lambda route: route.fulfill(body=json.dumps(HEALTH), content_type="application/json"))
     page.route("**/api/test/dead-letters/transfers/redrive", answer)
     page.goto("/?env=test&view=health")
-    expect(page.get_by_role("main")).to_contain_text("3 deliveries could not be handled")
+    expect(page.get_by_role("main")).to_contain_text("3 deliveries could not be applied")
     expect(page.get_by_role("main")).to_contain_text("waiting for 1 h 6 min")
     expect(page.get_by_role("button", name="Redrive deposits")).to_have_count(0)
     page.get_by_role("button", name="Redrive transfers").click()
     page.get_by_label("Why?").fill("mended")
     page.get_by_role("dialog").get_by_role("button", name="Redrive").click()
-    expect(page.get_by_text("3 moved; there are more: redrive again.").first).to_be_visible()
+    expect(page.get_by_text("3 moved; there are more, so redrive again.").first).to_be_visible()
     assert asked == [{"why": "mended"}]
 
 
@@ -153,7 +153,7 @@ def test_health_of_a_receiver_that_is_well(page, product):
     product.apply(sample("transaction.deposit.success", uid="well"))
     product.quarantine(b"not json")
     page.goto("/?env=test&view=health")
-    expect(page.get_by_role("main")).to_contain_text("All is well: nothing is stuck.")
+    expect(page.get_by_role("main")).to_contain_text("OK: nothing is stuck.")
     expect(page.get_by_role("table", name="Queues").locator("tbody tr")).to_have_count(10)
     expect(page.locator(".tile", has_text="Quarantine").locator(".value")).to_have_text("1")
 

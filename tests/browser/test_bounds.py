@@ -77,7 +77,7 @@ def test_a_body_of_a_great_depth_is_one_card_among_others(page, product, deep):
         expect(card.locator("pre")).to_be_visible()
         assert "".join(card.locator("pre").text_content().split()).startswith(body[:9].decode())
         card.get_by_role("button", name="Retry").click()
-        dialog = page.get_by_role("dialog", name="Read this body again?")
+        dialog = page.get_by_role("dialog", name="Retry this body?")
         dialog.get_by_label("Why?").fill("a new version is deployed")
         dialog.get_by_role("button", name="Retry").click()
         expect(dialog.get_by_role("alert")).to_contain_text("This was refused.")
@@ -136,7 +136,7 @@ def test_a_body_as_large_as_is_taken_is_shown_in_part(open_page, product, fill):
     assert shown.locator("pre").text_content() == body.decode()
     assert page.evaluate(NODES) < 2000
     shown.get_by_role("button", name="Pretty").click()
-    expect(shown).to_contain_text("All 131,072 characters are shown, as they came.")
+    expect(shown).to_contain_text("All 131,072 characters are shown, unchanged.")
     assert shown.locator("pre").text_content() == body.decode()
     shown.get_by_role("button", name="Copy").click()
     expect(page.locator("#announcer")).to_have_text("Copied.")
@@ -149,7 +149,7 @@ def test_a_body_of_120_levels_is_indented_and_so_is_what_was_told(page, product)
         value = [value]
     event = product.apply(sample("transaction.deposit.success", uid="deep", note=value))
     page.goto(f"/?env=test&view=event&id={event['id']}")
-    for block in (page.get_by_label("Body, indented"), page.get_by_label("What programs were told")):
+    for block in (page.get_by_label("Body, indented"), page.get_by_label("Notification for programs")):
         expect(block).to_contain_text('"uid": "deep"')
         lines = block.text_content().splitlines()
         assert [line.strip() for line in lines].count("[") >= 100
@@ -162,7 +162,7 @@ def test_what_was_told_may_be_deeper_than_any_body(page, product):
     deep = json.loads(nested(900, b"7"))
     answered(page, "**/events/*", lambda body: body["told"]["programs"].update(deep=deep))
     page.goto(f"/?env=test&view=event&id={event['id']}")
-    expect(page.get_by_label("What programs were told").locator(".json-number").get_by_text("7", exact=True)).to_have_count(1)
+    expect(page.get_by_label("Notification for programs").locator(".json-number").get_by_text("7", exact=True)).to_have_count(1)
 
 
 def test_an_answer_that_is_too_deep_to_be_read_is_said_in_words(page, product):
@@ -216,7 +216,7 @@ def test_what_cannot_be_shown_is_said_in_its_place(page, product):
     answered(page, "**/stats?**", lambda body: body.update(from_=body.pop("from")))
     page.goto("/?env=test&view=charts")
     expect(page.get_by_text("This part cannot be shown")).to_have_count(2)
-    expect(page.get_by_role("main")).to_contain_text("1 event in this time.")
+    expect(page.get_by_role("main")).to_contain_text("1 event in this period.")
 
 
 def test_many_members_are_shown_in_part(page, product):

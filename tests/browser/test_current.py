@@ -66,13 +66,13 @@ CHANGES = {
     "log, an event": ("log", "first", lambda product: product.apply(sample("transaction.deposit.created", uid="second")), "second"),
     "log, a delivery": ("log", "×1", again, "×2"),
     "event, a delivery": ("event&id={id}", "delivered once", again, "2 deliveries of the same content"),
-    "event, an action": ("event&id={id}", "Nobody has done anything", resend, "elsewhere"),
+    "event, an action": ("event&id={id}", "No actions on this event", resend, "elsewhere"),
     "entity": (ENTITY, "first seen as created", success, "created became success"),
     "balances": ("balances", "Balance", success, "7.25"),
     "ledger": (f"ledger&account={ACCOUNT}", "Ledger", success, "received 7.25"),
     "health": ("health", "Quarantine", lambda product: product.quarantine(b"odd"), re.compile("Quarantine1could not be read")),
     "quarantine, a body": ("quarantine", "The quarantine is empty", lambda product: product.quarantine(b"odd"), "The body is not JSON"),
-    "actions": ("actions", "Nobody has sent anything again", resend, "elsewhere"),
+    "actions": ("actions", "No actions yet", resend, "elsewhere"),
 }
 
 
@@ -225,7 +225,7 @@ def test_the_log_has_no_hole_after_an_absence(page, visit):
 
 VIEWS = {
     "log": "1 event shown", "event&id={id}": "deposit.created", ENTITY: "first seen", "balances": "BTC", f"ledger&account={ACCOUNT}": "BTC",
-    "charts": "1 event in this time", "health": "All is well", "quarantine": "not_json", "actions": "elsewhere",
+    "charts": "1 event in this period", "health": "OK: nothing is stuck", "quarantine": "not_json", "actions": "elsewhere",
 }
 
 

@@ -19,7 +19,7 @@ def stations(page):
 def test_a_transaction_shows_its_way_in_the_order_of_time(page, product):
     life(product, "life", "created", "pending", "awaiting_confirmation", "success")
     page.goto("/?env=test&view=entity&type=transaction&uid=life&kind=deposit")
-    picture = page.get_by_role("img", name=re.compile("The way of this deposit: created, then pending"))
+    picture = page.get_by_role("img", name=re.compile("The steps of this deposit: created, then pending"))
     expect(picture).to_be_visible()
     assert stations(page) == ["created", "pending", "awaiting confirmation", "success"]
     assert page.locator("svg.way .took").all_text_contents() == ["32 s", "11 min 45 s", "52 min 34 s"]

@@ -1,4 +1,4 @@
-"""One event: what came, what it did, who was told."""
+"""One event: what came, what it did, who was notified."""
 
 import json
 import re
@@ -36,15 +36,15 @@ def test_an_event_shows_body_effect_why_deliveries_and_notification(page, produc
     told = section(page, "Notification")
     expect(told).to_contain_text("[test] Deposit of 0.450000000000000001 BTC has arrived")
     expect(told.get_by_label("The e-mail's text")).to_contain_text("Identifier: shown")
-    expect(told.get_by_label("What programs were told")).to_contain_text(f'"id": "{event["id"]}"')
-    expect(told.get_by_label("What programs were told")).to_contain_text("0.450000000000000001")
+    expect(told.get_by_label("Notification for programs")).to_contain_text(f'"id": "{event["id"]}"')
+    expect(told.get_by_label("Notification for programs")).to_contain_text("0.450000000000000001")
 
 
 def test_an_event_that_nobody_was_told_of_says_so(page, product):
     product.apply(sample("transaction.deposit.success", uid="late"))
     stale = product.apply(sample("transaction.deposit.pending", uid="late"))
     page.goto(f"/?env=test&view=event&id={stale['id']}")
-    expect(section(page, "Notification")).to_contain_text("Nobody was told: its effect is stale.")
+    expect(section(page, "Notification")).to_contain_text("Nobody was notified: the effect is stale.")
 
 
 def test_the_body_is_copied_byte_for_byte(open_page, product):
@@ -61,4 +61,4 @@ def test_the_body_is_copied_byte_for_byte(open_page, product):
 def test_an_event_that_there_is_not_is_said_in_words(page):
     page.watch.expected.append("404")
     page.goto("/?env=test&view=event&id=nothing")
-    expect(page.get_by_role("alert")).to_contain_text("There is no event of this id.")
+    expect(page.get_by_role("alert")).to_contain_text("Not found: no event has this id.")

@@ -16,7 +16,7 @@ def rows(page):
 
 def test_a_new_event_appears_without_reload(page, product):
     page.goto("/")
-    expect(page.get_by_text("No event has come yet.")).to_be_visible()
+    expect(page.get_by_text("No events yet.")).to_be_visible()
     page.evaluate("window.sameDocument = true")
     for uid in ("one", "two"):
         product.send(sample("transaction.deposit.created", uid=uid))
@@ -152,7 +152,7 @@ def test_older_events_are_loaded_on_demand(page, product):
     expect(rows(page)).to_have_count(50)
     page.get_by_role("button", name="Load older").click()
     expect(rows(page)).to_have_count(60)
-    expect(page.get_by_text("This is where the log begins.")).to_be_visible()
+    expect(page.get_by_text("This is the beginning of the log.")).to_be_visible()
 
 
 def test_the_way_back_finds_the_same_rows_at_the_same_place(page, product):

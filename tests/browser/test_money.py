@@ -33,6 +33,6 @@ def test_balances_are_shown_as_of_a_moment(page, product):
     expect(balance).to_have_text("3")
     page.goto(f"/?env=test&view=balances&at={between}")
     expect(balance).to_have_text("1")
-    expect(page.get_by_text("As it was at")).to_be_visible()
+    expect(page.get_by_text("Values as of")).to_be_visible()
     page.get_by_role("button", name="Now").click()
     expect(balance).to_have_text("3")

@@ -47,7 +47,7 @@ def test_what_turns_the_direction_of_text_is_made_visible(page, product):
 def test_a_link_of_the_address_bar_cannot_bring_markup(page):
     page.watch.expected.append("404")
     page.goto("/?env=test&view=entity&type=transaction&kind=deposit&uid=%3Cimg%20src%3Dx%20onerror%3D%22window.taken%3D1%22%3E")
-    expect(page.get_by_role("alert")).to_contain_text("Nothing is known of this uid.")
+    expect(page.get_by_role("alert")).to_contain_text("Not found: no event is about this uid.")
     check(page)
 
 

@@ -94,7 +94,7 @@ def test_no_token_is_left_in_any_storage_and_a_reload_signs_in_again(page, issue
 def test_an_answer_to_another_question_is_refused(page, issuer):
     issuer.state = lambda _: "forged"
     page.goto("/")
-    expect(page.get_by_text("does not belong to a question of this page")).to_be_visible()
+    expect(page.get_by_text("does not match a request of this page")).to_be_visible()
     assert issuer.exchanged == [] and issuer.shown == []
     issuer.state = lambda state: state
     page.get_by_role("button", name="Sign in").click()

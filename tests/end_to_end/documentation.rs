@@ -1,7 +1,8 @@
-//! The README's table of events is what the code does. `UPDATE=1 cargo test` writes it anew.
+//! The README's table of events is what the code does. `UPDATE=1 cargo test` writes it anew. And every link between the
+//! documents leads somewhere.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use local::with_family;
 use shared::clock::Moment;
@@ -46,7 +47,7 @@ fn table() -> String {
         if !rows.is_empty() {
             let _ = write!(
                 table,
-                "\n**{family}** (`functions/{family}`)\n\n| event | afterwards | balance | people are told |\n| --- | --- | --- | --- |\n{rows}"
+                "\n**{family}** (`functions/{family}`)\n\n| event | afterwards | balance | people are notified |\n| --- | --- | --- | --- |\n{rows}"
             );
         }
     }
@@ -70,4 +71,54 @@ fn the_table_of_events_is_current() {
             "the README's table of events is not current: UPDATE=1 cargo test documentation"
         );
     }
+}
+
+/// The documents: those of the root, and everything below `docs`.
+fn documents(root: &Path) -> Vec<PathBuf> {
+    let (mut folders, mut found) =
+        (vec![root.join("docs")], vec![root.join("README.md"), root.join("CHANGELOG.md")]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+/// The anchors of a document, as GitHub makes them of its headings.
+fn anchors(text: &str) -> Vec<String> {
+    let headings = text.lines().filter_map(|line| line.strip_prefix('#'));
+    let kept = |letter: &char| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_');
+    let anchor = |heading: &str| {
+        let words: String = heading.trim_start_matches('#').trim().chars().filter(kept).collect();
+        words.to_lowercase().replace(' ', "-")
+    };
+    headings.map(anchor).collect()
+}
+
+#[test]
+fn every_link_between_the_documents_leads_to_a_file_and_a_heading() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut broken = Vec::new();
+    for document in documents(&root) {
+        let text = std::fs::read_to_string(&document).unwrap();
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')').map(|(link, _)| link));
+        for link in links.filter(|link| !link.contains("://")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target =
+                if file.is_empty() { document.clone() } else { document.parent().unwrap().join(file) };
+            let is_there = target.exists()
+                && (anchor.is_empty()
+                    || anchors(&std::fs::read_to_string(&target).unwrap()).iter().any(|one| one == anchor));
+            if !is_there {
+                broken.push(format!("{}: {link}", document.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
 }

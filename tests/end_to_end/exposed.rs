@@ -112,7 +112,7 @@ fn a_folder_that_others_could_read_is_narrowed_and_that_is_said() {
     std::fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
     let (code, _, error) = run(parent.path(), &["log"]);
     assert_eq!(code, Some(0), "{error}");
-    assert!(error.contains("others could read the data folder"), "{error}");
+    assert!(error.contains("the data folder was readable by others"), "{error}");
     assert_eq!(std::fs::metadata(&folder).unwrap().mode() & 0o777, 0o700);
 }
 

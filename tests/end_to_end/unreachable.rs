@@ -103,6 +103,6 @@ fn there_is_no_such_stack() {
     let endpoint = answering("404 Not Found", "x-amzn-errortype: ResourceNotFoundException\r\n", "{}");
     assert_eq!(
         said(&nobody(&endpoint)),
-        "error: there is no function x-actions in this account and region: is x the stack's name?"
+        "error: this account and region have no function x-actions: is x the name of the stack?"
     );
 }

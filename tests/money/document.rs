@@ -52,8 +52,8 @@ fn states() -> String {
     for entity_type in EntityType::ALL {
         for state in lifecycle::states(entity_type) {
             let when = match state.when {
-                When::Seen(step) => format!("once an event `….{step}` was seen; nothing takes it back"),
-                When::LatestWord(field) => format!("as long as the latest word on `{field}` is true"),
+                When::Seen(step) => format!("once an event `….{step}` was seen; it never changes back"),
+                When::LatestWord(field) => format!("while the latest value of `{field}` is true"),
                 When::Otherwise => "otherwise".to_owned(),
             };
             let _ = writeln!(table, "| {entity_type} | `{}` | {when} |", state.name);
@@ -70,43 +70,43 @@ fn columns(amounts: &Amounts) -> String {
         ("fees", &amounts.fees),
         ("pending", &amounts.pending),
     ];
-    let told = columns.iter().filter(|(_, amount)| !amount.is_zero());
-    let told: Vec<_> = told.map(|(name, amount)| format!("{name} {amount}")).collect();
-    if told.is_empty() { "nothing".to_owned() } else { told.join(", ") }
+    let moved = columns.iter().filter(|(_, amount)| !amount.is_zero());
+    let moved: Vec<_> = moved.map(|(name, amount)| format!("{name} {amount}")).collect();
+    if moved.is_empty() { "nothing".to_owned() } else { moved.join(", ") }
 }
 
 /// What an amount may look like, as it stands in the JSON of a webhook.
 const AMOUNTS: &[(&str, &str)] = &[
-    ("\"0.45\"", "a text"),
+    ("\"0.45\"", "a string"),
     ("0.02999761", "a number"),
     ("0.450000000000000001", "18 decimals, as a number: a float would lose the last"),
-    ("\"1.50\"", "zeros at the end"),
+    ("\"1.50\"", "trailing zeros"),
     ("1e-7", "an exponent"),
     ("1E+2", "an exponent"),
     ("99999999999999999999999999999999999999", "38 digits"),
     ("999999999999999999999999999999999999999", "39 digits"),
     ("1e38", "39 digits, written out"),
     ("0.00000000000000000000000000000000000001", "38 decimals"),
-    ("1e999999999", "beyond all measure"),
+    ("1e999999999", "far too large"),
     ("0", "zero"),
     ("-1", "negative"),
     ("\"-0.5\"", "negative"),
     ("null", "null"),
-    ("\"\"", "the empty text"),
+    ("\"\"", "the empty string"),
     ("\"1,5\"", "a decimal comma"),
-    ("\"1,000.5\"", "groups of three"),
+    ("\"1,000.5\"", "thousands separators"),
     ("\" 1 \"", "spaces"),
     ("\"+1\"", "a plus"),
     ("\".5\"", "no digit before the point"),
     ("\"5.\"", "no digit after it"),
     ("\"0x10\"", "hexadecimal"),
-    ("\"NaN\"", "no number"),
-    ("\"Infinity\"", "no number"),
+    ("\"NaN\"", "not a number"),
+    ("\"Infinity\"", "not a number"),
     ("\"١٢\"", "digits of another script"),
     ("\"1 BTC\"", "a unit"),
     ("{\"value\":\"1\"}", "an object"),
     ("[1]", "a list"),
-    ("true", "a truth value"),
+    ("true", "a boolean"),
 ];
 
 async fn amounts() -> String {
@@ -187,7 +187,7 @@ const CHANGES: &[(&str, [(&str, &str); 2])] = &[
 ];
 
 async fn changes() -> String {
-    let mut table = "| the second webhook | events | effects | status | in contradiction about | counted |\n\
+    let mut table = "| the second webhook | events | effects | status | contradiction | counted |\n\
         | --- | --- | --- | --- | --- | --- |\n"
         .to_owned();
     for (what, webhooks) in CHANGES {

@@ -287,8 +287,8 @@ def test_doctor_looks_at_the_whole_stack(stack):
     done = command(stack, "doctor")
     findings = {finding["what"]: finding for finding in json.loads(done.stdout)}
     assert {"versions", "webhook secret", "subscriptions", "alarms", "quota of concurrency", "dead letters"} <= set(findings)
-    assert findings["versions"]["verdict"] == "well", findings
-    assert findings["webhook secret"]["verdict"] == "well", findings
+    assert findings["versions"]["verdict"] == "ok", findings
+    assert findings["webhook secret"]["verdict"] == "ok", findings
     # A subscriber that never confirmed is what doctor is for.
     sns = stack.account.client("sns")
     sns.subscribe(TopicArn=stack.outputs["ProgramsTopic"], Protocol="http", Endpoint="http://127.0.0.1:9/never")

@@ -1,8 +1,8 @@
-//! What people do: tell an event again, hand a body from quarantine over once more, redrive dead letters.
+//! What people do: resend an event, retry a body of the quarantine, redrive dead letters.
 //!
 //! | `POST` under `/api/{environment}` | what it does |
 //! | --- | --- |
-//! | `events/{id}/resend` | tells the event again; what is told says so |
+//! | `events/{id}/resend` | sends the notification of the event again, marked as resent |
 //! | `quarantine/{id}/retry` | reads the body once more, and hands it to its family if it can be read now |
 //! | `dead-letters/{family}/redrive` | puts dead letters back into their queue, at most 100 at a time |
 //!
@@ -83,10 +83,11 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
             return Ok(method_not_allowed("GET, HEAD"));
         }
         let ["api", environment, ref rest @ ..] = path[..] else {
-            return Err(Refusal::NotFound("There is nothing here."));
+            return Err(Refusal::NotFound("Not found: nothing is served at this path."));
         };
         let environment = self.environments.served(environment);
-        let environment = environment.ok_or(Refusal::NotFound("There is no such environment here."))?;
+        let environment =
+            environment.ok_or(Refusal::NotFound("Not found: this environment is not served here."))?;
         let action = match *rest {
             ["events", id, "resend"] => Action::Resend(id),
             ["quarantine", id, "retry"] => Action::Retry(id),
@@ -135,7 +136,7 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
 
     async fn resend(&self, environment: Environment, id: &str, mandate: &Mandate) -> Result<Done, Refusal> {
         let record = self.table.event(environment, id).await?;
-        let record = record.ok_or(Refusal::NotFound("There is no event of this id."))?;
+        let record = record.ok_or(Refusal::NotFound("Not found: no event has this id."))?;
         match self.table.resend(&record, mandate).await? {
             Some(action) => Ok(Done { action: action.into() }),
             None => Err(Refusal::NeverTold(record.event.why)),
@@ -144,7 +145,7 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
 
     async fn retry(&self, environment: Environment, id: &str, mandate: &Mandate) -> Result<Done, Refusal> {
         let record = self.table.quarantined_body(environment, id).await?;
-        let record = record.ok_or(Refusal::NotFound("There is no body of this id in quarantine."))?;
+        let record = record.ok_or(Refusal::NotFound("Not found: no body in quarantine has this id."))?;
         if record.item.reason == Reason::TooLarge {
             return Err(Refusal::NotWhole);
         }
@@ -174,7 +175,7 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
         mandate: &Mandate,
     ) -> Result<Redriven, Refusal> {
         let family: Family =
-            family.parse().map_err(|_| Refusal::NotFound("There is no family of this name."))?;
+            family.parse().map_err(|_| Refusal::NotFound("Not found: no family has this name."))?;
         let action = match self.table.begin_redrive(environment, family, mandate).await? {
             Record::New(action) => self.put_back(family, action).await?,
             Record::Known(done) => done,

@@ -76,13 +76,13 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
         self.access.caller(request, Role::Read).map_err(Refusal::Denied)?;
         let path = segments(request);
         let path: Vec<_> = path.iter().map(String::as_str).collect();
-        let nothing = Refusal::NotFound("There is nothing here.");
+        let nothing = Refusal::NotFound("Not found: nothing is served at this path.");
         let ["api", first, ref question @ ..] = path[..] else { return Err(nothing) };
         let environment = match (first, question) {
             ("openapi.json", []) => None,
             (name, _) => {
                 let served = self.environments.served(name);
-                Some(served.ok_or(Refusal::NotFound("There is no such environment here."))?)
+                Some(served.ok_or(Refusal::NotFound("Not found: this environment is not served here."))?)
             }
         };
         if matches!(
@@ -120,10 +120,10 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
                     Some(entity_type) => {
                         self.entity(environment, entity_type, &uid.join("/"), &query).await.map(ok)
                     }
-                    None => Err(Refusal::NotFound("There is nothing here.")),
+                    None => Err(Refusal::NotFound("Not found: nothing is served at this path.")),
                 }
             }
-            _ => Err(Refusal::NotFound("There is nothing here.")),
+            _ => Err(Refusal::NotFound("Not found: nothing is served at this path.")),
         }
     }
 
@@ -135,7 +135,7 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
 
     async fn event(&self, environment: Environment, id: &str) -> Result<EventRecord, Refusal> {
         let found = self.table.event(environment, id).await?;
-        Ok(views::event_record(found.ok_or(Refusal::NotFound("There is no event of this id."))?))
+        Ok(views::event_record(found.ok_or(Refusal::NotFound("Not found: no event has this id."))?))
     }
 
     async fn entity(
@@ -145,7 +145,7 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
         uid: &str,
         query: &Query,
     ) -> Result<EntityState, Refusal> {
-        let unknown = Refusal::NotFound("Nothing is known of this uid.");
+        let unknown = Refusal::NotFound("Not found: no event is about this uid.");
         let asked = query.kind()?;
         let entity = Entity::new(entity_type, uid);
         let Some(state) = self.table.state(environment, &entity).await? else { return Err(unknown) };

@@ -61,7 +61,7 @@ impl Query {
     }
 
     pub(crate) fn moment(&self, name: &str) -> Result<Option<Moment>, Refusal> {
-        self.read(name, "a moment like 2026-11-23T05:29:04Z")
+        self.read(name, "a time like 2026-11-23T05:29:04Z")
     }
 
     pub(crate) fn filter(&self) -> Result<LogFilter, Refusal> {

@@ -89,7 +89,7 @@ impl FamilyRules for Customers {
     }
 
     fn audience(_: &EventName) -> Audience {
-        Audience::Programs("routine, and personal data does not belong into e-mails")
+        Audience::Programs("routine, and personal data does not belong in e-mails")
     }
 
     fn words(notice: &Notice<'_>) -> Words {

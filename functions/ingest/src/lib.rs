@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | 200 | accepted, also a duplicate |
 //! | 400 | authenticated, but unreadable: kept in quarantine |
-//! | 401 | not authenticated: nothing is kept, and nothing tells why |
+//! | 401 | not authenticated: nothing is kept, and the answer does not say why |
 //! | 404, 405 | no such environment here; another method |
 //! | 413 | larger than 128 KiB: hash, size and first 4 KiB are kept in quarantine |
 //! | 503 | not accepted: send it again |
@@ -56,8 +56,7 @@ impl<Q: DeliveryQueue, C: Clock> Ingest<Q, C> {
             _ => None,
         };
         let Some(environment) = environment else {
-            let detail =
-                "There is no such environment here. Webhooks go to /webhooks/test or /webhooks/live.";
+            let detail = "Not found: this environment is not served here. Send webhooks to /webhooks/test or /webhooks/live.";
             return Problem::new(StatusCode::NOT_FOUND, "not_found", detail).into_response();
         };
         if request.method() != Method::POST {
@@ -77,7 +76,7 @@ impl<Q: DeliveryQueue, C: Clock> Ingest<Q, C> {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
                 response
             }
-            None => not_accepted(&self.clock, environment, "the webhook secret cannot be had"),
+            None => not_accepted(&self.clock, environment, "the webhook secret is not available"),
         }
     }
 
@@ -122,7 +121,7 @@ impl<Q: DeliveryQueue, C: Clock> Ingest<Q, C> {
             body: kept.to_vec(),
         };
         let Some(keys) = self.keys.current().await else {
-            return not_accepted(&self.clock, environment, "the sealing key cannot be had");
+            return not_accepted(&self.clock, environment, "the sealing key is not available");
         };
         let sealed = match envelope.seal(&keys) {
             Ok(sealed) => sealed,
@@ -154,7 +153,7 @@ impl<Q: DeliveryQueue, C: Clock> Ingest<Q, C> {
 fn not_accepted(clock: &impl Clock, environment: Environment, cause: &str) -> Response<HttpBody> {
     error!(%environment, cause, "not accepted");
     telemetry::count(clock, None, "not_accepted");
-    let detail = "The delivery could not be kept. Send it again.";
+    let detail = "The delivery could not be stored. Send it again.";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_accepted", detail).into_response()
 }
 

@@ -25,8 +25,8 @@ export function actionsTable(label, { target: withTarget = true } = {}) {
     [
       { name: "When", class: "col-time", cell: ({ at }) => moment(at) },
       { name: "Who", cell: ({ who }) => h("strong", null, who) },
-      { name: "Did", cell: ({ action }) => h("span", { class: "badge" }, action) },
-      withTarget ? { name: "To", cell: target } : null,
+      { name: "Action", cell: ({ action }) => h("span", { class: "badge" }, action) },
+      withTarget ? { name: "Target", cell: target } : null,
       { name: "Why", class: "col-why", cell: ({ why }) => why },
     ].filter(Boolean),
   );
@@ -40,14 +40,14 @@ export function show({ main, env, signal, every }) {
       return { items: actions, cursor: next };
     },
     show: (items) => list.show(items, (action) => action.id),
-    empty: "Nobody has sent anything again.",
+    empty: "No actions yet.",
     every,
     signal,
   });
   fill(
     main,
     heading("Actions"),
-    h("p", { class: "lead muted" }, "Everything that somebody did by hand: told again, read again, sent through again."),
+    h("p", { class: "lead muted" }, "Every resend, retry and redrive: who did it, when and why."),
     h("div", { class: "list" }, list.element),
     shown.foot,
   );

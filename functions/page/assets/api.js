@@ -21,7 +21,7 @@ export class Problem extends Error {
 /// No answer at all.
 export class Unreachable extends Error {
   constructor() {
-    super("The receiver does not answer at the moment.");
+    super("The receiver cannot be reached.");
   }
 }
 

@@ -102,7 +102,7 @@ function render({ isBack } = { isBack: true }) {
     };
     shown.update = view.show(context)?.update;
   } else {
-    fill(main, heading("Not found"), h("p", null, h("a", { href: route.to("log") }, "To the log")));
+    fill(main, heading("Not found"), h("p", null, h("a", { href: route.to("log") }, "Go to the log")));
   }
   if (!isBack) scrollTo(0, 0);
   if (!isFirst) focus(isBack);
@@ -161,7 +161,7 @@ function watchNetwork() {
   network.addEventListener("lost", () => {
     if (lost) return;
     lost = true;
-    byId("banner").replaceChildren(h("p", null, "The receiver does not answer. What you see is what was known before; this page keeps trying."));
+    byId("banner").replaceChildren(h("p", null, "The receiver does not answer. This page shows the last known data and keeps trying."));
     tryAgain();
   });
   network.addEventListener("back", () => {

@@ -41,7 +41,7 @@ async function json(url, options) {
 export async function start(config) {
   settings = config;
   issuer = await json(`${settings.issuer.replace(/\/$/, "")}/.well-known/openid-configuration`);
-  if (issuer.issuer !== settings.issuer) throw new SignInError("The sign-in service calls itself by another name.");
+  if (issuer.issuer !== settings.issuer) throw new SignInError("The sign-in service has another issuer name.");
   const query = new URLSearchParams(location.search);
   if (query.has("state") && (query.has("code") || query.has("error"))) await finish(query);
   else await leave();
@@ -76,7 +76,7 @@ async function finish(query) {
   sessionStorage.removeItem(PENDING);
   history.replaceState(null, "", pending?.back ?? here());
   if (!pending || query.get("state") !== pending.state) {
-    throw new SignInError("The answer of the sign-in service does not belong to a question of this page.");
+    throw new SignInError("The answer of the sign-in service does not match a request of this page.");
   }
   if (query.has("iss") && query.get("iss") !== settings.issuer) {
     throw new SignInError("The answer comes from another sign-in service.");
@@ -106,7 +106,7 @@ function claims(token) {
     const part = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
     return JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(part), (c) => c.charCodeAt(0))));
   } catch {
-    throw new SignInError("The sign-in service gave no readable identity.");
+    throw new SignInError("The sign-in service returned no readable identity.");
   }
 }
 
@@ -118,7 +118,7 @@ function check(identity, nonce) {
     identity.iss === settings.issuer &&
     [identity.aud].flat().includes(settings.client_id) &&
     identity.exp * 1000 > Date.now() - LEEWAY;
-  if (!holds) throw new SignInError("The identity that the sign-in service gave is not for this sign-in.");
+  if (!holds) throw new SignInError("The returned identity is not for this sign-in.");
 }
 
 function keep(granted) {

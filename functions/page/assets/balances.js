@@ -30,7 +30,7 @@ function toolbar(view, params, names) {
 /// How things stood at a moment is asked for once: it does not change. How they will stand does.
 const pace = ({ at }, every) => (at && new Date(at) < new Date() ? (work) => work : every);
 
-const asOf = ({ at }) => (at ? h("p", { class: "note" }, "As it was at ", moment(at), ".") : null);
+const asOf = ({ at }) => (at ? h("p", { class: "note" }, "Values as of ", moment(at), ".") : null);
 
 const accountLink = (account) =>
   account === "unattributed" ? h("span", { class: "muted" }, "unattributed") : h("a", { href: toEntity({ type: "account", uid: account }) }, identifier(account));
@@ -55,13 +55,13 @@ export function showBalances({ main, route, env, signal, every, title }) {
     every: pace(route.params, every),
     signal,
   });
-  title(at ? "Balances of the past" : "Balances");
+  title(at ? "Past balances" : "Balances");
   fill(
     main,
     heading("Balances"),
     toolbar("balances", route.params, ["account", "at"]),
     asOf(route.params),
-    h("p", { class: "lead muted" }, "Balance is received less sent. Fees stand beside and are not subtracted; pending has not arrived. They say what the webhooks have told, not what is on the chain."),
+    h("p", { class: "lead muted" }, "Balance is received minus sent. Fees are shown, but not subtracted; pending has not arrived yet. Balances say what the webhooks have reported, not what is on the chain."),
     h("div", { class: "list" }, list.element),
     shown.foot,
   );
@@ -98,11 +98,11 @@ export function showLedger({ main, route, env, signal, every, title }) {
   title(`Ledger of ${asset ?? "an account"}`);
   fill(
     main,
-    h("nav", { class: "crumbs", "aria-label": "Way here" }, h("a", { href: to("balances", { at }) }, "Balances"), " / ", h("a", { href: to("balances", { account, at }) }, identifier(account ?? ""))),
+    h("nav", { class: "crumbs", "aria-label": "Breadcrumb" }, h("a", { href: to("balances", { at }) }, "Balances"), " / ", h("a", { href: to("balances", { account, at }) }, identifier(account ?? ""))),
     heading(asset ? `Ledger of ${asset}` : "Ledger"),
     toolbar("ledger", route.params, ["account", "asset", "at"]),
     asOf(route.params),
-    h("p", { class: "lead muted" }, "Every change and the webhook that made it. A balance is kept in up to four parts, and a transaction always posts to the same one: before and after are those of its part."),
+    h("p", { class: "lead muted" }, "Every change, and the webhook behind it. A balance is stored in up to four parts, and a transaction always posts to the same one: before and after are the values of that part."),
     h("div", { class: "list" }, list.element),
     shown.foot,
   );

@@ -33,7 +33,7 @@ export function show({ main, route, env, signal, every, title }) {
   title(`Charts, ${name}`);
   fill(
     main,
-    heading("Charts", choice("How far back", options, range, (value) => go(to("charts", { range: value })))),
+    heading("Charts", choice("Period", options, range, (value) => go(to("charts", { range: value })))),
     holder,
   );
 
@@ -76,8 +76,8 @@ export function show({ main, route, env, signal, every, title }) {
 
 function coverage({ complete, counted_from: from, counts }) {
   const total = counts.reduce((sum, { count: n }) => sum + n, 0);
-  if (complete) return h("p", { class: "muted" }, `${count(total, "event")} in this time.`);
-  return h("p", { class: "note" }, `There are more than can be counted at once: these are the newest ${count(total, "event")}, since `, moment(from), ".");
+  if (complete) return h("p", { class: "muted" }, `${count(total, "event")} in this period.`);
+  return h("p", { class: "note" }, `There are more events than can be counted at once. These are the newest ${count(total, "event")}, since `, moment(from), ".");
 }
 
 /// One bar per step of time, also where nothing came.

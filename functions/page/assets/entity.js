@@ -14,7 +14,7 @@ const PAGE = 100;
 /// Shown elsewhere on the page, or not by themselves.
 const APART = ["uid", "kind", "status", "history", "cursor", "conflict", "contradictions", "oddity", "amount", "asset", "flags", "updated_at"];
 
-const ODDITIES = { not_a_number: "it is no number", too_long: "it has more than 38 digits", negative: "it is negative" };
+const ODDITIES = { not_a_number: "it is not a number", too_long: "it has more than 38 digits", negative: "it is negative" };
 
 export function show({ main, route, env, signal, every, title }) {
   const { type, uid, kind } = route.params;
@@ -74,7 +74,7 @@ export function show({ main, route, env, signal, every, title }) {
     return h(
       "div",
       { class: "card" },
-      h("p", null, "This uid has several transactions, as an internal transfer has on both sides. Which one?"),
+      h("p", null, "This uid has several transactions: an internal transfer has one on each side. Which one?"),
       h("ul", { class: "buttons start" }, known.map((one) => h("li", null, h("a", { class: "button", href: toEntity({ type, uid }, one) }, capital(one))))),
     );
   }
@@ -133,7 +133,7 @@ export function show({ main, route, env, signal, every, title }) {
 function warnings({ conflict, contradictions = [], oddity }) {
   return [
     conflict
-      ? h("p", { class: "trouble conflict" }, h("strong", null, "Conflict. "), `Its events contradict each other about: ${contradictions.map(plain).join(", ")}. It counts for nothing in the balances until somebody has looked.`)
+      ? h("p", { class: "trouble conflict" }, h("strong", null, "Conflict. "), `Its events contradict each other about: ${contradictions.map(plain).join(", ")}. It counts for nothing in the balances until that is resolved.`)
       : null,
     oddity ? h("p", { class: "trouble" }, h("strong", null, "Its amount is not counted. "), `${capital(ODDITIES[oddity] ?? plain(oddity))}.`) : null,
   ];

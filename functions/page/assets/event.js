@@ -1,4 +1,4 @@
-// One event: what came, what it did, who was told, and telling them again.
+// One event: what came, what it did, who was notified, and resending it.
 
 import { actionsTable } from "./actions.js";
 import { act, get, path } from "./api.js";
@@ -12,7 +12,7 @@ import { DEEDS, EFFECTS, effectBadge, familyDot, statusBadge } from "./words.js"
 
 export function show({ main, route, env, signal, every, title, onKey }) {
   const { id } = route.params;
-  const resend = button("Resend…", ask, { class: "primary", hidden: true, title: "Tell everybody of this event again (r)" });
+  const resend = button("Resend…", ask, { class: "primary", hidden: true, title: "Send the notification of this event again (r)" });
   const head = heading("Event", resend);
   let content = h("div", null, h("p", { class: "muted loading" }, "Reading …"));
   let shown = "";
@@ -46,15 +46,15 @@ export function show({ main, route, env, signal, every, title, onKey }) {
   async function ask() {
     const done = await askWhy({
       env,
-      title: "Tell of this event again?",
+      title: "Resend this event?",
       lines: [
-        "Programs and people get the same notification once more, marked as sent again. Nothing is counted again: state and balances stay as they are.",
+        "Programs and people get the same notification again, marked as resent. Nothing is counted again: state and balances stay as they are.",
       ],
       verb: "Resend",
       run: (why, key) => act(env, `${path("events", id)}/resend`, why, key),
     });
     if (!done) return;
-    toast("Told again.");
+    toast("Resent.");
     now();
   }
 
@@ -87,7 +87,7 @@ function summary(event) {
 function body({ raw, raw_base64: base64 }, readingOf) {
   const reading = readingOf("body");
   if (raw === undefined) {
-    return section("Body", h("p", { class: "muted" }, "It is no text: its bytes."), bytes(base64, "Body, as bytes", reading));
+    return section("Body", h("p", { class: "muted" }, "The body is not text. These are its bytes."), bytes(base64, "Body, as bytes", reading));
   }
   const forms = {
     pretty: () => excerpt(raw, "Body, indented", { write: pretty, reading }),
@@ -102,7 +102,7 @@ function body({ raw, raw_base64: base64 }, readingOf) {
   };
   const which = canIndent
     ? choice("Form of the body", [["pretty", "Pretty"], ["raw", "Raw"]], reading.form, choose)
-    : h("p", { class: "muted" }, "It is no JSON.");
+    : h("p", { class: "muted" }, "The body is not JSON.");
   return section("Body", h("div", { class: "bar" }, which, copyButton(() => raw)), holder);
 }
 
@@ -110,24 +110,24 @@ function told({ told: { programs, people }, effect }, reading) {
   const nobody = !programs && !people;
   return section(
     "Notification",
-    nobody ? h("p", null, `Nobody was told: its effect is ${effect}.`) : [toldPeople(people, reading("people")), toldPrograms(programs, reading("programs"))],
+    nobody ? h("p", null, `Nobody was notified: the effect is ${effect}.`) : [toldPeople(people, reading("people")), toldPrograms(programs, reading("programs"))],
   );
 }
 
 function toldPrograms(programs, reading) {
-  const heading = h("h3", null, "Programs were told");
+  const heading = h("h3", null, "Programs were notified");
   if (programs === true) return h("div", { class: "told" }, heading, h("p", { class: "muted" }, "In JSON, with the body above."));
   const text = JSON.stringify(programs);
   const rounded = keepsDigits ? null : h("p", { class: "muted" }, "This browser rounds long numbers; the body above is exact.");
-  return h("div", { class: "told" }, h("div", { class: "bar" }, heading, copyButton(() => text)), rounded, excerpt(text, "What programs were told", { write: pretty, reading }));
+  return h("div", { class: "told" }, h("div", { class: "bar" }, heading, copyButton(() => text)), rounded, excerpt(text, "Notification for programs", { write: pretty, reading }));
 }
 
 function toldPeople(people, reading) {
-  if (!people) return h("div", { class: "told" }, h("h3", null, "People were not told"), h("p", { class: "muted" }, "Events of this type are routine for them."));
+  if (!people) return h("div", { class: "told" }, h("h3", null, "People were not notified"), h("p", { class: "muted" }, "Events of this type are routine."));
   return h(
     "div",
     { class: "told" },
-    h("h3", null, "People were told"),
+    h("h3", null, "People were notified"),
     facts([
       ["subject", people.subject],
       ["SMS", people.sms],
@@ -142,7 +142,7 @@ function deliveries({ deliveries: n, delivery_ids: ids = [] }) {
 }
 
 function actions({ actions: done = [] }) {
-  if (done.length === 0) return section("Actions", h("p", { class: "muted" }, "Nobody has done anything about it."));
+  if (done.length === 0) return section("Actions", h("p", { class: "muted" }, "No actions on this event."));
   const list = actionsTable("Actions on this event", { target: false });
   list.show(done, (action) => action.id);
   return section("Actions", h("p", { class: "muted" }, `${capital(DEEDS.resend)} ${count(done.length, "time")}.`), list.element);

@@ -19,7 +19,7 @@ export function worries({ queues }) {
   const dead = sum(queues, "dead_letters");
   const late = queues.filter(({ oldest_seconds: oldest }) => oldest !== null && oldest > LATE);
   return [
-    dead > 0 ? `${capital(count(dead, "delivery", "deliveries"))} could not be handled and lie among the dead letters.` : null,
+    dead > 0 ? `${capital(count(dead, "delivery", "deliveries"))} could not be applied: see the dead letters below.` : null,
     late.length > 0 ? `Deliveries have been waiting for ${duration(1000 * Math.max(...late.map(({ oldest_seconds: oldest }) => oldest)))}.` : null,
   ].filter(Boolean);
 }
@@ -46,7 +46,7 @@ export function show({ main, env, signal, every }) {
     { name: "Dead letters", class: "number", cell: ({ dead_letters: n }) => quantity(n, "bad") },
     { name: "", class: "number", cell: (queue) => (queue.dead_letters > 0 ? button("Redrive…", () => redrive(queue), { class: "small", "aria-label": `Redrive ${queue.family}` }) : null) },
   ]);
-  const holder = h("div", { hidden: true }, tiles, section("Queues", h("p", { class: "muted" }, "One queue per family of events, and beside it the dead letters: deliveries that were tried often and not handled."), h("div", { class: "list keep" }, list.element)));
+  const holder = h("div", { hidden: true }, tiles, section("Queues", h("p", { class: "muted" }, "Each family of events has a queue, and dead letters: deliveries that failed too often."), h("div", { class: "list keep" }, list.element)));
   const problem = h("div");
   fill(main, heading("Health"), verdict, problem, holder);
 
@@ -62,10 +62,10 @@ export function show({ main, env, signal, every }) {
   function draw(health) {
     const { last_event_at: last, quarantine, queues, version } = health;
     const worried = worries(health);
-    const said = worried.join(" ") || "All is well: nothing is stuck.";
+    const said = worried.join(" ") || "OK: nothing is stuck.";
     if (verdict.textContent !== said) fill(verdict, h("p", { class: worried.length > 0 ? "bad" : "good" }, said));
     const items = [
-      { name: "Last event", value: last ? ago(last) : "none yet", at: last, note: "Nothing has come." },
+      { name: "Last event", value: last ? ago(last) : "none yet", at: last, note: "No event has arrived." },
       { name: "In the queues", value: number(sum(queues, "waiting") + sum(queues, "in_flight")), note: "waiting or in flight" },
       { name: "Quarantine", value: quarantined(quarantine), note: "could not be read", href: to("quarantine") },
       { name: "Version", value: version, note: "of the receiver" },
@@ -78,13 +78,13 @@ export function show({ main, env, signal, every }) {
   async function redrive({ family, dead_letters: dead }) {
     const done = await askWhy({
       env,
-      title: `Send the dead letters of ${family} through again?`,
-      lines: [`${capital(count(dead, "delivery", "deliveries"))} go back to their queue and are handled anew. Nothing is counted twice.`],
+      title: `Redrive the dead letters of ${family}?`,
+      lines: [`${capital(count(dead, "delivery", "deliveries"))} will move back to the queue and be processed again. Nothing is counted twice.`],
       verb: "Redrive",
       run: (why, key) => act(env, `dead-letters/${path(family)}/redrive`, why, key),
     });
     if (!done) return;
-    const said = `${done.moved} moved${done.more ? "; there are more: redrive again" : ""}.`;
+    const said = `${done.moved} moved${done.more ? "; there are more, so redrive again" : ""}.`;
     toast(said);
     announce(said);
     now();

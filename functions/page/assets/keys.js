@@ -78,7 +78,7 @@ function help() {
       { method: "dialog" },
       h("h2", { id: "help-title" }, "Keyboard"),
       h("dl", { class: "keys" }, HELP.map(([key, does]) => h("div", null, h("dt", null, h("kbd", null, key)), h("dd", null, does)))),
-      h("p", null, box, h("label", { for: "keys-on" }, " Single keys do this (Esc always works)")),
+      h("p", null, box, h("label", { for: "keys-on" }, " Enable single-key shortcuts (Esc always works)")),
       h("div", { class: "buttons" }, h("button", { type: "submit", class: "primary" }, "Close")),
     ),
   );

@@ -60,7 +60,7 @@ export function show({ main, route, env, signal, every, title }) {
   const foot = h("div", { class: "foot" });
   const summary = h("p", { class: "summary muted" });
   const chipRow = h("div", { class: "chip-row" });
-  const liveButton = button([h("span", { class: "pulse", "aria-hidden": "true" }), h("span", null, "Live")], toggleLive, { class: "live", "aria-pressed": "true", title: "New events appear by themselves" });
+  const liveButton = button([h("span", { class: "pulse", "aria-hidden": "true" }), h("span", null, "Live")], toggleLive, { class: "live", "aria-pressed": "true", title: "New events appear automatically" });
   const form = filterForm(change);
   const panel = h("details", { class: "panel" }, h("summary", null, "Filters"), form.form);
   const box = searchBox(
@@ -146,11 +146,11 @@ export function show({ main, route, env, signal, every, title }) {
 
   function offer(gained = 1) {
     const isEmpty = state.events.size === 0;
-    const nothing = Object.keys(params).length > 0 ? "Nothing matches these filters." : "No event has come yet. It appears here as soon as one does.";
+    const nothing = Object.keys(params).length > 0 ? "No events match these filters." : "No events yet. They appear here as they arrive.";
     if (!state.more) {
-      fill(foot, h("p", { class: isEmpty ? "empty" : "muted" }, isEmpty ? nothing : "This is where the log begins."));
+      fill(foot, h("p", { class: isEmpty ? "empty" : "muted" }, isEmpty ? nothing : "This is the beginning of the log."));
     } else {
-      const found = gained > 0 ? null : h("p", { class: "muted" }, "Nothing more in the part that was searched. The log goes further back.");
+      const found = gained > 0 ? null : h("p", { class: "muted" }, "No more matches in this part of the log. Older events may match.");
       fill(foot, found, button(gained > 0 ? "Load older" : "Search further back", loadOlder));
     }
   }

@@ -17,7 +17,7 @@ export function show({ main, env, signal, every }) {
       return { items: quarantine, cursor: next };
     },
     show: (items) => reconcile(list, items, (item) => item.id, entry),
-    empty: "The quarantine is empty: everything that came could be read.",
+    empty: "The quarantine is empty: every body could be read.",
     every,
     signal,
   });
@@ -25,13 +25,13 @@ export function show({ main, env, signal, every }) {
   async function retry(item) {
     const done = await askWhy({
       env,
-      title: "Read this body again?",
-      lines: [`It was kept because: ${item.detail || REASONS[item.reason] || item.reason}`, "If it can be read now, it is applied and told like any other event."],
+      title: "Retry this body?",
+      lines: [`Why it is here: ${item.detail || REASONS[item.reason] || item.reason}`, "If it can be read now, it is applied, and notifications are sent as for any other event."],
       verb: "Retry",
       run: (why, key) => act(env, `${path("quarantine", item.id)}/retry`, why, key),
     });
     if (!done) return;
-    toast("It could be read, and is on its way.");
+    toast("The body was read and sent to its family.");
     shown.again();
   }
 
@@ -59,7 +59,7 @@ export function show({ main, env, signal, every }) {
   fill(
     main,
     heading("Quarantine"),
-    h("p", { class: "lead muted" }, "What had the right secret and could not be read. It is kept, byte for byte."),
+    h("p", { class: "lead muted" }, "Bodies that had the right secret but could not be read. They are kept byte for byte."),
     list,
     shown.foot,
   );

@@ -23,7 +23,7 @@ const block = (content, label, of = "code") => h("pre", { class: of, tabindex: "
 export function excerpt(text, label, { write, reading = {}, of } = {}) {
   const first = () => block(write?.(text, FIRST) ?? head(text, FIRST), label, of);
   if (text.length <= FIRST) return first();
-  const note = write ? h("p", { class: "note" }, `All ${count(text.length, "character")} are shown, as they came.`) : null;
+  const note = write ? h("p", { class: "note" }, `All ${count(text.length, "character")} are shown, unchanged.`) : null;
   return partly(`${number(FIRST)} of ${count(text.length, "character")}`, first, () => [note, block(text, label, of)], reading);
 }
 

@@ -72,7 +72,7 @@ const time = (date) => `${day(date)} ${date.toTimeString().slice(0, 8)}`;
 
 const text = (x, y, anchor, of, words) => svg("text", { x, y, "text-anchor": anchor, class: of }, words);
 
-const took = (from, until) => (until - from === 0 ? "same moment" : duration(until - from));
+const took = (from, until) => (until - from === 0 ? "same time" : duration(until - from));
 
 /// Where everything is: stations beside each other, and what came between them on the line.
 function across(way, width) {
@@ -118,7 +118,7 @@ export function timeline(transaction, events, width) {
   return svg(
     "svg",
     { role: "img", "aria-labelledby": title, class: "way", viewBox: `0 0 ${width} ${height}`, width, height },
-    svg("title", { id: title }, `The way of this ${transaction.kind}: ${said}. The list of events below says the same.`),
+    svg("title", { id: title }, `The steps of this ${transaction.kind}: ${said}. The list of events below says the same.`),
     legs,
     marks,
   );

@@ -49,7 +49,7 @@ export function trouble(error, retry) {
 }
 
 function headline(error) {
-  if (error.status === 401) return auth.isOn() ? "Your sign-in has ended." : "The API asks for a sign-in, and this page has none set up.";
+  if (error.status === 401) return auth.isOn() ? "Your sign-in has ended." : "The API requires a sign-in, but this page has none configured.";
   if (error.status === 403) return "You are not allowed to do this: a role is missing.";
   if (error.status === 404) return "Not found.";
   if (error instanceof Problem) return "This was refused.";
@@ -111,7 +111,7 @@ export function askWhy({ env, title, lines, verb, run }) {
     h("p", { class: `stamp stamp-${env}` }, h("strong", null, env.toUpperCase()), `: ${ENVIRONMENTS[env]}`),
     h("h2", { id: `${id}-title` }, title),
     lines.map((line) => h("p", null, line)),
-    h("label", { for: id }, "Why? It is kept with your name."),
+    h("label", { for: id }, "Why? Your reason is recorded with your name."),
     why,
     refusal,
     h("div", { class: "buttons" }, cancel, submit),
@@ -133,7 +133,7 @@ export function askWhy({ env, title, lines, verb, run }) {
       event.preventDefault();
       if (submit.disabled) return;
       if (!why.value.trim()) {
-        fill(refusal, h("p", { class: "trouble" }, "Say why: whoever reads the actions later has to understand it."));
+        fill(refusal, h("p", { class: "trouble" }, "Enter a reason: it is recorded with the action."));
         why.setAttribute("aria-invalid", "true");
         why.focus();
         return;

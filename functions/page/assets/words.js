@@ -9,11 +9,11 @@ export const FAMILIES = [
 
 export const EFFECTS = {
   applied: "It changed the state.",
-  stale: "Overtaken: it is kept and changes nothing.",
-  repeat: "It says nothing new: it is kept and changes nothing.",
-  conflict: "It contradicts what is known: the transaction counts for nothing until somebody has looked.",
-  ambiguous: "It came again after its entity had changed, and nothing tells whether it happened again.",
-  none: "Kept without a state change: of unknown type, or about nothing that has an identifier.",
+  stale: "A later step was known already. The event is kept and changes nothing.",
+  repeat: "It repeats what was known. The event is kept and changes nothing.",
+  conflict: "It contradicts what is known. The transaction counts for nothing until that is resolved.",
+  ambiguous: "The same content came again after its entity had changed. Whether it happened again is unknown.",
+  none: "It changed no state: its type is unknown, or it has no identifier.",
 };
 
 const TRANSFER_ENDS = ["success", "failed", "cancelled", "rejected", "rejected_by_counterparty", "dropped"];
@@ -71,19 +71,19 @@ export const REASONS = {
   not_utf8: "The body is not UTF-8",
   not_json: "The body is not JSON",
   reserved_name: "The name of a field is reserved",
-  not_an_object: "The body is JSON, but no object",
+  not_an_object: "The body is JSON, but not an object",
   repeated_field: "A field is given more than once",
   no_event: "The field “event” is missing",
-  event_not_text: "The field “event” is no text",
+  event_not_text: "The field “event” is not a string, or is empty",
   no_data: "The field “data” is missing",
-  data_not_an_object: "The field “data” is no object",
-  test_on_live: "An object of the test environment came to the live URL",
+  data_not_an_object: "The field “data” is not an object",
+  test_on_live: "A test object was sent to the live URL",
   too_large: "The body is larger than 128 KiB",
-  not_understood: "The fields of “data” are of other types than its family reads",
+  not_understood: "A field of “data” has an unexpected type",
   not_applied: "The delivery could not be applied for three days",
 };
 
-export const DEEDS = { resend: "told again", retry: "read again", redrive: "sent through again" };
+export const DEEDS = { resend: "resent", retry: "retried", redrive: "redriven" };
 
 export const ENVIRONMENTS = {
   test: "no real money",

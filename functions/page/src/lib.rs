@@ -86,7 +86,8 @@ impl Page {
         match FILES.iter().find(|(name, _)| *name == file) {
             Some((name, contents)) => self.file(media_type(name), contents),
             None => {
-                Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here.").into_response()
+                Problem::new(StatusCode::NOT_FOUND, "not_found", "Not found: nothing is served at this path.")
+                    .into_response()
             }
         }
     }

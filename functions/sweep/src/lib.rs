@@ -62,7 +62,7 @@ impl<L: DeadLetters, C: Clock> Sweep<L, C> {
                 failed.get_or_insert(error);
             }
         }
-        info!(moved, "swept");
+        info!(moved, "sweep finished");
         failed.map_or(Ok(moved), Err)
     }
 
@@ -97,7 +97,7 @@ impl<L: DeadLetters, C: Clock> Sweep<L, C> {
             Some(Ok(opened)) => opened,
             // Whether it is genuine is not known.
             None | Some(Err(SealRefusal::UnknownKey)) => {
-                warn!(%family, "a dead letter cannot be opened: its key is not there");
+                warn!(%family, "a dead letter cannot be opened: its sealing key is missing");
                 telemetry::count(&self.clock, Some(family), "unknown_key");
                 return Ok(false);
             }
@@ -114,7 +114,7 @@ impl<L: DeadLetters, C: Clock> Sweep<L, C> {
         };
         self.table.quarantine(envelope, why, now).await?;
         self.letters.delete(family, &letter).await?;
-        telemetry::count(&self.clock, Some(family), "swept");
+        telemetry::count(&self.clock, Some(family), "sweep finished");
         Ok(true)
     }
 }

@@ -18,7 +18,7 @@ use crate::standins::gateway::{self, Functions};
 pub(super) struct Console {
     #[command(flatten)]
     place: Place,
-    /// The port on 127.0.0.1; 0 takes a free one.
+    /// The port on 127.0.0.1; 0 picks a free one.
     #[arg(long, default_value_t = 8789)]
     port: u16,
 }
@@ -35,7 +35,7 @@ impl Console {
         let listener = listener.map_err(busy)?;
         let address = listener.local_addr().map_err(busy)?;
         say(&format!("The {environment} environment, as {who}: http://{address}/"));
-        say("Whoever uses this machine can use it, too. Ctrl-C stops.");
+        say("Every user of this machine can use it. Press Ctrl-C to stop.");
         let router = gateway::router(Functions {
             ingest: None,
             is_secret_public: false,
@@ -49,6 +49,6 @@ impl Console {
         axum::serve(listener, service)
             .with_graceful_shutdown(stopped)
             .await
-            .map_err(Failure::of("the page cannot be served any more"))
+            .map_err(Failure::of("the page stopped"))
     }
 }

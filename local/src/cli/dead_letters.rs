@@ -19,7 +19,7 @@ pub(super) struct DeadLetters {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Shows how many each family has.
+    /// Show how many each family has.
     List {
         #[command(flatten)]
         place: Place,
@@ -27,13 +27,13 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Puts them back into their queue.
+    /// Move them back to their queue.
     Redrive {
         #[command(flatten)]
         place: Place,
-        /// Of which family; without it of all.
+        /// Only this family; all families if omitted.
         family: Option<Family>,
-        /// Why: it is recorded, with your name.
+        /// The reason, recorded with your name.
         #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         why: String,
         /// Print JSON.
@@ -82,7 +82,7 @@ async fn redrive(opened: &Opened, only: Option<Family>, why: &str, json: bool) -
         let mut count = 0;
         let ended = put_back(opened, family, why, &mut count).await;
         if !json {
-            say(&format!("{family}: {count} put back into the queue"));
+            say(&format!("{family}: {count} moved back to the queue"));
         }
         ended?;
         moved.insert(family.to_string(), json!(count));
@@ -90,7 +90,7 @@ async fn redrive(opened: &Opened, only: Option<Family>, why: &str, json: bool) -
     if json {
         say_json(&json!({ "moved": moved }));
     } else if moved.is_empty() {
-        say("there are no dead letters");
+        say("No dead letters.");
     }
     Ok(())
 }

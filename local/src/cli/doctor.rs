@@ -1,4 +1,4 @@
-//! `doctor`: looks whether all is well, and says what is not.
+//! `doctor`: checks the receiver and reports what is wrong.
 
 use std::fmt;
 
@@ -36,19 +36,19 @@ pub(super) struct Doctor {
 #[serde(rename_all = "lowercase")]
 enum Verdict {
     /// As it should be.
-    Well,
+    Ok,
     /// Not known, or to be thought about.
     Note,
     /// Something has to be done.
-    Ill,
+    Fail,
 }
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Well => "well",
+            Self::Ok => "ok",
             Self::Note => "note",
-            Self::Ill => "ILL",
+            Self::Fail => "fail",
         })
     }
 }
@@ -65,10 +65,9 @@ fn finding(what: &'static str, verdict: Verdict, found: impl Into<String>) -> Fi
     Finding { what, verdict, found: found.into() }
 }
 
-/// A question that was not answered is worth knowing, but no illness.
+/// A check that could not be made is worth knowing, but is no failure.
 fn or_note(what: &'static str, asked: Result<Finding, Failure>) -> Finding {
-    let note =
-        |failure: Failure| finding(what, Verdict::Note, format!("cannot be asked: {}", failure.line()));
+    let note = |failure: Failure| finding(what, Verdict::Note, format!("not checked: {}", failure.line()));
     asked.unwrap_or_else(note)
 }
 
@@ -77,18 +76,18 @@ impl Doctor {
         let opened = self.place.open().await?;
         let mut findings = of_data(&opened).await;
         if let Some(stack) = &opened.stack {
-            let told = stack.list().await;
+            let listed = stack.list().await;
             // Without an answer nobody is known to want messages.
-            let sms = sms(stack, told.as_deref().unwrap_or_default()).await;
+            let sms = sms(stack, listed.as_deref().unwrap_or_default()).await;
             findings.push(or_note("versions", versions(stack)));
             findings.push(or_note("webhook secret", secret(stack).await));
             findings
-                .push(or_note("subscriptions", told.map(|all| subscriptions(&all)).map_err(Failure::from)));
+                .push(or_note("subscriptions", listed.map(|all| subscriptions(&all)).map_err(Failure::from)));
             findings.push(or_note("alarms", alarms(stack).await));
-            findings.push(or_note("quota of concurrency", concurrency(stack).await));
-            findings.push(or_note("quota of SMS", sms));
+            findings.push(or_note("concurrency quota", concurrency(stack).await));
+            findings.push(or_note("SMS spend limit", sms));
         }
-        let ill = findings.iter().filter(|finding| finding.verdict == Verdict::Ill).count();
+        let failed = findings.iter().filter(|finding| finding.verdict == Verdict::Fail).count();
         if self.json {
             say_json(&findings);
         } else {
@@ -97,7 +96,7 @@ impl Doctor {
             };
             say_table(&["", "what", "found"], findings.iter().map(row));
         }
-        if ill == 0 { Ok(()) } else { Err(Failure::new(format!("{ill} things are not as they should be"))) }
+        if failed == 0 { Ok(()) } else { Err(Failure::new(format!("failed checks: {failed}"))) }
     }
 }
 
@@ -106,7 +105,7 @@ async fn of_data(opened: &Opened) -> Vec<Finding> {
     let Health { last_event_at, quarantine, queues, .. } = match opened.get("health", &[]).await {
         Ok(health) => health,
         Err(error) => {
-            return vec![finding("table and queues", Verdict::Ill, Failure::from(error).line())];
+            return vec![finding("table and queues", Verdict::Fail, Failure::from(error).line())];
         }
     };
     let dead: u64 = queues.iter().map(|queue| queue.dead_letters).sum();
@@ -115,31 +114,31 @@ async fn of_data(opened: &Opened) -> Vec<Finding> {
         match last_event_at {
             Some(last) => {
                 let ago = SystemClock.now().since(last).max(SignedDuration::ZERO);
-                finding("last event", Verdict::Well, format!("{last}, {} minutes ago", ago.as_mins()))
+                finding("last event", Verdict::Ok, format!("{last}, {} minutes ago", ago.as_mins()))
             }
             None => {
-                finding("last event", Verdict::Note, "none came yet: is the URL on Bitpowr's webhook page?")
+                finding("last event", Verdict::Note, "none yet: is the URL set on Bitpowr's webhook page?")
             }
         },
         match dead {
-            0 => finding("dead letters", Verdict::Well, "none"),
+            0 => finding("dead letters", Verdict::Ok, "none"),
             dead => finding(
                 "dead letters",
-                Verdict::Ill,
-                format!("{dead}: mend the cause, then dead-letters redrive"),
+                Verdict::Fail,
+                format!("{dead}: fix the cause, then run dead-letters redrive"),
             ),
         },
         if oldest > LATE_SECONDS {
             finding(
                 "oldest delivery",
-                Verdict::Ill,
-                format!("waits for {oldest} seconds: see its family's log"),
+                Verdict::Fail,
+                format!("waiting for {oldest} seconds: see the log of its family's function"),
             )
         } else {
-            finding("oldest delivery", Verdict::Well, format!("waits for {oldest} seconds"))
+            finding("oldest delivery", Verdict::Ok, format!("waiting for {oldest} seconds"))
         },
         match quarantine.count {
-            0 => finding("quarantine", Verdict::Well, "empty"),
+            0 => finding("quarantine", Verdict::Ok, "empty"),
             count => finding("quarantine", Verdict::Note, format!("{count} webhooks: see quarantine list")),
         },
     ]
@@ -148,9 +147,13 @@ async fn of_data(opened: &Opened) -> Vec<Finding> {
 fn versions(stack: &Stack) -> Result<Finding, Failure> {
     let (theirs, ours) = (stack.variable("BITPOWR_VERSION")?, env!("CARGO_PKG_VERSION"));
     Ok(if theirs == ours {
-        finding("versions", Verdict::Well, format!("the stack and this program are {ours}"))
+        finding("versions", Verdict::Ok, format!("the stack and this program are both {ours}"))
     } else {
-        finding("versions", Verdict::Note, format!("the stack is {theirs}, this program {ours}: deploy it"))
+        finding(
+            "versions",
+            Verdict::Note,
+            format!("the stack is {theirs}, this program is {ours}: deploy this version"),
+        )
     })
 }
 
@@ -161,9 +164,9 @@ async fn secret(stack: &Stack) -> Result<Finding, Failure> {
     let found = found.map_err(AwsError::from)?;
     let mut stages = found.version_ids_to_stages.iter().flat_map(|stages| stages.values()).flatten();
     Ok(if stages.any(|stage| stage == "AWSCURRENT") {
-        finding("webhook secret", Verdict::Well, "set; the same has to be on Bitpowr's webhook page")
+        finding("webhook secret", Verdict::Ok, "set; Bitpowr's webhook page must have the same value")
     } else {
-        finding("webhook secret", Verdict::Ill, "has no value: set one (docs/deploy.md)")
+        finding("webhook secret", Verdict::Fail, "has no value: set one (docs/deploy.md)")
     })
 }
 
@@ -174,11 +177,11 @@ fn subscriptions(all: &[Listed]) -> Finding {
         .map(|one| one.endpoint.as_deref().unwrap_or_default())
         .collect();
     if all.is_empty() {
-        finding("subscriptions", Verdict::Note, "nobody is told: see subscribe --help")
+        finding("subscriptions", Verdict::Note, "none, so nobody is notified: see subscribe --help")
     } else if pending.is_empty() {
-        finding("subscriptions", Verdict::Well, format!("{}, all confirmed", all.len()))
+        finding("subscriptions", Verdict::Ok, format!("{}, all confirmed", all.len()))
     } else {
-        finding("subscriptions", Verdict::Ill, format!("not confirmed: {}", pending.join(", ")))
+        finding("subscriptions", Verdict::Fail, format!("not confirmed: {}", pending.join(", ")))
     }
 }
 
@@ -197,9 +200,9 @@ async fn alarms(stack: &Stack) -> Result<Finding, Failure> {
         }
     }
     Ok(match (count, ringing.is_empty()) {
-        (0, _) => finding("alarms", Verdict::Ill, "there are none: was the template changed?"),
-        (count, true) => finding("alarms", Verdict::Well, format!("{count}, all quiet")),
-        _ => finding("alarms", Verdict::Ill, format!("ringing: {}", ringing.join(", "))),
+        (0, _) => finding("alarms", Verdict::Fail, "none found: was the template changed?"),
+        (count, true) => finding("alarms", Verdict::Ok, format!("{count}, none in alarm")),
+        _ => finding("alarms", Verdict::Fail, format!("in alarm: {}", ringing.join(", "))),
     })
 }
 
@@ -207,29 +210,29 @@ async fn concurrency(stack: &Stack) -> Result<Finding, Failure> {
     let account = aws_sdk_lambda::Client::new(&stack.config).get_account_settings().send().await;
     let account = account.map_err(AwsError::from)?;
     let free = account.account_limit.and_then(|limit| limit.unreserved_concurrent_executions).unwrap_or(0);
-    let what = "quota of concurrency";
+    let what = "concurrency quota";
     Ok(if free >= CONCURRENCY {
-        finding(what, Verdict::Well, format!("{free} functions may run at a time, {CONCURRENCY} are enough"))
+        finding(what, Verdict::Ok, format!("{free} functions can run at once, {CONCURRENCY} are enough"))
     } else {
-        let advice = "ask for more (AWS Service Quotas, Lambda, Concurrent executions)";
+        let advice = "request more (AWS Service Quotas, Lambda, Concurrent executions)";
         finding(
             what,
             Verdict::Note,
-            format!("{free} functions may run at a time, {CONCURRENCY} are enough: {advice}"),
+            format!("{free} functions can run at once, {CONCURRENCY} are enough: {advice}"),
         )
     })
 }
 
 async fn sms(stack: &Stack, all: &[Listed]) -> Result<Finding, Failure> {
-    let what = "quota of SMS";
+    let what = "SMS spend limit";
     if !all.iter().any(|one| one.protocol.as_deref() == Some("sms")) {
-        return Ok(finding(what, Verdict::Well, "nobody is told by SMS"));
+        return Ok(finding(what, Verdict::Ok, "nobody is notified by SMS"));
     }
     let found = aws_sdk_sns::Client::new(&stack.config).get_sms_attributes().send().await;
     let found = found.map_err(AwsError::from)?;
     let limit = found.attributes.and_then(|attributes| attributes.get("MonthlySpendLimit").cloned());
     Ok(match limit {
-        Some(limit) => finding(what, Verdict::Well, format!("{limit} US dollars a month")),
-        None => finding(what, Verdict::Note, "no limit is set; AWS's own is 1 US dollar a month"),
+        Some(limit) => finding(what, Verdict::Ok, format!("{limit} US dollars a month")),
+        None => finding(what, Verdict::Note, "no limit is set; the AWS default is 1 US dollar a month"),
     })
 }

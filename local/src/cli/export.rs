@@ -20,9 +20,9 @@ use crate::standins::files::create_file;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
-    /// A JSON object a line.
+    /// One JSON object per line.
     Jsonl,
-    /// Comma-separated values (RFC 4180), with a line of names.
+    /// Comma-separated values (RFC 4180), with a header line.
     Csv,
 }
 
@@ -32,13 +32,13 @@ pub(super) struct Export {
     place: Place,
     #[command(flatten)]
     filter: Filter,
-    /// How it is written.
+    /// The output format.
     #[arg(long, value_enum, default_value = "jsonl")]
     format: Format,
-    /// Where to; without it to standard output.
+    /// The output file; standard output if omitted.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// With the bodies of the webhooks: one more request for each event. Of JSON lines only.
+    /// Include the body of each webhook: one more request per event. JSON lines only.
     #[arg(long)]
     raw: bool,
 }
@@ -111,13 +111,13 @@ fn inert(text: &str) -> String {
 impl Export {
     pub(super) async fn run(self) -> Result<(), Failure> {
         if self.raw && matches!(self.format, Format::Csv) {
-            return Err(Failure::new("--raw writes JSON lines only"));
+            return Err(Failure::new("--raw works with JSON lines only"));
         }
         let opened = self.place.open().await?;
         let to: Box<dyn Write> = match &self.output {
             Some(file) => {
-                let created = create_file(file)
-                    .map_err(Failure::of(format!("{} cannot be written", file.display())))?;
+                let created =
+                    create_file(file).map_err(Failure::of(format!("cannot write {}", file.display())))?;
                 Box::new(BufWriter::new(created))
             }
             None => Box::new(BufWriter::new(std::io::stdout())),
@@ -155,7 +155,7 @@ impl Export {
 fn closed(error: std::io::Error) -> Result<(), Failure> {
     match error.kind() {
         std::io::ErrorKind::BrokenPipe => Ok(()),
-        _ => Err(Failure::of("the events cannot be written")(error)),
+        _ => Err(Failure::of("cannot write the events")(error)),
     }
 }
 

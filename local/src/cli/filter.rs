@@ -7,40 +7,40 @@ use shared::fold::Effect;
 /// Which events; all conditions hold.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct Filter {
-    /// Recorded at this moment or later: 2026-11-23T05:29:04Z.
-    #[arg(long, value_name = "MOMENT")]
+    /// Recorded at this time or later: 2026-11-23T05:29:04Z.
+    #[arg(long, value_name = "TIME")]
     from: Option<Moment>,
-    /// Recorded before this moment.
-    #[arg(long, value_name = "MOMENT")]
+    /// Recorded before this time.
+    #[arg(long, value_name = "TIME")]
     to: Option<Moment>,
-    /// Of this family: deposits, transfers …
+    /// Only this family: deposits, transfers …
     #[arg(long)]
     family: Option<String>,
-    /// Of this type: transaction.deposit.success …
+    /// Only this type: transaction.deposit.success …
     #[arg(long)]
     event: Option<String>,
-    /// About the entity of this uid: UID, or TYPE:UID.
+    /// Only this entity: UID, or TYPE:UID.
     #[arg(long, value_name = "ENTITY")]
     entity: Option<String>,
-    /// With this effect: applied, stale, repeat, conflict, ambiguous or none.
+    /// Only this effect: applied, stale, repeat, conflict, ambiguous or none.
     #[arg(long)]
     effect: Option<Effect>,
-    /// With this status: created, success, failed …
+    /// Only this status: created, success, failed …
     #[arg(long)]
     status: Option<String>,
-    /// About this asset: BTC, USDT_TRON …
+    /// Only this asset: BTC, USDT_TRON …
     #[arg(long)]
     asset: Option<String>,
-    /// About the transaction of this hash.
+    /// Only the transaction with this hash.
     #[arg(long)]
     hash: Option<String>,
-    /// About what carries this reference of yours.
+    /// Only this reference, as you gave it to Bitpowr.
     #[arg(long)]
     reference: Option<String>,
-    /// With this address at either end.
+    /// Only this address, as sender or recipient.
     #[arg(long)]
     address: Option<String>,
-    /// About this customer.
+    /// Only this customer.
     #[arg(long)]
     customer: Option<String>,
 }

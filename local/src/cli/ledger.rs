@@ -22,8 +22,8 @@ pub(super) struct Ledger {
     /// Only this asset.
     #[arg(long)]
     asset: Option<String>,
-    /// As it was at this moment: 2026-11-23T05:29:04Z.
-    #[arg(long, value_name = "MOMENT")]
+    /// As of this time: 2026-11-23T05:29:04Z.
+    #[arg(long, value_name = "TIME")]
     at: Option<Moment>,
     /// Print JSON.
     #[arg(long)]
@@ -44,14 +44,14 @@ impl Ledger {
             return Ok(());
         }
         if balances.is_empty() {
-            let nothing = format!("nothing was ever counted for the account {}", self.account);
+            let nothing = format!("nothing was ever counted for account {}", self.account);
             return Err(Failure::new(nothing));
         }
         let columns = ["asset", "received", "sent", "fees", "pending", "balance"];
         say_table(&columns, balances.iter().map(row));
         let columns = ["when", "asset", "rule", "change", "transaction", "event"];
         say_table(&columns, ledger.iter().map(line));
-        say("The webhook of a line: show EVENT");
+        say("Run show EVENT to see the webhook behind a line.");
         Ok(())
     }
 }

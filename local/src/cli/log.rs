@@ -23,13 +23,13 @@ pub(super) struct Log {
     place: Place,
     #[command(flatten)]
     filter: Filter,
-    /// How many at most.
+    /// The maximum number of events.
     #[arg(long, default_value_t = 20)]
     limit: usize,
-    /// Go on with those that come, until Ctrl-C.
+    /// Keep printing new events, until Ctrl-C.
     #[arg(long, short)]
     follow: bool,
-    /// Print JSON, an event a line.
+    /// Print JSON, one event per line.
     #[arg(long)]
     json: bool,
 }
@@ -43,7 +43,7 @@ impl Log {
         }
         let events = newest(&opened, &query, self.limit).await?;
         if events.is_empty() && !self.json {
-            say("no event is like that");
+            say("No events match.");
         }
         self.print(&events);
         Ok(())

@@ -36,7 +36,7 @@ use failure::Failure;
 
 /// A serverless receiver for Bitpowr's webhooks, on this machine: no account, no Docker.
 ///
-/// Without a command it serves.
+/// Runs `serve` if no command is given.
 #[derive(Debug, Parser)]
 #[command(name = "bitpowr-webhooks", version, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -48,34 +48,34 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Receives webhooks, keeps, applies and tells them, until Ctrl-C.
+    /// Receive, keep and apply webhooks and send notifications, until Ctrl-C.
     Serve(serve::Serve),
-    /// Sends samples of Bitpowr's events over real HTTP, and reports each answer.
+    /// Send sample events over real HTTP and report each answer.
     #[command(after_help = trigger::list_of_events())]
     Trigger(trigger::Trigger),
-    /// Lists events, newest first; with --follow as they come.
+    /// List events, newest first; with --follow, print new ones as they arrive.
     Log(log::Log),
-    /// Shows one event, with its body and what was told; or one entity, with its history.
+    /// Show one event with its body and notification, or one entity with its history.
     Show(show::Show),
-    /// Tells events again: one, or all that fit, after a dry run.
+    /// Send the notification of one event again, or of all events that match, after a dry run.
     Resend(resend::Resend),
-    /// Shows the balances of an account, and the ledger lines that made them.
+    /// Show the balances of an account and the ledger lines behind them.
     Ledger(ledger::Ledger),
-    /// Derives states, balances and ledger again from the webhooks that were kept, and mends what differs.
+    /// Recompute states, balances and ledger from the stored webhooks, and repair what differs.
     ///
-    /// Events may arrive meanwhile.
+    /// Events may arrive while it runs.
     Rebuild(rebuild::Rebuild),
-    /// Webhooks that could not be read.
+    /// List webhooks that could not be read, and retry them.
     Quarantine(quarantine::Quarantine),
-    /// Deliveries that could not be applied.
+    /// Count deliveries that could not be applied, and redrive them.
     DeadLetters(dead_letters::DeadLetters),
-    /// Writes the log as JSON lines or comma-separated values.
+    /// Export the log as JSON lines or CSV.
     Export(export::Export),
-    /// Has somebody told: an e-mail address, a telephone, an HTTPS endpoint.
+    /// Subscribe an e-mail address, a phone number or an HTTPS URL to notifications.
     Subscribe(subscribe::Subscribe),
-    /// Looks whether all is well, and says what is not.
+    /// Check the receiver and report what is wrong.
     Doctor(doctor::Doctor),
-    /// Serves the page over a deployed stack's data, on this machine, with your own AWS credentials.
+    /// Serve the page for a deployed stack on this machine, with your own AWS credentials.
     Console(console::Console),
 }
 
@@ -83,10 +83,10 @@ enum Command {
 #[derive(Clone, Debug, Args)]
 struct SecretArgument {
     /// The webhook secret, as set on Bitpowr's webhook page. Other users of this machine can see a command's
-    /// arguments: better name a file, or set the variable.
+    /// arguments: prefer a file or the environment variable.
     #[arg(long, value_name = "TEXT", default_value = SECRET, env = "BITPOWR_WEBHOOK_SECRET", hide_env_values = true)]
     secret: SecretText,
-    /// A file that holds the webhook secret; a line break at its end does not count. It goes before `--secret`.
+    /// A file that holds the webhook secret. It overrides `--secret`; a trailing line break is ignored.
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
 }
@@ -113,7 +113,7 @@ impl SecretArgument {
             None => self.secret.0.into_bytes(),
             Some(file) => {
                 let mut bytes = std::fs::read(&file)
-                    .map_err(Failure::of(format!("the secret cannot be read from {}", file.display())))?;
+                    .map_err(Failure::of(format!("cannot read the secret from {}", file.display())))?;
                 while matches!(bytes.last(), Some(b'\n' | b'\r')) {
                     bytes.pop();
                 }
@@ -124,7 +124,7 @@ impl SecretArgument {
     }
 }
 
-/// Runs the command line: 0 where all went well, 1 where not, 2 where it was not understood.
+/// Runs the command line: 0 on success, 1 on failure, 2 on a usage error.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     // What the handlers log is the cause of what they answer.
@@ -208,7 +208,7 @@ fn confirm(question: &str) -> Result<bool, Failure> {
     }
     let _ = write!(error, "{question} [y/N] ");
     let mut answer = String::new();
-    input.lock().read_line(&mut answer).map_err(Failure::of("the answer cannot be read"))?;
+    input.lock().read_line(&mut answer).map_err(Failure::of("cannot read the answer"))?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 

@@ -28,13 +28,13 @@ use crate::standins::development::{self, user};
 /// Where the data is.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Place {
-    /// Which of Bitpowr's environments; of a stack its own.
+    /// Bitpowr's environment: test or live. A stack has its own.
     #[arg(long, value_name = "ENVIRONMENT", default_value = "test")]
     pub(super) env: Environment,
-    /// The data folder; the product may be running on it.
+    /// The data folder; the receiver may be running on it.
     #[arg(long, value_name = "DIR", default_value = ".bitpowr")]
     pub(super) data: PathBuf,
-    /// A deployed stack instead, in the AWS account and region of your credentials.
+    /// Use a deployed stack instead, in the AWS account and region of your credentials.
     #[arg(long, value_name = "NAME", conflicts_with = "data")]
     pub(super) stack: Option<String>,
 }

@@ -20,7 +20,7 @@ pub(super) struct Quarantine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Lists what is there, and why.
+    /// List the bodies and why they could not be read.
     List {
         #[command(flatten)]
         place: Place,
@@ -28,13 +28,13 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Reads bodies once more, and hands those to their families that can be read now.
+    /// Read bodies again, and send those that can be read now to their families.
     Retry {
         #[command(flatten)]
         place: Place,
-        /// Which; without ids all of them.
+        /// The ids of the bodies; all bodies if omitted.
         ids: Vec<String>,
-        /// Why: it is recorded, with your name.
+        /// The reason, recorded with your name.
         #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         why: String,
         /// Print JSON.
@@ -59,7 +59,7 @@ async fn list(place: &Place, json: bool) -> Result<(), Failure> {
         return Ok(());
     }
     if found.is_empty() {
-        say("the quarantine is empty");
+        say("The quarantine is empty.");
         return Ok(());
     }
     let row = |Quarantined { recorded_at, reason, detail, deliveries: count, id, .. }: &Quarantined| {
@@ -89,12 +89,12 @@ async fn retry(place: &Place, ids: Vec<String>, why: &str, json: bool) -> Result
         let refused: Vec<_> = refused.iter().map(|(id, why)| json!({ "id": id, "why": why })).collect();
         say_json(&json!({ "handed_over": done, "refused": refused }));
     } else {
-        done.iter().for_each(|id| say(&format!("{id} was handed over")));
+        done.iter().for_each(|id| say(&format!("{id}: sent to its family")));
         refused.iter().for_each(|(id, why)| say(&format!("{id}: {why}")));
     }
     if refused.is_empty() {
         Ok(())
     } else {
-        Err(Failure::new(format!("{} stay in quarantine", refused.len())))
+        Err(Failure::new(format!("{} still in quarantine", refused.len())))
     }
 }

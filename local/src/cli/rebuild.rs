@@ -16,10 +16,10 @@ use crate::product::families;
 pub(super) struct Rebuild {
     #[command(flatten)]
     place: Place,
-    /// Only this entity's state: `transaction:UID`, `account:UID` … Balances are left aside.
+    /// Only this entity's state: `transaction:UID`, `account:UID` … Balances are not checked.
     #[arg(long, value_name = "TYPE:UID", value_parser = entities)]
     entity: Option<Entities>,
-    /// Report differences, write nothing; exit with 1 where there are any.
+    /// Report differences without writing; exit with 1 if there are any.
     #[arg(long)]
     check: bool,
     /// Print the report as JSON.
@@ -52,14 +52,14 @@ impl Rebuild {
         let mode = if self.check { Mode::Check } else { Mode::Write };
         let bar = spinner();
         let progress = |Report { events, entities, balances, .. }: &Report| {
-            bar.set_message(format!("{events} events, {entities} entities, {balances} shards of balances"));
+            bar.set_message(format!("{events} events, {entities} entities, {balances} balance shards"));
             bar.tick();
         };
         let only = self.entity.as_ref().map(|entities| entities.0.as_slice());
         let (table, clock) = (&opened.table, &SystemClock);
         let rebuilt =
             rebuild::rebuild(table, opened.environment, only, &families::meaning, mode, clock, progress);
-        let report = rebuilt.await.map_err(Failure::of("not everything could be derived again"))?;
+        let report = rebuilt.await.map_err(Failure::of("the rebuild stopped"))?;
         bar.finish_and_clear();
         if self.json {
             say_json(&report);
@@ -73,7 +73,7 @@ impl Rebuild {
         if left == 0 {
             Ok(())
         } else {
-            Err(Failure::new(format!("{left} differences were found and not written")))
+            Err(Failure::new(format!("{left} differences found and not repaired")))
         }
     }
 }
@@ -111,20 +111,20 @@ fn tell(report: &Report) {
         say(&format!("differs: {} {}: {why}", entity.entity_type, entity.uid));
     }
     say(&format!(
-        "{} events, {} entities, {} shards of balances: {}",
+        "{} events, {} entities, {} balance shards: {}",
         report.events,
         report.entities,
         report.balances,
-        if report.is_clean() { "everything is as the webhooks say" } else { "see above" },
+        if report.is_clean() { "everything matches the webhooks" } else { "see above" },
     ));
     if report.busy > 0 {
         say(&format!(
-            "{} shards changed meanwhile: their ledgers add up; to compare them to their transactions run it again",
+            "{} balance shards changed while this ran. Their ledgers add up; run it again to compare them with their transactions",
             report.busy
         ));
     }
 }
 
 fn verb(written: bool) -> &'static str {
-    if written { "mended" } else { "differs:" }
+    if written { "repaired:" } else { "differs:" }
 }

@@ -1,4 +1,4 @@
-//! `resend`: tells events again, one or many.
+//! `resend`: sends notifications again, of one event or of many.
 
 use std::time::Duration;
 
@@ -27,21 +27,21 @@ const SAMPLE: usize = 5;
 pub(super) struct Resend {
     #[command(flatten)]
     place: Place,
-    /// One event, by its id; without it all that fit the conditions below.
+    /// The id of one event; all events that match the filters if omitted.
     #[arg(conflicts_with = "resume")]
     id: Option<String>,
     #[command(flatten)]
     filter: Filter,
-    /// Why: it is recorded, with your name.
+    /// The reason, recorded with your name.
     #[arg(long, required_unless_present = "resume", value_parser = NonEmptyStringValueParser::new())]
     why: Option<String>,
-    /// Go on with a job that was interrupted.
+    /// Continue a job that was interrupted.
     #[arg(long, value_name = "JOB")]
     resume: Option<String>,
-    /// How many a second at most. More than 10 a second deactivate an e-mail subscription.
+    /// The maximum number per second. More than 10 per second deactivate an e-mail subscription.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
     rate: u64,
-    /// Do it without asking.
+    /// Do not ask for confirmation.
     #[arg(long)]
     yes: bool,
     /// Print JSON.
@@ -64,15 +64,15 @@ impl Resend {
             if self.json {
                 say_json(&done);
             } else {
-                say(&format!("{id} is told again"));
+                say(&format!("{id} was resent"));
             }
             return Ok(());
         }
         let job = match &self.resume {
             Some(id) => {
                 let found = opened.table.job(opened.environment, id).await;
-                let found = found.map_err(Failure::of(format!("the job {id} cannot be read")))?;
-                found.ok_or_else(|| Failure::new(format!("there is no job {id}")))?
+                let found = found.map_err(Failure::of(format!("cannot read job {id}")))?;
+                found.ok_or_else(|| Failure::new(format!("not found: no job has the id {id}")))?
             }
             None => match self.dry_run(&opened).await? {
                 Some(job) => job,
@@ -82,10 +82,10 @@ impl Resend {
         self.work(&opened, job).await
     }
 
-    /// Shows what would be told again, and asks; none where nothing is to be done.
+    /// Shows what would be resent, and asks; none where nothing is to be done.
     async fn dry_run(&self, opened: &Opened) -> Result<Option<Job>, Failure> {
         let mut filter = self.filter.query();
-        // What comes from now on is told anyway.
+        // What comes from now on is notified anyway.
         if !filter.iter().any(|(name, _)| name == "to") {
             filter.push(("to".to_owned(), SystemClock.now().to_string()));
         }
@@ -101,15 +101,17 @@ impl Resend {
             }
         }
         bar.finish_and_clear();
-        if !self.json {
-            say(&format!("{count} events would be told again, newest first; {} of them:", sample.len()));
+        if !self.json && count == 0 {
+            say("No events match.");
+        } else if !self.json {
+            say(&format!("{count} events would be resent, newest first. The first {}:", sample.len()));
             say_table(&COLUMNS, sample.iter().map(row));
         }
-        if count == 0 || !(self.yes || confirm(&format!("Tell {count} events again?"))?) {
+        if count == 0 || !(self.yes || confirm(&format!("Resend {count} events?"))?) {
             if self.json {
                 say_json(&json!({ "would_tell": count, "sample": sample }));
-            } else {
-                say("Nothing was done. --yes does it.");
+            } else if count > 0 {
+                say("Nothing was sent. Add --yes to send.");
             }
             return Ok(None);
         }
@@ -127,15 +129,15 @@ impl Resend {
         }))
     }
 
-    /// Tells page by page, and notes after each how far it is. An event that is done again after an interruption
+    /// Resends page by page, and notes after each how far it is. An event that is done again after an interruption
     /// is found done: it is the same action.
     async fn work(&self, opened: &Opened, mut job: Job) -> Result<(), Failure> {
         if job.finished {
-            return Err(Failure::new(format!("the job {} is finished", job.id)));
+            return Err(Failure::new(format!("job {} is already finished", job.id)));
         }
         self.save(opened, &job).await?;
         if !self.json {
-            say(&format!("Job {}. If it is interrupted: resend --resume {0}", job.id));
+            say(&format!("Job {}. To continue it after an interruption: resend --resume {0}", job.id));
         }
         let bar = spinner();
         let mut pace = tokio::time::interval(between(self.rate));
@@ -156,7 +158,7 @@ impl Resend {
                         return Err(Failure::new(go_on));
                     }
                 }
-                bar.set_message(format!("{} told again", job.told));
+                bar.set_message(format!("{} resent", job.told));
                 bar.tick();
             }
             job.cursor = cursor;
@@ -167,15 +169,15 @@ impl Resend {
         if self.json {
             say_json(&json!({ "job": job.id, "told": job.told, "never_told": job.never_told }));
         } else {
-            let never = "were never told (overtaken, or repeated)";
-            say(&format!("{} events are told again; {} {never}", job.told, job.never_told));
+            let never = "had no notification (stale or repeat)";
+            say(&format!("{} events were resent; {} {never}", job.told, job.never_told));
         }
         Ok(())
     }
 
     async fn save(&self, opened: &Opened, job: &Job) -> Result<(), Failure> {
         let saved = opened.table.save_job(job).await;
-        saved.map_err(Failure::of(format!("the job {} cannot be saved", job.id)))
+        saved.map_err(Failure::of(format!("cannot save job {}", job.id)))
     }
 }
 

@@ -17,10 +17,10 @@ use crate::standins::development::is_public;
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// The port on 127.0.0.1; 0 takes a free one.
+    /// The port on 127.0.0.1; 0 picks a free one.
     #[arg(long, default_value_t = 8787)]
     port: u16,
-    /// Where data is kept.
+    /// The data folder.
     #[arg(long, value_name = "DIR", default_value = ".bitpowr")]
     data: PathBuf,
     /// Keep data in memory only.
@@ -31,11 +31,11 @@ pub(super) struct Serve {
     /// POST every notification to this URL.
     #[arg(long, value_name = "URL")]
     webhook: Option<Url>,
-    /// Put the e-mails for people into this folder, as .eml files.
+    /// Write e-mails to this folder, as .eml files.
     #[arg(long, value_name = "DIR")]
     mail: Option<PathBuf>,
-    /// Serve the AWS services at this address too, to functions that `sam local` runs in containers:
-    /// 127.0.0.1:8788 where the engine is Docker Desktop, 172.17.0.1:8788 (the bridge) on Linux.
+    /// Also serve the AWS services at this address, for functions that `sam local` runs in containers:
+    /// 127.0.0.1:8788 with Docker Desktop, 172.17.0.1:8788 (the bridge) on Linux.
     #[arg(long, value_name = "ADDRESS:PORT")]
     aws_endpoint: Option<SocketAddr>,
 }
@@ -73,17 +73,17 @@ impl Serve {
         say("Send an event:");
         say(&format!("  {}", curl(&url, shown.as_deref())?));
         say("");
-        let own = if shown.is_some() { "" } else { " (it needs the secret, too)" };
-        say(&format!("or all of them, from a second terminal: cargo run -- trigger all{own}"));
-        say("Each notification is one line from here on. Ctrl-C stops.");
+        let own = if shown.is_some() { "" } else { " (with the same secret)" };
+        say(&format!("Or send all samples, from a second terminal: cargo run -- trigger all{own}"));
+        say("From here on, each notification is one line. Press Ctrl-C to stop.");
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
-            () = product.broken() => return Err(Failure::new("a part of the product stopped; start it again")),
+            () = product.broken() => return Err(Failure::new("a part of the receiver stopped; start it again")),
         }
         tokio::select! {
             () = product.stop() => Ok(()),
-            _ = interrupt.recv() => Err(Failure::new("stopped before everything was told; it will be at the next start")),
+            _ = interrupt.recv() => Err(Failure::new("stopped before all notifications were sent; the next start sends them")),
         }
     }
 }

@@ -15,9 +15,9 @@ use super::{deliveries, say, say_body, say_json, say_table};
 pub(super) struct Show {
     #[command(flatten)]
     place: Place,
-    /// An event's id; or transaction:UID, account:UID, asset:UID, address:UID, customer:UID.
+    /// An event id, or transaction:UID, account:UID, asset:UID, address:UID, customer:UID.
     what: String,
-    /// Of a uid that has several transactions: deposit, transfer or contract.
+    /// Which transaction, if a uid has several: deposit, transfer or contract.
     #[arg(long)]
     kind: Option<String>,
     /// Print JSON.
@@ -56,9 +56,14 @@ pub(super) fn encoded(part: &str) -> String {
 fn tell_event(record: &EventRecord) -> Result<(), Failure> {
     let EventRecord { event, told, delivery_ids: _, actions, raw } = record;
     fields(event, &[])?;
-    say(&format!("told          {}", if told.programs.is_some() { "programs" } else { "nobody" }));
+    let notified = match (&told.programs, &told.people) {
+        (Some(_), Some(_)) => "programs, people",
+        (Some(_), None) => "programs",
+        (None, _) => "nobody",
+    };
+    say(&format!("notified      {notified}"));
     if let Some(words) = &told.people {
-        say(&format!("told people   {}", words.subject));
+        say(&format!("subject       {}", words.subject));
     }
     for Action { action, at, who, why, .. } in actions {
         say(&format!("{action:<13} {at} by {who}: {why}"));

@@ -1,4 +1,4 @@
-//! `subscribe`: who is told.
+//! `subscribe`: who is notified.
 
 use std::collections::BTreeMap;
 
@@ -23,13 +23,13 @@ pub(super) struct Subscribe {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// E-mails to a person, of the events that people want to hear of. Locally: files in the folder `told`.
+    /// Send e-mails about the events that concern people. Locally: files in the folder `told`.
     Email(Endpoint),
-    /// Short messages to a person: +4912345678. Each costs money. Locally: files in the folder `told`.
+    /// Send text messages, to +4912345678 for example. Each costs money. Locally: files in the folder `told`.
     Sms(Endpoint),
-    /// POSTs to a program, of every event. It has to confirm; locally it need not.
+    /// POST every event to a program. The program must confirm the subscription; locally it need not.
     Https(Endpoint),
-    /// Lists who is told.
+    /// List the subscriptions.
     List {
         #[command(flatten)]
         place: Place,
@@ -37,7 +37,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Tells somebody no longer.
+    /// Remove a subscription.
     Remove {
         #[command(flatten)]
         place: Place,
@@ -53,7 +53,7 @@ enum Command {
 struct Endpoint {
     #[command(flatten)]
     place: Place,
-    /// Where.
+    /// The e-mail address, phone number or URL.
     endpoint: String,
     #[command(flatten)]
     wanted: Wanted,
@@ -65,22 +65,22 @@ struct Endpoint {
 /// What is wanted: of each option one of the values; of all options all.
 #[derive(Debug, Args)]
 struct Wanted {
-    /// Only of these families.
+    /// Only these families.
     #[arg(long)]
     family: Vec<String>,
-    /// Only of these types.
+    /// Only these types.
     #[arg(long)]
     event: Vec<String>,
-    /// Only with these effects.
+    /// Only these effects.
     #[arg(long)]
     effect: Vec<String>,
-    /// Only with these statuses.
+    /// Only these statuses.
     #[arg(long)]
     status: Vec<String>,
-    /// Only about these assets.
+    /// Only these assets.
     #[arg(long)]
     asset: Vec<String>,
-    /// Only on these chains.
+    /// Only these chains.
     #[arg(long)]
     chain: Vec<String>,
     /// Only from this amount in US dollars on, where the webhook says one.
@@ -107,7 +107,7 @@ impl Wanted {
             .map(|(name, values)| (name.to_owned(), values))
             .collect();
         if one_of.len() + usize::from(self.least.is_some()) > MOST_ATTRIBUTES {
-            let many = format!("a subscription filters by {MOST_ATTRIBUTES} options at most");
+            let many = format!("a subscription can filter by at most {MOST_ATTRIBUTES} options");
             return Err(Failure::new(many));
         }
         Ok(FilterPolicy { one_of, least_fiat: self.least })
@@ -165,7 +165,7 @@ impl Work {
                 if json {
                     say_json(&json!({ "removed": id }));
                 } else {
-                    say(&format!("{id} is told no longer"));
+                    say(&format!("{id} was removed"));
                 }
             }
         }
@@ -176,7 +176,7 @@ impl Work {
 /// Shows subscriptions to people.
 fn show(all: &[Listed]) {
     if all.is_empty() {
-        say("nobody is subscribed");
+        say("No subscriptions.");
         return;
     }
     let text = |field: &Option<String>| field.clone().unwrap_or_else(|| "null".to_owned());
@@ -187,24 +187,24 @@ fn show(all: &[Listed]) {
     say_table(&["protocol", "endpoint", "confirmed", "filter", "id"], all.iter().map(row));
 }
 
-/// Looks at an endpoint before it is told anything.
+/// Looks at an endpoint before anything is sent to it.
 fn check(protocol: Protocol, endpoint: &str, is_local: bool) -> Result<(), Failure> {
-    let no = |what: &str| Err(Failure::new(format!("{endpoint} is no {what}")));
+    let no = |what: &str| Err(Failure::new(format!("{endpoint} is not {what}")));
     match protocol {
         Protocol::Email => match endpoint.split_once('@') {
             Some((name, domain)) if !name.is_empty() && !domain.is_empty() => Ok(()),
-            _ => no("e-mail address"),
+            _ => no("an e-mail address"),
         },
         Protocol::Sms => {
             let digits = endpoint.strip_prefix('+').unwrap_or_default();
             let is_number =
                 (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
             // ITU-T E.164.
-            if is_number { Ok(()) } else { no("telephone number like +4912345678") }
+            if is_number { Ok(()) } else { no("a phone number like +4912345678") }
         }
         Protocol::Https => match endpoint.parse::<Url>() {
             Ok(url) if url.scheme() == "https" || (is_local && url.scheme() == "http") => Ok(()),
-            _ => no("https:// URL"),
+            _ => no("an https:// URL"),
         },
     }
 }

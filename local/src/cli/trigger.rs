@@ -15,18 +15,18 @@ use super::{SecretArgument, say, say_json};
 pub(super) struct Trigger {
     /// An event, a family, or `all`.
     what: String,
-    /// Which environment's URL to send to.
+    /// The environment to send to: test or live.
     #[arg(long, value_name = "ENVIRONMENT", default_value = "test")]
     env: Environment,
-    /// Where the receiver is.
+    /// The receiver's URL.
     #[arg(long, default_value = "http://127.0.0.1:8787")]
     url: Url,
     #[command(flatten)]
     secret: SecretArgument,
-    /// Change a field of `data`, as often as you like: uid=42, amount='"0.5"', balance.received=1.
+    /// Change a field of `data`; may be repeated: uid=42, amount='"0.5"', balance.received=1.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Print JSON, an answer a line.
+    /// Print JSON, one answer per line.
     #[arg(long)]
     json: bool,
 }
@@ -38,7 +38,7 @@ impl Trigger {
         let url = self
             .url
             .join(&format!("/webhooks/{}", self.env))
-            .map_err(Failure::of(format!("{} is no address of a receiver", self.url)))?;
+            .map_err(Failure::of(format!("{} cannot be the URL of a receiver", self.url)))?;
         let client = reqwest::Client::builder().build()?;
         let count = events.len();
         let mut accepted = 0;
@@ -49,8 +49,7 @@ impl Trigger {
                 .header(HEADER, &secret)
                 .header("content-type", "application/json")
                 .body(sample);
-            let silence =
-                format!("nobody answers at {url} (is the receiver running? Start it with: cargo run)");
+            let silence = format!("no answer from {url} (is the receiver running? Start it with: cargo run)");
             let response = request.send().await;
             // The URL is named already.
             let response = response.map_err(|error| Failure::of(silence)(error.without_url()))?;

@@ -20,7 +20,7 @@ pub struct Attached {
     client: Client,
     /// Its queues.
     pub queues: Queues,
-    /// Who is told.
+    /// Who is notified.
     pub subscriptions: SubscriptionStore,
     /// The folder with what people are sent.
     pub told: PathBuf,

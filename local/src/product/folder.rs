@@ -39,9 +39,7 @@ pub enum FolderError {
     #[error("{0} is a symbolic link. Remove it, or choose another data folder with --data")]
     Link(String),
     /// There is no data yet.
-    #[error(
-        "there is no data in {0}. Start the product first (cargo run), or name another folder with --data"
-    )]
+    #[error("no data in {0}. Start the receiver first (cargo run), or choose another folder with --data")]
     NoData(String),
     /// Another process works on it.
     #[error("the data folder {0} is in use by another process. Choose another with --data")]
@@ -142,7 +140,7 @@ fn make_private(path: &Path) -> Result<(), FolderError> {
     warn!(
         folder = name(),
         before = format!("{:o}", mode & 0o777),
-        "others could read the data folder: it is its owner's alone now (700)"
+        "the data folder was readable by others; now only its owner can read it (700)"
     );
     Ok(())
 }

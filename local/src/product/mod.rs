@@ -41,7 +41,7 @@ use handlers::Handlers;
 use kept::Kept;
 use workers::{Workers, serve, serve_socket};
 
-/// How long deliveries that were accepted may take to be applied and told when the product stops. Those that
+/// How long deliveries that were accepted may take to be applied and notified when the product stops. Those that
 /// take longer are kept, and applied at the next start.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -138,7 +138,7 @@ impl Product {
     /// Starts everything; it accepts deliveries when this returns.
     ///
     /// # Errors
-    /// [`StartError`], in a line that tells what to do.
+    /// [`StartError`], in a line that says what to do.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         let busy = |cause| StartError::Port { port: settings.port, cause };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, settings.port)).await.map_err(busy)?;
@@ -232,7 +232,7 @@ impl Product {
         }
     }
 
-    /// Takes no more deliveries, applies and tells those that were accepted, and stops: each part after the one
+    /// Takes no more deliveries, applies those that were accepted, sends their notifications, and stops: each part after the one
     /// before it has handed over what it had.
     pub async fn stop(mut self) {
         self.front.stop().await;

@@ -15,7 +15,7 @@ use shared::verify::SealingKeys;
 
 use super::queues::Queues;
 
-/// How often a stack is looked up before somebody who waits is told that it cannot be.
+/// How often a stack is looked up before the command fails.
 const LOOKUPS: u32 = 3;
 
 /// A stack: where its parts are, as its functions know them.
@@ -43,7 +43,7 @@ pub enum StackError {
         source: AwsError,
     },
     /// One of its functions is missing.
-    #[error("there is no function {function} in this account and region: is {stack} the stack's name?")]
+    #[error("this account and region have no function {function}: is {stack} the name of the stack?")]
     NoFunction {
         /// The function.
         function: String,
@@ -65,7 +65,7 @@ pub enum StackError {
     #[error("your credentials cannot be used")]
     Credentials(#[source] AwsError),
     /// They are nobody's.
-    #[error("your credentials have no name")]
+    #[error("your credentials name no principal")]
     Nobody,
 }
 

@@ -62,7 +62,7 @@ pub enum SubscriptionError {
     #[error("the subscriptions cannot be read or written")]
     Here(#[from] DatabaseError),
     /// There is no such.
-    #[error("there is no subscription {0}")]
+    #[error("not found: no subscription has the id {0}")]
     Unknown(String),
     /// The stack is not as it should be.
     #[error(transparent)]
@@ -94,8 +94,8 @@ impl Subscriptions for Attached {
         let subscription = Subscription { id: id.clone(), protocol, endpoint: endpoint.to_owned(), filter };
         self.subscriptions.add(subscription).await?;
         let note = match protocol {
-            Protocol::Https => "it is told from now on".to_owned(),
-            _ => format!("what it would get is put into {}", self.told.display()),
+            Protocol::Https => "notifications start now".to_owned(),
+            _ => format!("its messages are written to {}", self.told.display()),
         };
         Ok(Added { id, note })
     }
@@ -146,8 +146,8 @@ impl Subscriptions for Stack {
             request.send().await.map_err(SubscriptionError::sns("the endpoint cannot be subscribed"))?;
         let note = match protocol {
             Protocol::Email => "AWS sends an e-mail with a link that confirms it",
-            Protocol::Https => "the endpoint gets a message with a URL that confirms it",
-            Protocol::Sms => "it is told from now on",
+            Protocol::Https => "AWS sends a message with a URL that confirms it",
+            Protocol::Sms => "notifications start now",
         };
         Ok(Added { id: added.subscription_arn.unwrap_or_default(), note: note.to_owned() })
     }

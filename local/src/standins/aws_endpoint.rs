@@ -196,9 +196,7 @@ impl Services {
             }
             "sealing-key" => (KEY_ID, KEY.to_vec()),
             _ => {
-                return Err(not_found(format!(
-                    "there is no secret {id}: webhook-secret and sealing-key are"
-                )));
+                return Err(not_found(format!("no secret {id}: there are webhook-secret and sealing-key")));
             }
         };
         Ok(json!({
@@ -240,7 +238,7 @@ impl Services {
             }
             "DeleteMessage" => {
                 let receipt = text("ReceiptHandle").parse();
-                let id = receipt.map_err(|_| Refusal::invalid("the receipt handle is none"))?;
+                let id = receipt.map_err(|_| Refusal::invalid("the receipt handle is not valid"))?;
                 self.queues.delete(vec![id]).await?;
                 Ok(json!({}))
             }
@@ -261,7 +259,7 @@ impl Services {
         let fields: HashMap<_, _> = url::form_urlencoded::parse(body).into_owned().collect();
         let field = |name: &str| fields.get(name).map(String::as_str);
         if field("Action") != Some("PublishBatch") {
-            return Err(Refusal::invalid("of SNS only PublishBatch is served here"));
+            return Err(Refusal::invalid("only PublishBatch of SNS is served here"));
         }
         let (mut successful, mut failed) = (String::new(), String::new());
         for number in 1.. {
@@ -310,7 +308,7 @@ fn message<'a>(
             Ok(Message::People { words: Words::new(subject, of("email"), of("sms")), attributes })
         }
         "programs" => Ok(Message::Programs { json: text.to_owned(), attributes }),
-        other => Err(Refusal::invalid(format!("there is no topic {other}: people and programs are"))),
+        other => Err(Refusal::invalid(format!("no topic {other}: there are people and programs"))),
     }
 }
 

@@ -150,11 +150,7 @@ async fn event(
         "body": body,
     });
     serde_json::from_value(event).map_err(|error| {
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            "bad_request",
-            format!("The request is not understood: {error}"),
-        )
+        Problem::new(StatusCode::BAD_REQUEST, "bad_request", format!("The request cannot be read: {error}"))
     })
 }
 

@@ -32,7 +32,7 @@ pub fn named_as_here(headers: &HeaderMap, others: &[Host]) -> Result<(), Problem
     if is_own {
         return Ok(());
     }
-    let detail = "This is served to this machine only, as 127.0.0.1 or localhost.";
+    let detail = "Only this machine is served, as 127.0.0.1 or localhost.";
     Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "foreign_host", detail))
 }
 
@@ -60,7 +60,11 @@ pub fn from_no_page(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 fn foreign_origin() -> Problem {
-    Problem::new(StatusCode::FORBIDDEN, "foreign_origin", "A web page may not send this request.")
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "foreign_origin",
+        "Web pages of other origins may not send this request.",
+    )
 }
 
 #[cfg(test)]

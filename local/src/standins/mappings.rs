@@ -104,7 +104,7 @@ pub async fn stream<P: Publish, C: Clock>(
                 stop.or(async { drop(next.await) }).await;
             }
             Err(error) => {
-                error!(%error, "the stream could not be read or told");
+                error!(%error, "the stream could not be read, or a notification not sent");
                 if last_round {
                     return;
                 }

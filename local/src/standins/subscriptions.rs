@@ -1,4 +1,4 @@
-//! Who is told: a protocol, an endpoint, and which notifications; and the table that keeps it.
+//! Who is notified: a protocol, an endpoint, and which notifications; and the table that keeps it.
 
 use std::collections::BTreeMap;
 
@@ -78,7 +78,7 @@ impl FilterPolicy {
     }
 }
 
-/// Somebody who is told.
+/// Somebody who is notified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
     /// Its id.
@@ -151,7 +151,7 @@ impl SubscriptionStore {
     /// All of them, in the order in which they were added.
     ///
     /// # Errors
-    /// [`DatabaseError`], also where one cannot be read: whoever filters is not told everything because of that.
+    /// [`DatabaseError`], also where one cannot be read: a subscriber with a filter must not get everything because of that.
     pub async fn list(&self) -> Result<Vec<Subscription>, DatabaseError> {
         let found = self.database.run(|connection| {
             connection

@@ -174,7 +174,7 @@ pub async fn deliver(queues: Queues, mut stop: Stop) {
     while !stop.is_set() {
         let posted = batch(&client, &queues, &stop).await;
         if let Err(error) = &posted {
-            warn!(%error, "the queue of the webhook");
+            warn!(%error, "the queue of the webhook failed");
         }
         if !posted.is_ok_and(|count| count > 0) {
             stop.or(queues.wait(WEBHOOK_QUEUE, Duration::from_secs(1))).await;
@@ -206,7 +206,7 @@ async fn batch(client: &reqwest::Client, queues: &Queues, stop: &Stop) -> Result
         };
         // The others do not wait for what this one's note is about.
         if let Err(error) = noted {
-            warn!(%error, "the queue of the webhook");
+            warn!(%error, "the queue of the webhook failed");
         }
     }
     Ok(count)

@@ -129,7 +129,7 @@ impl Body {
             _ => Unreadable {
                 reason: Reason::NotJson,
                 detail: format!(
-                    "The body is not JSON from line {}, column {} on.",
+                    "The body is not JSON: error at line {}, column {}.",
                     error.line(),
                     error.column()
                 ),

@@ -1,7 +1,7 @@
-//! What people do to what is kept: tell an event again, hand over a body from quarantine once more, redrive dead
-//! letters. Each is recorded with who did it, when and why. The record of a telling is itself what is told: its
-//! insertion is in the table's stream, as an event's is, so that nothing is told that was not recorded and
-//! nothing recorded that is not told.
+//! What people do to what is kept: resend an event, retry a body of the quarantine, redrive dead
+//! letters. Each is recorded with who did it, when and why. The record of a resend holds the notification itself: its
+//! insertion is in the table's stream, as an event's is, so that nothing is sent that was not recorded and
+//! nothing recorded that is not sent.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
@@ -117,9 +117,9 @@ pub struct Job {
     /// Where its next page starts; none at the start.
     #[serde(default)]
     pub cursor: Option<String>,
-    /// How many were told again.
+    /// How many were resent.
     pub told: u64,
-    /// How many could not be: they were never told.
+    /// How many could not be: they have no notification.
     pub never_told: u64,
     /// Whether nothing is left to do.
     pub finished: bool,

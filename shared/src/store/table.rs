@@ -40,7 +40,7 @@ pub enum StoreError {
     #[error(transparent)]
     Ledger(#[from] BrokenChain),
     /// The table was made by a version that had other indexes.
-    #[error("it was made by an earlier version, which had other indexes: begin with a new one")]
+    #[error("an earlier version with other indexes created it: start with a new one")]
     Outdated,
     /// What is asked for takes more events than can be added up at once.
     #[error("more than 50,000 events: export them instead")]

@@ -35,7 +35,7 @@ pub struct SealingKey {
 
 /// The key is too short to be one.
 #[derive(Debug, thiserror::Error)]
-#[error("a sealing key has at least 32 bytes")]
+#[error("a sealing key needs at least 32 bytes")]
 pub struct WeakKey;
 
 impl SealingKey {
