@@ -4,6 +4,7 @@
 //! variant, and read back from it. A name that is in no list is an [`UnknownName`], which knows the nearest one.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// A text that is none of the names of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,26 @@ impl UnknownName {
         let known = Vec::from_iter(known);
         Self { what, nearest: nearest(given, known.iter().copied()), known }
     }
+}
+
+impl UnknownName {
+    /// A sentence about the text that was given.
+    pub fn about(&self, given: &str) -> String {
+        let what = self.what;
+        match self.nearest {
+            Some(nearest) => format!("Unknown {what} {given}: did you mean {nearest}?"),
+            None if self.known.is_empty() => format!("Unknown {what} {given}: there is none here."),
+            None => format!("Unknown {what} {given}: use one of {}.", self.known.join(", ")),
+        }
+    }
+}
+
+/// Reads a name that somebody has typed, in whatever case.
+///
+/// # Errors
+/// Where it is none of the list.
+pub fn in_any_case<T: FromStr<Err = UnknownName>>(given: &str) -> Result<T, UnknownName> {
+    given.to_lowercase().parse()
 }
 
 impl fmt::Display for UnknownName {
@@ -46,7 +67,12 @@ pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -
 
 /// How much two texts resemble each other, in percent: of the longer one, what need not be changed to get the other.
 fn likeness(a: &str, b: &str) -> usize {
-    let longer = a.chars().count().max(b.chars().count()).max(1);
+    let (a_length, b_length) = (a.chars().count(), b.chars().count());
+    let longer = a_length.max(b_length).max(1);
+    // Whatever is so much longer resembles nothing; comparing it would take long.
+    if a_length.min(b_length) * 2 < longer {
+        return 0;
+    }
     let changes = strsim::damerau_levenshtein(a, b);
     100 - 100 * changes.min(longer) / longer
 }
@@ -146,6 +172,15 @@ mod tests {
             assert_eq!(given.parse::<Colour>().unwrap_err().to_string(), says, "{given}");
         }
         assert!(serde_json::from_str::<Colour>("\"green\"").is_err());
+    }
+
+    #[test]
+    fn what_somebody_types_is_read_in_any_case_and_named_where_it_is_unknown() {
+        assert_eq!(in_any_case("Dark_BLUE"), Ok(Colour::DarkBlue));
+        let unknown = in_any_case::<Colour>("REDD").unwrap_err();
+        assert_eq!(unknown.about("REDD"), "Unknown colour REDD: did you mean red?");
+        let unknown = UnknownName::new("parameter", "x", []);
+        assert_eq!(unknown.about("x"), "Unknown parameter x: there is none here.");
     }
 
     #[test]

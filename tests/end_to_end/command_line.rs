@@ -213,6 +213,60 @@ async fn export_streams_every_event_as_json_lines_and_as_csv() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn words_that_are_in_no_list_are_named_with_the_nearest() {
+    let desk = Desk::new();
+    let data = json!({ "uid": "my-deposit", "amount": "1", "assetType": "BTC", "accountId": "a",
+        "subAccountId": "s", "chain": "BITCOIN" });
+    desk.serving.client.send("transaction.deposit.success", data).await;
+    desk.serving.client.log_of(1).await;
+    for (wrong, nearest) in [
+        (&["log", "--family", "depsits"][..], "deposits"),
+        (&["log", "--effect", "aplied"], "applied"),
+        (&["log", "--entity", "transction:my-deposit"], "transaction"),
+        (&["resend", "--why", "a test", "--family", "depsits"], "deposits"),
+        (&["export", "--family", "depsits"], "deposits"),
+        (&["show", "transction:my-deposit"], "transaction"),
+        (&["show", "transaction:my-deposit", "--kind", "depositt"], "deposit"),
+        (&["trigger", "deposit.success"], "transaction.deposit.success"),
+    ] {
+        let (code, _, error) = desk.run(wrong);
+        assert!(code == Some(2) && error.contains(&format!("did you mean {nearest}?")), "{wrong:?}: {error}");
+    }
+    for open in [["--event", "transaction.deposit.sucess"], ["--status", "sucess"]] {
+        let said = desk.well(&[&["log"], &open[..]].concat());
+        assert!(said.contains("No events match.") && said.contains("did you mean"), "{said}");
+        let said = desk.well(&[&["resend", "--why", "a test"], &open[..]].concat());
+        assert!(said.contains("did you mean"), "{said}");
+    }
+    for found in [
+        &["--family", "Deposits", "--effect", "APPLIED", "--status", "Success", "--asset", "btc"][..],
+        &["--account", "a", "--sub-account", "s", "--chain", "bitcoin"],
+        &["--entity", "Transaction:my-deposit"],
+    ] {
+        let event: Event = desk.json(&[&["log"], found].concat());
+        assert_eq!(event.entity.unwrap().uid, "my-deposit", "{found:?}");
+    }
+    assert!(desk.well(&["log", "--account", "b"]).contains("No events match."));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_found_by_the_beginning_of_its_id_and_an_entity_is_named_for_its_uid() {
+    let desk = Desk::new();
+    desk.deposits(2).await;
+    let event: Event = desk.json(&["log", "--entity", "d0"]);
+    let beginning = event.id.get(..8).unwrap();
+    let shown: EventRecord = desk.json(&["show", beginning]);
+    assert_eq!(shown.event.id, event.id);
+    desk.well(&["resend", beginning, "--why", "a test"]);
+    assert_eq!(desk.actions().await[0].target.id, event.id);
+    let (code, _, error) = desk.run(&["show", "d0"]);
+    let meant = "error: Not found: no event has this id. Did you mean transaction:d0?";
+    assert_eq!((code, error.trim()), (Some(1), meant));
+    let (code, _, error) = desk.run(&["resend", "00000000", "--why", "a test"]);
+    assert!(code == Some(1) && error.contains("of none begins with 00000000"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn subscribers_are_told_what_their_filter_selects() {
     let desk = Desk::new();
     let webhook = crate::support::Receiver::start().await;
@@ -246,11 +300,18 @@ async fn subscribers_are_told_what_their_filter_selects() {
     let id = desk.json::<Vec<Value>>(&["subscribe", "list"])[0]["id"].as_str().unwrap().to_owned();
     assert_eq!(desk.json::<Value>(&["subscribe", "remove", &id]), json!({ "removed": id }));
     assert_eq!(desk.json::<Vec<Value>>(&["subscribe", "list"]).len(), 2);
-    for wrong in
-        [&["subscribe", "email", "nobody"][..], &["subscribe", "sms", "0123"], &["subscribe", "remove", &id]]
-    {
-        assert_eq!(desk.run(wrong).0, Some(1), "{wrong:?}");
+    assert_eq!(desk.run(&["subscribe", "remove", &id]).0, Some(1));
+    for wrong in [
+        &["subscribe", "email", "nobody"][..],
+        &["subscribe", "email", "a@b"],
+        &["subscribe", "sms", "0123"],
+        &["subscribe", "https", webhook.url.as_str(), "--family", "depositss"],
+        &["subscribe", "https", webhook.url.as_str(), "--effect", "aplied"],
+        &["subscribe", "https", webhook.url.as_str(), "--event", "transaction.deposit.sucess"],
+    ] {
+        assert_eq!(desk.run(wrong).0, Some(2), "{wrong:?}");
     }
+    assert_eq!(desk.json::<Vec<Value>>(&["subscribe", "list"]).len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

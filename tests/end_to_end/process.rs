@@ -222,7 +222,6 @@ fn misuse_gets_one_clear_line_and_exit_1() {
         (&["--port", "0", "--data", "file"], "the data folder file cannot be used"),
         (&["--port", "0", "--data", "broken"], "the data folder broken cannot be used"),
         (&["--port", "0", "--memory", "--secret", ""], "the webhook secret is empty"),
-        (&["trigger", "nonsense"], "`nonsense` is neither an event nor a family"),
         (&["trigger", "accounts", "--url", "http://127.0.0.1:1"], "no answer from"),
         (&["trigger", "accounts.created", "--set", "uid"], "key=value"),
         (&["ledger", "--account", "a"], "no data in .bitpowr"),

@@ -137,12 +137,33 @@ def test_examples_of_the_description_are_answered_and_head_is_served(product, pa
 @pytest.mark.parametrize("path", [path for path in READ if any(
     one["name"] == "cursor" for one in parameters(path, "get"))])
 def test_a_cursor_leads_on(product, path):
-    query = {"limit": 1, "account": "c3275a32-0b71-401c-aa25-b5771f22e0b0"}
+    query = {"limit": 1}
+    if path.endswith("/ledger"):
+        query["account"] = "c3275a32-0b71-401c-aa25-b5771f22e0b0"
     first = described(product.get(filled(path, "get"), params=query), "GET", path).json()
     second = product.get(filled(path, "get"), params={**query, "cursor": first["cursor"]})
     assert described(second, "GET", path).status_code == 200
     assert second.json() != first
     refused(product.get(filled(path, "get"), params={**query, "cursor": "?"}), "GET", path, 400, "invalid_parameter")
+
+
+@pytest.mark.parametrize("path", [path for path in READ if path.startswith("/api/{environment}/")])
+def test_a_parameter_that_is_not_known_is_refused(product, path):
+    answer = product.get(filled(path, "get"), params={"famly": "deposits"})
+    refused(answer, "GET", path, 400, "invalid_parameter")
+    assert answer.json()["detail"].startswith("Unknown parameter famly: ")
+
+
+@pytest.mark.parametrize("query, hint", [
+    ("event=transaction.deposit.sucess",
+     "Unknown event type transaction.deposit.sucess: did you mean transaction.deposit.success?"),
+    ("status=sucess", "Unknown status sucess: did you mean success?"),
+    ("event=Transaction.Deposit.Success&asset=NONE", None),
+])
+def test_an_open_word_that_nothing_bears_gets_a_hint(product, query, hint):
+    path = "/api/{environment}/events"
+    found = described(product.get(f"/api/test/events?{query}"), "GET", path).json()
+    assert (found["events"], found["cursor"], found.get("hint")) == ([], None, hint)
 
 
 def test_a_uid_of_two_kinds(product):
@@ -166,7 +187,8 @@ def test_links_lead_somewhere(product):
     followed = 0
     for path, method, operation in operations():
         for link in resolved(operation["responses"].get("200", {})).get("links", {}).values():
-            query = {one["name"]: one["example"] for one in parameters(path, method) if one.get("required")}
+            needed = [one for one in parameters(path, method) if one["in"] == "query" and one.get("required")]
+            query = {one["name"]: one["example"] for one in needed}
             value = product.get(filled(path, method), params=query).json()
             for part in link["parameters"]["id"].removeprefix("$response.body#/").split("/"):
                 value = value[int(part)] if part.isdigit() else value[part]

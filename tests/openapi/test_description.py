@@ -104,7 +104,7 @@ def test_every_operation_that_is_handled_is_described():
 
 
 def test_every_parameter_that_is_read_is_described():
-    read = set(re.findall(r'(?:text|self\.get|self\.read|self\.moment)\("(\w+)"', source("functions/api/src/query.rs")
+    read = set(re.findall(r'(?:text|self\.get|self\.read|self\.name|self\.name::<\w+>|self\.moment)\("(\w+)"', source("functions/api/src/query.rs")
                           .partition("#[cfg(test)]")[0]))
     read |= set(re.findall(r'query\s*\.(?:get|moment)\("(\w+)"\)', source("functions/api/src/lib.rs")))
     found = [one for path, method, _ in operations() for one in parameters(path, method)]

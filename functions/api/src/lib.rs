@@ -13,7 +13,8 @@
 //! | `health` | what waits, what failed, when the last event came |
 //!
 //! `/api/openapi.json` describes all of it. `from` is inclusive, `to` is not; both are RFC 3339 and speak of `recorded_at`. `at`: as it was at that
-//! moment. `entity` is a uid, or `type:uid`.
+//! moment. `entity` is a uid, or `type:uid`. Of an unknown parameter, or a value that is in no closed list, the nearest is named; where
+//! nothing is found and `event` or `status` is no known word, `hint` names the nearest.
 
 mod query;
 mod views;
@@ -104,7 +105,7 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
         question: &[&str],
         query: &str,
     ) -> Result<Response<Body>, Refusal> {
-        let query = Query::parse(query);
+        let query = Query::parse(question, query)?;
         match question {
             ["events"] => self.log(environment, &query).await.map(ok),
             ["events", id] => self.event(environment, id).await.map(ok),
@@ -130,7 +131,9 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
     async fn log(&self, environment: Environment, query: &Query) -> Result<List<Event>, Refusal> {
         let page =
             self.table.log(environment, &query.filter()?, query.limit()?, query.cursor().as_ref()).await?;
-        Ok(page.into())
+        let is_all = query.cursor().is_none() && page.cursor.is_none();
+        let hint = if is_all && page.items.is_empty() { query.hint() } else { None };
+        Ok(List { hint, ..page.into() })
     }
 
     async fn event(&self, environment: Environment, id: &str) -> Result<EventRecord, Refusal> {
@@ -183,7 +186,11 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
             let account = query.get("account");
             let mut found = self.table.balances_of_sub_account(environment, sub_account).await?;
             found.retain(|balance| account.is_none_or(|account| balance.account == account));
-            return Ok(List { entries: found.into_iter().map(Into::into).collect(), cursor: None });
+            return Ok(List {
+                entries: found.into_iter().map(Into::into).collect(),
+                cursor: None,
+                hint: None,
+            });
         }
         let account = query.get("account");
         let page = self
@@ -217,7 +224,7 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
     ) -> Result<List<Quarantined>, Refusal> {
         let page = self.table.quarantined(environment, query.limit()?, query.cursor().as_ref()).await?;
         let entries = page.items.into_iter().map(views::quarantined).collect();
-        Ok(List { entries, cursor: page.cursor.map(String::from) })
+        Ok(List { entries, cursor: page.cursor.map(String::from), hint: None })
     }
 
     async fn actions(&self, environment: Environment, query: &Query) -> Result<List<Action>, Refusal> {

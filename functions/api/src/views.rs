@@ -67,7 +67,7 @@ pub(crate) fn entity(
     history: Page<EventItem>,
 ) -> EntityState {
     let facts = state.known.of(entity.kind);
-    let List::<Event> { entries: history, cursor } = history.into();
+    let List::<Event> { entries: history, cursor, hint: _ } = history.into();
     EntityState {
         facts: known(entity.kind, &facts),
         status: lifecycle::status(entity.entity_type, &facts).to_owned(),

@@ -7,7 +7,11 @@ use shared::printable::one_line;
 
 /// A command failed, or found something that is not as it should be. Every error becomes one, with its causes.
 #[derive(Debug)]
-pub(super) struct Failure(Box<dyn Error + Send + Sync>);
+pub(super) struct Failure {
+    error: Box<dyn Error + Send + Sync>,
+    /// What the command exits with.
+    pub(super) code: u8,
+}
 
 /// Something could not be done, because of something else.
 #[derive(Debug, thiserror::Error)]
@@ -20,25 +24,30 @@ struct Failed {
 impl Failure {
     /// A failure that has no other cause.
     pub(super) fn new(what: impl Into<String>) -> Self {
-        Self(what.into().into())
+        Self { error: what.into().into(), code: 1 }
+    }
+
+    /// The command line is not understood.
+    pub(super) fn usage(what: impl Into<String>) -> Self {
+        Self { code: 2, ..Self::new(what) }
     }
 
     /// Says of an error what could not be done because of it: `.map_err(Failure::of("the file cannot be read"))`.
     pub(super) fn of<E: Into<Box<dyn Error + Send + Sync>>>(
         what: impl Into<String>,
     ) -> impl FnOnce(E) -> Self {
-        move |error| Self(Box::new(Failed { what: what.into(), source: error.into() }))
+        move |error| Self::from(Failed { what: what.into(), source: error.into() })
     }
 
     /// All of it in one readable line.
     pub(super) fn line(&self) -> String {
-        one_line(&with_causes(&*self.0)).into_owned()
+        one_line(&with_causes(&*self.error)).into_owned()
     }
 }
 
 impl<E: Error + Send + Sync + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self(Box::new(error))
+        Self { error: Box::new(error), code: 1 }
     }
 }
 

@@ -3,6 +3,8 @@
 use clap::Args;
 use shared::clock::Moment;
 use shared::fold::Effect;
+use shared::model::{EntityType, Family};
+use shared::names::{UnknownName, in_any_case};
 
 /// Which events; all conditions hold.
 #[derive(Clone, Debug, Default, Args)]
@@ -14,16 +16,16 @@ pub(super) struct Filter {
     #[arg(long, value_name = "TIME")]
     to: Option<Moment>,
     /// Only this family: deposits, transfers …
-    #[arg(long)]
-    family: Option<String>,
+    #[arg(long, value_parser = in_any_case::<Family>)]
+    family: Option<Family>,
     /// Only this type: transaction.deposit.success …
     #[arg(long)]
     event: Option<String>,
     /// Only this entity: UID, or TYPE:UID.
-    #[arg(long, value_name = "ENTITY")]
+    #[arg(long, value_name = "ENTITY", value_parser = entity)]
     entity: Option<String>,
     /// Only this effect: applied, stale, repeat, conflict, ambiguous or none.
-    #[arg(long)]
+    #[arg(long, value_parser = in_any_case::<Effect>)]
     effect: Option<Effect>,
     /// Only this status: created, success, failed …
     #[arg(long)]
@@ -43,6 +45,20 @@ pub(super) struct Filter {
     /// Only this customer.
     #[arg(long)]
     customer: Option<String>,
+    /// Only this account or wallet.
+    #[arg(long)]
+    account: Option<String>,
+    /// Only this sub-account.
+    #[arg(long)]
+    sub_account: Option<String>,
+    /// Only this chain: BITCOIN, TRON … On its own it reads the whole log.
+    #[arg(long)]
+    chain: Option<String>,
+}
+
+/// A uid, or TYPE:UID, as it is given.
+pub(super) fn entity(given: &str) -> Result<String, UnknownName> {
+    EntityType::split(given).map(|_| given.to_owned())
 }
 
 impl Filter {
@@ -52,7 +68,7 @@ impl Filter {
         let parameters = [
             ("from", moment(self.from)),
             ("to", moment(self.to)),
-            ("family", self.family.clone()),
+            ("family", self.family.map(|family| family.to_string())),
             ("event", self.event.clone()),
             ("entity", self.entity.clone()),
             ("effect", self.effect.map(|effect| effect.to_string())),
@@ -62,6 +78,9 @@ impl Filter {
             ("reference", self.reference.clone()),
             ("address", self.address.clone()),
             ("customer", self.customer.clone()),
+            ("account", self.account.clone()),
+            ("sub_account", self.sub_account.clone()),
+            ("chain", self.chain.clone()),
         ];
         parameters.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     }

@@ -41,9 +41,10 @@ impl Log {
         if self.follow {
             return self.follow(&opened, query).await;
         }
-        let events = newest(&opened, &query, self.limit).await?;
+        let (events, hint) = newest(&opened, &query, self.limit).await?;
         if events.is_empty() && !self.json {
             say("No events match.");
+            hint.iter().for_each(|hint| say(hint));
         }
         self.print(&events);
         Ok(())
@@ -68,8 +69,8 @@ impl Log {
         let begun = SystemClock.now();
         // What came just before is not news, even where it is one too many to be shown. Asked first: what comes
         // between the two questions is in the second, or is found later.
-        let before = newest(opened, &from(begun), usize::MAX).await?;
-        let mut shown = newest(opened, &query, self.limit).await?;
+        let (before, _) = newest(opened, &from(begun), usize::MAX).await?;
+        let (mut shown, _) = newest(opened, &query, self.limit).await?;
         shown.reverse();
         self.print(&shown);
         let known = shown.iter().chain(&before);
@@ -79,7 +80,7 @@ impl Log {
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
             let since = latest.before(OVERLAP);
-            let mut events = newest(opened, &from(latest), usize::MAX).await?;
+            let (mut events, _) = newest(opened, &from(latest), usize::MAX).await?;
             events.retain(|event| !seen.contains_key(&event.id));
             events.reverse();
             for event in &events {
@@ -97,18 +98,23 @@ impl Log {
     }
 }
 
-/// The newest events that fit, at most so many.
-async fn newest(opened: &Opened, query: &[(String, String)], limit: usize) -> Result<Vec<Event>, Failure> {
-    let mut events = Vec::new();
+/// The newest events that fit, at most so many; and where there is none what may have been meant.
+async fn newest(
+    opened: &Opened,
+    query: &[(String, String)],
+    limit: usize,
+) -> Result<(Vec<Event>, Option<String>), Failure> {
+    let (mut events, mut hint) = (Vec::new(), None);
     let mut pages = std::pin::pin!(opened.pages(query, None));
     while let Some(page) = pages.try_next().await? {
         events.extend(page.entries);
+        hint = page.hint;
         if events.len() >= limit {
             events.truncate(limit);
             break;
         }
     }
-    Ok(events)
+    Ok((events, hint))
 }
 
 /// What a list of events shows.

@@ -14,6 +14,7 @@ mod rebuild;
 mod resend;
 pub mod samples;
 mod serve;
+mod short_id;
 mod show;
 mod subscribe;
 mod trigger;
@@ -162,7 +163,7 @@ pub fn main() -> ExitCode {
 /// One readable line.
 fn fail(failure: &Failure) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "error: {}", failure.line());
-    ExitCode::FAILURE
+    ExitCode::from(failure.code)
 }
 
 /// Writes a line. Whoever reads it may have gone. Webhooks are other people's text: nothing of it acts on the

@@ -17,6 +17,7 @@ use super::failure::Failure;
 use super::filter::Filter;
 use super::log::{COLUMNS, row};
 use super::place::{NoAnswer, Opened, Place};
+use super::short_id;
 use super::show::encoded;
 use super::{confirm, say, say_json, say_table, spinner};
 
@@ -60,6 +61,7 @@ impl Resend {
         if let Some(id) = &self.id {
             let why = self.why.as_deref().unwrap_or_default();
             let key = Uuid::new_v4().to_string();
+            let id = &short_id::whole(&opened, id).await?;
             let done: Done = opened.act(&format!("events/{}/resend", encoded(id)), why, &key).await?;
             if self.json {
                 say_json(&done);
@@ -89,12 +91,13 @@ impl Resend {
         if !filter.iter().any(|(name, _)| name == "to") {
             filter.push(("to".to_owned(), SystemClock.now().to_string()));
         }
-        let (mut count, mut sample) = (0, Vec::new());
+        let (mut count, mut sample, mut hint) = (0, Vec::new(), None);
         let bar = spinner();
         {
             let mut pages = std::pin::pin!(opened.pages(&filter, None));
-            while let Some(List::<Event> { entries, .. }) = pages.try_next().await? {
+            while let Some(List::<Event> { entries, hint: said, .. }) = pages.try_next().await? {
                 count += entries.len();
+                hint = said;
                 sample.extend(entries.into_iter().take(SAMPLE - sample.len().min(SAMPLE)));
                 bar.set_message(format!("{count} events"));
                 bar.tick();
@@ -103,6 +106,7 @@ impl Resend {
         bar.finish_and_clear();
         if !self.json && count == 0 {
             say("No events match.");
+            hint.iter().for_each(|hint| say(hint));
         } else if !self.json {
             say(&format!("{count} events would be resent, newest first. The first {}:", sample.len()));
             say_table(&COLUMNS, sample.iter().map(row));
@@ -145,7 +149,7 @@ impl Resend {
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let filter = job.filter.clone();
         let mut pages = std::pin::pin!(opened.pages(&filter, job.cursor.clone()));
-        while let Some(List::<Event> { entries, cursor }) = pages.try_next().await? {
+        while let Some(List::<Event> { entries, cursor, .. }) = pages.try_next().await? {
             for Event { id, .. } in &entries {
                 pace.tick().await;
                 let key = format!("{}/{id}", job.id);

@@ -4,22 +4,25 @@ use clap::Args;
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 use shared::answers::{Action, EntityState, EventRecord, Raw};
-use shared::model::{EntityRef, EntityType};
+use shared::model::{EntityRef, EntityType, Kind};
+use shared::names::in_any_case;
 
 use super::failure::Failure;
 use super::log::{COLUMNS, row};
-use super::place::Place;
+use super::place::{NoAnswer, Opened, Place};
 use super::{deliveries, say, say_body, say_json, say_table};
+use super::{filter, short_id};
 
 #[derive(Debug, Args)]
 pub(super) struct Show {
     #[command(flatten)]
     place: Place,
-    /// An event id, or transaction:UID, account:UID, asset:UID, address:UID, customer:UID.
+    /// An event id or its beginning; a uid; or transaction:UID, account:UID, asset:UID, address:UID, customer:UID.
+    #[arg(value_parser = filter::entity)]
     what: String,
     /// Which transaction, if a uid has several: deposit, transfer or contract.
-    #[arg(long)]
-    kind: Option<String>,
+    #[arg(long, value_parser = in_any_case::<Kind>)]
+    kind: Option<Kind>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -28,24 +31,65 @@ pub(super) struct Show {
 impl Show {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let opened = self.place.open().await?;
-        let entity = self.what.split_once(':').and_then(|(name, uid)| {
-            let entity_type: EntityType = name.parse().ok()?;
-            Some((entity_type, uid))
-        });
-        match entity {
-            Some((entity_type, uid)) => {
-                let path = format!("{}/{}", entity_type.plural(), encoded(uid));
-                let found: EntityState = opened.get(&path, &[("kind", self.kind.as_deref())]).await?;
+        match EntityType::split(&self.what)? {
+            (Some(entity_type), uid) => {
+                let found = self.entity(&opened, entity_type, uid).await?;
                 if self.json { say_json(&found) } else { tell_entity(&found)? }
             }
-            None => {
-                let path = format!("events/{}", encoded(&self.what));
-                let found: EventRecord = opened.get(&path, &[]).await?;
-                if self.json { say_json(&found) } else { tell_event(&found)? }
-            }
+            (None, what) => match event(&opened, what).await? {
+                Some(found) => {
+                    if self.json {
+                        say_json(&found);
+                    } else {
+                        tell_event(&found)?;
+                    }
+                }
+                None => return Err(meant(&opened, what).await?),
+            },
         }
         Ok(())
     }
+
+    async fn entity(
+        &self,
+        opened: &Opened,
+        entity_type: EntityType,
+        uid: &str,
+    ) -> Result<EntityState, NoAnswer> {
+        let path = format!("{}/{}", entity_type.plural(), encoded(uid));
+        opened.get(&path, &[("kind", self.kind.map(Kind::as_str))]).await
+    }
+}
+
+/// The event of this id, or of an id that begins so.
+async fn event(opened: &Opened, given: &str) -> Result<Option<EventRecord>, Failure> {
+    match opened.get(&format!("events/{}", encoded(given)), &[]).await {
+        Err(error) if short_id::is_not_found(&error) => {}
+        found => return Ok(Some(found?)),
+    }
+    match short_id::find(opened, given).await? {
+        Some(id) => Ok(Some(opened.get(&format!("events/{}", encoded(&id)), &[]).await?)),
+        None => Ok(None),
+    }
+}
+
+/// What to say of what is no event: which entities have this uid.
+async fn meant(opened: &Opened, uid: &str) -> Result<Failure, Failure> {
+    let mut entities = Vec::new();
+    for entity_type in EntityType::ALL {
+        let path = format!("{}/{}", entity_type.plural(), encoded(uid));
+        match opened.get::<EntityState>(&path, &[]).await {
+            Err(error) if short_id::is_not_found(&error) => {}
+            // Also one that has several kinds.
+            Ok(_) | Err(NoAnswer::Refused(_)) => entities.push(format!("{entity_type}:{uid}")),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if entities.is_empty() {
+        return Ok(short_id::unknown(uid));
+    }
+    let meant = entities.join(" or ");
+    Ok(Failure::new(format!("Not found: no event has this id. Did you mean {meant}?")))
 }
 
 /// A part of a path.

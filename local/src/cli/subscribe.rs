@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use shared::fold::Effect;
 use shared::model::amount::Decimal;
+use shared::model::{Family, words};
+use shared::names::{UnknownName, in_any_case};
 use url::Url;
 
 use super::failure::Failure;
@@ -66,17 +69,20 @@ struct Endpoint {
 #[derive(Debug, Args)]
 struct Wanted {
     /// Only these families.
-    #[arg(long)]
-    family: Vec<String>,
+    #[arg(long, value_parser = in_any_case::<Family>)]
+    family: Vec<Family>,
     /// Only these types.
     #[arg(long)]
     event: Vec<String>,
     /// Only these effects.
-    #[arg(long)]
-    effect: Vec<String>,
+    #[arg(long, value_parser = in_any_case::<Effect>)]
+    effect: Vec<Effect>,
     /// Only these statuses.
     #[arg(long)]
     status: Vec<String>,
+    /// Accept types and statuses that Bitpowr does not document.
+    #[arg(long)]
+    unlisted: bool,
     /// Only these assets.
     #[arg(long)]
     asset: Vec<String>,
@@ -93,15 +99,23 @@ const MOST_ATTRIBUTES: usize = 5;
 
 impl Wanted {
     fn policy(self) -> Result<FilterPolicy, Failure> {
+        let listed = |given: &str, unknown: Option<UnknownName>| match unknown {
+            Some(unknown) if !self.unlisted => {
+                Err(Failure::usage(format!("{} --unlisted takes it as it is.", unknown.about(given))))
+            }
+            _ => Ok(given.to_lowercase()),
+        };
+        let events = self.event.iter().map(|given| listed(given, words::event(given).err()));
+        let statuses = self.status.iter().map(|given| listed(given, words::status(given).err()));
         let given = [
-            ("family", self.family),
-            ("event", self.event),
-            ("effect", self.effect),
-            ("status", self.status),
+            ("family", self.family.iter().map(Family::to_string).collect()),
+            ("event", events.collect::<Result<_, _>>()?),
+            ("effect", self.effect.iter().map(Effect::to_string).collect()),
+            ("status", statuses.collect::<Result<_, _>>()?),
             ("asset", self.asset),
             ("chain", self.chain),
         ];
-        let one_of: BTreeMap<_, _> = given
+        let one_of: BTreeMap<String, Vec<String>> = given
             .into_iter()
             .filter(|(_, values)| !values.is_empty())
             .map(|(name, values)| (name.to_owned(), values))
@@ -189,11 +203,11 @@ fn show(all: &[Listed]) {
 
 /// Looks at an endpoint before anything is sent to it.
 fn check(protocol: Protocol, endpoint: &str, is_local: bool) -> Result<(), Failure> {
-    let no = |what: &str| Err(Failure::new(format!("{endpoint} is not {what}")));
+    let no = |what: &str| Err(Failure::usage(format!("{endpoint} is not {what}")));
     match protocol {
-        Protocol::Email => match endpoint.split_once('@') {
-            Some((name, domain)) if !name.is_empty() && !domain.is_empty() => Ok(()),
-            _ => no("an e-mail address"),
+        Protocol::Email => match endpoint.rsplit_once('@') {
+            Some((name, domain)) if is_local_part(name) && is_domain(domain) => Ok(()),
+            _ => no("an e-mail address like name@example.com"),
         },
         Protocol::Sms => {
             let digits = endpoint.strip_prefix('+').unwrap_or_default();
@@ -209,15 +223,54 @@ fn check(protocol: Protocol, endpoint: &str, is_local: bool) -> Result<(), Failu
     }
 }
 
+/// Whether a text may stand before the `@` of an e-mail address, without quotes (RFC 5322, section 3.2.3).
+fn is_local_part(text: &str) -> bool {
+    !text.is_empty()
+        && !text.contains(|c: char| c.is_whitespace() || c.is_control() || "@,;:<>()[]\\\"".contains(c))
+}
+
+/// Whether a text is a domain that mail from outside can reach: it has a dot.
+fn is_domain(text: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-') && !label.starts_with('-')
+    };
+    text.contains('.') && text.split('.').all(is_label)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn wanted(event: &str, status: &str, unlisted: bool) -> Result<FilterPolicy, Failure> {
+        let given = |text: &str| if text.is_empty() { vec![] } else { vec![text.to_owned()] };
+        let (event, status) = (given(event), given(status));
+        let (family, effect, asset, chain) = (vec![], vec![], vec![], vec![]);
+        Wanted { family, event, effect, status, unlisted, asset, chain, least: None }.policy()
+    }
+
+    #[test]
+    fn words_outside_the_lists_are_subscribed_to_only_on_request() {
+        let failure = wanted("transaction.deposit.sucess", "", false).unwrap_err();
+        assert!(failure.line().contains("did you mean transaction.deposit.success?"), "{}", failure.line());
+        assert_eq!(failure.code, 2);
+        assert!(wanted("", "sucess", false).unwrap_err().line().contains("did you mean success?"));
+        let policy = wanted("Wallets.Teleported", "SUCCESS", true).unwrap();
+        assert_eq!(policy.one_of["event"], ["wallets.teleported"]);
+        assert_eq!(policy.one_of["status"], ["success"]);
+        let policy = wanted("Transaction.deposit.success", "", false).unwrap();
+        assert_eq!(policy.one_of["event"], ["transaction.deposit.success"]);
+    }
 
     #[test]
     fn an_endpoint_fits_its_protocol() {
         for (protocol, endpoint, is_local, fits) in [
             (Protocol::Email, "a@example.com", false, true),
             (Protocol::Email, "example.com", false, false),
+            (Protocol::Email, "a@b", false, false),
+            (Protocol::Email, "a@b.", false, false),
+            (Protocol::Email, "a b@example.com", false, false),
+            (Protocol::Email, "a@b@example.com", false, false),
+            (Protocol::Email, "first.last+tag@mail.example.com", false, true),
             (Protocol::Sms, "+4912345678", false, true),
             (Protocol::Sms, "012345678", false, false),
             (Protocol::Https, "https://example.com/x", false, true),

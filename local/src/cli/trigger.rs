@@ -3,7 +3,8 @@
 use clap::Args;
 use serde_json::{Value, json};
 use shared::environment::Environment;
-use shared::model::{EventType, Family};
+use shared::model::{EventType, Family, words};
+use shared::names::{in_any_case, nearest};
 use shared::verify::secret::HEADER;
 use url::Url;
 
@@ -79,15 +80,20 @@ fn select(what: &str) -> Result<Vec<EventType>, Failure> {
     if what == "all" {
         return Ok(EventType::ALL.to_vec());
     }
-    if let Ok(event) = what.parse() {
-        return Ok(vec![event]);
-    }
-    let family: Option<Family> = what.parse().ok();
+    let unknown = match words::event(what) {
+        Ok(event) => return Ok(vec![event]),
+        Err(unknown) => unknown,
+    };
+    let family: Option<Family> = in_any_case(what).ok();
     let events: Vec<_> =
         EventType::ALL.iter().copied().filter(|event| Some(event.family()) == family).collect();
     if events.is_empty() {
-        let unknown = format!("`{what}` is neither an event nor a family. `trigger --help` lists them");
-        return Err(Failure::new(unknown));
+        let families = Family::ALL.into_iter().map(Family::as_str);
+        let meant = match unknown.nearest.or_else(|| nearest(what, families)) {
+            Some(nearest) => format!(": did you mean {nearest}?"),
+            None => ". `trigger --help` lists them".to_owned(),
+        };
+        return Err(Failure::usage(format!("`{what}` is neither an event nor a family{meant}")));
     }
     Ok(events)
 }
@@ -115,8 +121,16 @@ mod tests {
     fn an_event_a_family_or_all_is_selected() {
         assert_eq!(select("all").unwrap().len(), 43);
         assert_eq!(select("deposits").unwrap().len(), 5);
-        assert_eq!(select("accounts.frozen").unwrap(), [EventType::AccountsFrozen]);
+        assert_eq!(select("Accounts.Frozen").unwrap(), [EventType::AccountsFrozen]);
         assert!(select("unrecognised").is_err());
-        assert!(select("nonsense").is_err());
+        for (what, says) in [
+            ("nonsense", ". `trigger --help` lists them"),
+            ("deposit.success", ": did you mean transaction.deposit.success?"),
+            ("depsits", ": did you mean deposits?"),
+        ] {
+            let failure = select(what).unwrap_err();
+            assert_eq!(failure.line(), format!("`{what}` is neither an event nor a family{says}"));
+            assert_eq!(failure.code, 2);
+        }
     }
 }

@@ -66,26 +66,35 @@ impl Entry for Action {
     const LIST: &'static str = "actions";
 }
 
-/// A page of a list: `{"events": […], "cursor": …}`.
+/// A page of a list: `{"events": […], "cursor": …}`, and a `hint` where there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List<T> {
     /// Its entries.
     pub entries: Vec<T>,
     /// Where the next page starts; none at the end.
     pub cursor: Option<String>,
+    /// Where nothing is found: what may have been meant.
+    pub hint: Option<String>,
 }
 
 impl<S, T: From<S>> From<Page<S>> for List<T> {
     fn from(page: Page<S>) -> Self {
-        Self { entries: page.items.into_iter().map(T::from).collect(), cursor: page.cursor.map(String::from) }
+        Self {
+            entries: page.items.into_iter().map(T::from).collect(),
+            cursor: page.cursor.map(String::from),
+            hint: None,
+        }
     }
 }
 
 impl<T: Entry> Serialize for List<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_map(Some(2))?;
+        let mut fields = serializer.serialize_map(None)?;
         fields.serialize_entry(T::LIST, &self.entries)?;
         fields.serialize_entry("cursor", &self.cursor)?;
+        if let Some(hint) = &self.hint {
+            fields.serialize_entry("hint", hint)?;
+        }
         fields.end()
     }
 }
@@ -95,9 +104,11 @@ impl<'de, T: Entry> Deserialize<'de> for List<T> {
         let mut fields = Map::deserialize(deserializer)?;
         let entries = fields.remove(T::LIST).ok_or_else(|| D::Error::missing_field(T::LIST))?;
         let cursor = fields.remove("cursor").unwrap_or_default();
+        let hint = fields.remove("hint").unwrap_or_default();
         Ok(Self {
             entries: Vec::deserialize(entries).map_err(D::Error::custom)?,
             cursor: Option::deserialize(cursor).map_err(D::Error::custom)?,
+            hint: Option::deserialize(hint).map_err(D::Error::custom)?,
         })
     }
 }

@@ -136,7 +136,7 @@ fn health() -> Health {
 }
 
 fn page<T>(entry: T) -> List<T> {
-    List { entries: vec![entry], cursor: None }
+    List { entries: vec![entry], cursor: None, hint: None }
 }
 
 #[test]
@@ -151,6 +151,7 @@ fn what_is_rendered_is_read_back() {
     check(&page(balance()));
     check(&page(line()));
     check(&page(quarantined(Raw::Base64("/w==".to_owned()))));
+    check(&List { hint: Some("did you mean that?".to_owned()), ..page(action(None)) });
     check(&List { cursor: Some("next".to_owned()), ..page(action(Some(7))) });
     check(&record(Raw::Text("{}".to_owned())));
     check(&record(Raw::Base64("/w==".to_owned())));

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::names::{UnknownName, in_any_case};
+
 crate::names! {
     /// The kinds of object whose state is kept.
     "entity type" EntityType {
@@ -19,6 +21,19 @@ crate::names! {
 }
 
 impl EntityType {
+    /// What a text says that names an entity: `type:uid`, or a uid alone. A uid may contain a colon itself.
+    ///
+    /// # Errors
+    /// Where what is before the colon resembles a type, and is none.
+    pub fn split(text: &str) -> Result<(Option<Self>, &str), UnknownName> {
+        let Some((name, uid)) = text.split_once(':') else { return Ok((None, text)) };
+        match in_any_case(name) {
+            Ok(entity_type) => Ok((Some(entity_type), uid)),
+            Err(unknown) if unknown.nearest.is_some() => Err(unknown),
+            Err(_) => Ok((None, text)),
+        }
+    }
+
     /// The name in paths: `/api/{environment}/transactions/{uid}`.
     pub fn plural(self) -> &'static str {
         match self {

@@ -19,6 +19,7 @@
 //! | [`money`] | what its events say of money together: contradictions, oddities, contribution to balances |
 //! | [`ledger`] | the lines that changes of balances leave, each following another |
 //! | [`notification`] | what is told to people and programs |
+//! | [`words`] | the words of events and statuses, as somebody types them |
 
 pub mod amount;
 pub mod body;
@@ -34,6 +35,7 @@ pub mod meaning;
 pub mod money;
 pub mod notification;
 pub mod transaction;
+pub mod words;
 
 pub use amount::{Decimal, Oddity};
 pub use body::{Body, MAX_BODY, Reason, Unreadable};
