@@ -277,7 +277,7 @@ pub fn posted_to(environment: Environment, uid: &str, kind: Kind, posting: &Post
 fn found_by(delivery: &Delivery, meaning: Option<&Meaning>, folded: Option<&Folded>) -> Facts {
     let Some(meaning) = meaning else {
         // Of what is about nothing, all that would be understood of a transaction.
-        let said = lenient::object::<Transaction>(&delivery.body.data).unwrap_or_default();
+        let said = lenient::object::<Transaction>(delivery.body.subject()).unwrap_or_default();
         return said.facts(0);
     };
     let mut found_by = folded.map(|folded| folded.facts.clone()).unwrap_or_default();

@@ -194,12 +194,15 @@ fn people(kind: Kind, before: &Known, after: &Known, sides: &Sides, meaning: &Me
     let oddity = money::oddity(kind, &sides.after);
     let succeeded =
         |facts: &Facts| lifecycle::furthest(facts).is_some_and(|step| step.outcome() == Outcome::Success);
-    let proof = succeeded(&sides.after) && !succeeded(&sides.before);
+    // A contract that was called is routine: it moves no balance.
+    let proof = kind != Kind::Contract && succeeded(&sides.after) && !succeeded(&sides.before);
     let has_moved = |known: &Known| known.posted.get(&kind).is_some_and(Posting::has_moved);
-    let is_odd_anew = oddity.is_some() && oddity != was_odd;
+    let is_odd_anew = oddity.is_some_and(|oddity| oddity != Oddity::NotCounted) && oddity != was_odd;
     if proof || is_odd_anew || (has_moved(after) && !has_moved(before)) {
         People::Always
-    } else if matches!(meaning.word, Word::Step(step) if step.outcome() == Outcome::Success) {
+    } else if succeeded(&sides.before)
+        && matches!(meaning.word, Word::Step(step) if step.outcome() == Outcome::Success)
+    {
         People::NotAgain
     } else {
         People::AsUsual
@@ -557,6 +560,12 @@ mod tests {
         let first = fold(None, &incoming);
         let second = fold(Some(&first.known), &named);
         assert_eq!((first.people, second.people), (People::Always, People::NotAgain));
+    }
+
+    #[test]
+    fn people_are_not_notified_of_every_call_of_a_contract() {
+        let call = fold(None, &of_kind(Kind::Contract, Step::Success, "5"));
+        assert_eq!((call.people, call.oddity()), (People::AsUsual, Some(Oddity::NotCounted)));
     }
 
     #[test]
