@@ -248,17 +248,17 @@ pub fn post<'a>(
 ) -> Result<(), StoreError> {
     let mut balances: BTreeMap<Key, Vec<LedgerLine>> = BTreeMap::new();
     for (kind, posting) in changes {
-        let key = posted_to(environment, uid, kind, &posting);
+        let entity = Entity::transaction(kind, uid);
+        let pk = keys::entity(environment, &entity);
+        let key = balance_key(environment, &posting, &pk);
         let before = match balances.get(&key).and_then(|lines| lines.last()) {
             Some(line) => line.balance(),
             None => recalled.item(&key)?.unwrap_or_default(),
         };
-        let entity = Entity::transaction(kind, uid);
-        let shard = keys::shard(&keys::entity(environment, &entity));
         let (event_id, rule) = cause(kind);
         let cause = Cause { entity: Some(&entity), event_id, rule: &rule, at };
         let Posting { account, asset, amounts } = posting;
-        let line = LedgerLine::following(&before, (&account, &asset, shard), amounts, &cause);
+        let line = LedgerLine::following(&before, (&account, &asset, keys::shard(&pk)), amounts, &cause);
         balances.entry(key).or_default().push(line);
     }
     for (key, lines) in balances {

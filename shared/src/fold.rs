@@ -209,15 +209,18 @@ fn people(kind: Kind, before: &Known, after: &Known, sides: &Sides, meaning: &Me
     }
 }
 
+/// An event whose word is not understood belongs to its object, and that is all.
+fn not_understood(meaning: &Meaning) -> (Effect, String) {
+    let why = format!("unknown word {}: kept in the history, changes nothing", meaning.status);
+    (Effect::None, why)
+}
+
 /// A transaction is changed by a new status, a flag, another amount, asset, account or fee, or, while it is open, by
 /// another hash.
 fn judge_transaction(sides: &Sides, meaning: &Meaning) -> (Effect, String) {
     let Sides { before, after } = sides;
     if meaning.word == Word::Unknown {
-        return (
-            Effect::None,
-            format!("unknown word {}: kept in the history, changes nothing", meaning.status),
-        );
+        return not_understood(meaning);
     }
     let event = &meaning.facts;
     let contradictions = money::contradictions(after);
@@ -281,10 +284,7 @@ fn judge_object(sides: &Sides, meaning: &Meaning) -> (Effect, String) {
     let Sides { before, after } = sides;
     let (entity_type, event) = (meaning.entity.entity_type, &meaning.facts);
     if meaning.word == Word::Unknown {
-        return (
-            Effect::None,
-            format!("unknown word {}: kept in the history, changes nothing", meaning.status),
-        );
+        return not_understood(meaning);
     }
     let status = |facts| lifecycle::status(entity_type, facts);
     // What stands once it was seen is news however late it comes.

@@ -164,8 +164,9 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
         }
         let history =
             self.table.history(environment, &parts, query.limit()?, query.cursor().as_ref()).await?;
-        let asset_type = self.asset_type(environment, &state.known.of(entity.kind)).await?;
-        Ok(views::entity(entity, &state, asset_type, history))
+        let facts = state.known.of(entity.kind);
+        let asset_type = self.asset_type(environment, &facts).await?;
+        Ok(views::entity(entity, (&facts, state.recorded_at), asset_type, history))
     }
 
     /// The type that is known for a transaction's asset, where nobody named it but its identifier.

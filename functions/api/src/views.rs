@@ -9,7 +9,7 @@ use shared::answers::{
 };
 use shared::clock::Moment;
 use shared::model::{Contradiction, Entity, Fact, Facts, Kind, lifecycle, money};
-use shared::store::{self, Counts, EventItem, Page, QuarantineItem, StateItem};
+use shared::store::{self, Counts, EventItem, Page, QuarantineItem};
 
 /// The facts that every transaction shows, known or not.
 const OF_EVERY_TRANSACTION: [Fact; 6] =
@@ -62,17 +62,16 @@ fn raw(body: Vec<u8>) -> Raw {
 /// An entity: its state and its history.
 pub(crate) fn entity(
     entity: Entity,
-    state: &StateItem,
+    (facts, recorded_at): (&Facts, Option<Moment>),
     asset_type: Option<String>,
     history: Page<EventItem>,
 ) -> EntityState {
-    let facts = state.known.of(entity.kind);
     let List::<Event> { entries: history, cursor, hint: _ } = history.into();
     EntityState {
-        facts: known(entity.kind, &facts),
-        status: lifecycle::status(entity.entity_type, &facts).to_owned(),
-        updated_at: facts.updated_at.or(state.recorded_at),
-        transaction: entity.kind.map(|kind| transaction(kind, &facts, asset_type)),
+        facts: known(entity.kind, facts),
+        status: lifecycle::status(entity.entity_type, facts).to_owned(),
+        updated_at: facts.updated_at.or(recorded_at),
+        transaction: entity.kind.map(|kind| transaction(kind, facts, asset_type)),
         uid: entity.uid,
         history,
         cursor,

@@ -94,12 +94,14 @@ crate::names! {
 }
 
 impl Fact {
+    fn is_amount(self) -> bool {
+        matches!(self, Self::Amount | Self::Fee | Self::DollarAmount | Self::MaxDailyAmount)
+    }
+
     /// What is equal of two values that mean the same: spellings of one number, letter cases of one hexadecimal.
     fn same(self, value: &str) -> Cow<'_, str> {
         match self {
-            Self::Amount | Self::Fee | Self::DollarAmount | Self::MaxDailyAmount => {
-                Decimal::spelling(value).map_or(Cow::Borrowed(value), Cow::Owned)
-            }
+            _ if self.is_amount() => Decimal::spelling(value).map_or(Cow::Borrowed(value), Cow::Owned),
             Self::Hash | Self::Address | Self::FromAddress | Self::SenderAddress | Self::Recipients => {
                 hexadecimal(value)
             }
@@ -111,7 +113,7 @@ impl Fact {
     fn bounded(self, value: &str) -> String {
         if value.len() > MAX_TEXT
             && let Ok(amount) = Decimal::read(value)
-            && matches!(self, Self::Amount | Self::Fee | Self::DollarAmount | Self::MaxDailyAmount)
+            && self.is_amount()
         {
             return amount.to_string();
         }
