@@ -14,7 +14,9 @@ use crate::model::Entity;
 pub struct StateItem {
     /// Counts the writes.
     pub version: u64,
-    /// What is known, and what it has added to balances: what a later change takes away again.
+    /// What is known, and what it has added to balances: what a later change takes away again. A state from before
+    /// decision 20 has none of it, until `rebuild` derives it again.
+    #[serde(default)]
     pub known: Known,
     /// When it was last written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -39,5 +41,24 @@ impl Table {
         entity: &Entity,
     ) -> Result<Option<StateItem>, StoreError> {
         self.get(&keys::state(environment, entity)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Facts;
+
+    #[test]
+    fn a_state_of_an_earlier_build_fails_no_event_and_no_rebuild() {
+        #[derive(Serialize)]
+        struct Earlier {
+            version: u64,
+            facts: Facts,
+        }
+        let earlier = Earlier { version: 3, facts: Facts::default().step("created") };
+        let item: serde_dynamo::Item = serde_dynamo::to_item(&earlier).unwrap();
+        let state: StateItem = serde_dynamo::from_item(item).unwrap();
+        assert_eq!((state.version, state.known), (3, Known::default()));
     }
 }
