@@ -41,7 +41,7 @@ pub enum Denied {
     #[error("The request does not identify its sender.")]
     Unknown,
     /// The role is missing.
-    #[error("The role {0} is missing in the token.")]
+    #[error("The token does not have the role {0}.")]
     Role(Role),
 }
 

@@ -286,7 +286,7 @@ def test_dead_letters_are_seen_and_put_back_over_the_stack(stack):
 def test_doctor_looks_at_the_whole_stack(stack):
     done = command(stack, "doctor")
     findings = {finding["what"]: finding for finding in json.loads(done.stdout)}
-    assert {"versions", "webhook secret", "subscriptions", "alarms", "quota of concurrency", "dead letters"} <= set(findings)
+    assert {"versions", "webhook secret", "subscriptions", "alarms", "concurrency quota", "dead letters"} <= set(findings)
     assert findings["versions"]["verdict"] == "ok", findings
     assert findings["webhook secret"]["verdict"] == "ok", findings
     # A subscriber that never confirmed is what doctor is for.
