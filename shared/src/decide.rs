@@ -21,7 +21,8 @@ use crate::model::ledger::{self, Cause, LedgerLine};
 use crate::model::lenient;
 use crate::model::transaction::Transaction;
 use crate::model::{
-    Body, Entity, EntityRef, EntityType, Fact, Facts, Kind, Meaning, Notification, Posting, Word, money,
+    Body, Entity, EntityRef, EntityType, Fact, Facts, Kind, Meaning, Notification, Oddity, Posting, Word,
+    money,
 };
 use crate::store::{
     Earlier, EventItem, Key, Plan, RawItem, Recalled, SeenItem, StateItem, StoreError, balance_key, keys,
@@ -53,6 +54,8 @@ pub struct Applied {
     pub new: bool,
     /// What the event is about; none where that is unknown.
     pub entity: Option<EntityRef>,
+    /// Why the money that a new event speaks of counts for nothing.
+    pub oddity: Option<Oddity>,
 }
 
 /// Where an event belongs.
@@ -208,8 +211,13 @@ impl New {
         let version = self.version();
         let New { event, folded, occurrence, asks, seen, state } = self;
         let (environment, now) = (event.environment, event.recorded_at);
-        let applied =
-            Applied { id: event.id.clone(), effect: event.effect, new: true, entity: event.entity.clone() };
+        let applied = Applied {
+            id: event.id.clone(),
+            effect: event.effect,
+            new: true,
+            entity: event.entity.clone(),
+            oddity: event.oddity,
+        };
         let event_key = keys::event(&place.pk, now, &event.id);
         let head = SeenItem { occurrence, received_at: delivery.received_at, event_sk: event_key.sk.clone() };
         plan.seen(place.seen(), head, seen);
@@ -377,6 +385,7 @@ impl Again {
             effect: if ambiguous { Effect::Ambiguous } else { Effect::Repeat },
             new: false,
             entity: meaning.map(|meaning| EntityRef::from(&meaning.entity)),
+            oddity: None,
         }
     }
 }

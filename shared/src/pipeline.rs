@@ -14,7 +14,7 @@ use crate::decide::{Again, Applied, Decision, Delivery, Place, decide};
 use crate::environment::Environments;
 use crate::family::{FamilyRules, meaning};
 use crate::fold::Effect;
-use crate::model::{self, Body, Meaning, Reason, Unreadable};
+use crate::model::{self, Body, Meaning, Oddity, Reason, Unreadable};
 use crate::notice;
 use crate::rebuild::{RefoldError, refold};
 use crate::rotating::Rotating;
@@ -95,11 +95,9 @@ impl<C: Clock> Pipeline<C> {
                 outcome => outcome?,
             },
         };
-        telemetry::count(
-            &*self.clock,
-            Some(F::FAMILY),
-            if applied.new { applied.effect.as_str() } else { "redelivered" },
-        );
+        for outcome in outcomes(&applied) {
+            telemetry::count(&*self.clock, Some(F::FAMILY), outcome);
+        }
         info!(
             family = %F::FAMILY,
             environment = %envelope.environment,
@@ -113,11 +111,11 @@ impl<C: Clock> Pipeline<C> {
             milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             "delivery applied"
         );
-        if applied.effect == Effect::Ambiguous {
-            telemetry::count(&*self.clock, Some(F::FAMILY), "ambiguous");
-        }
-        if matches!(applied.effect, Effect::Conflict | Effect::Ambiguous) {
-            warn!(family = %F::FAMILY, id = applied.id, effect = %applied.effect, "an event needs attention");
+        if applied.oddity.is_some()
+            || matches!(applied.effect, Effect::Conflict | Effect::Ambiguous | Effect::None)
+        {
+            let oddity = applied.oddity.map(Oddity::as_str);
+            warn!(family = %F::FAMILY, id = applied.id, effect = %applied.effect, oddity, "an event needs attention");
         }
         Ok(applied)
     }
@@ -129,7 +127,7 @@ impl<C: Clock> Pipeline<C> {
         detail: &str,
     ) -> Result<Applied, DeliveryError> {
         let kept = self.table.quarantine(envelope, (reason, detail), self.clock.now()).await?;
-        Ok(Applied { id: kept.id, effect: Effect::None, new: kept.new, entity: None })
+        Ok(Applied { id: kept.id, effect: Effect::None, new: kept.new, entity: None, oddity: None })
     }
 
     async fn event<F: FamilyRules>(&self, opened: &Opened) -> Result<Applied, DeliveryError> {
@@ -144,6 +142,19 @@ impl<C: Clock> Pipeline<C> {
         };
         apply::<F>(&self.table, &*self.clock, &delivery).await
     }
+}
+
+/// What a delivery is counted as. A further delivery that may be another occurrence, and an event whose money counts
+/// for nothing, are counted as that as well: both raise the alarm.
+fn outcomes(applied: &Applied) -> Vec<&'static str> {
+    let mut outcomes = vec![if applied.new { applied.effect.as_str() } else { "redelivered" }];
+    if !applied.new && applied.effect == Effect::Ambiguous {
+        outcomes.push("ambiguous");
+    }
+    if applied.new && applied.oddity.is_some() {
+        outcomes.push("oddity");
+    }
+    outcomes
 }
 
 /// Opens a message; a key that was added a moment ago is fetched before the message is refused. None where there is
@@ -241,4 +252,26 @@ async fn antedate<F: FamilyRules>(
     }
     let planned = again.plan(delivery, (said, later.as_ref()), place, &event, refolded, clock.now());
     Ok(Some(planned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_somebody_has_to_look_at_is_counted_once_as_that() {
+        let applied = |effect, new, oddity| Applied { id: String::new(), effect, new, entity: None, oddity };
+        let odd = Some(Oddity::NotANumber);
+        for (applied, expected) in [
+            (applied(Effect::Applied, true, None), &["applied"][..]),
+            (applied(Effect::Applied, true, odd), &["applied", "oddity"]),
+            (applied(Effect::Conflict, true, odd), &["conflict", "oddity"]),
+            (applied(Effect::None, true, None), &["none"]),
+            (applied(Effect::Ambiguous, true, None), &["ambiguous"]),
+            (applied(Effect::Ambiguous, false, None), &["redelivered", "ambiguous"]),
+            (applied(Effect::Repeat, false, None), &["redelivered"]),
+        ] {
+            assert_eq!(outcomes(&applied), expected, "{applied:?}");
+        }
+    }
 }

@@ -169,3 +169,9 @@ def test_every_queue_and_topic_refuses_what_is_not_over_tls(resources):
         if resource["Type"] in ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy") and "DeadLetters" not in name:
             denied = [s for s in statements(resource["Properties"]["PolicyDocument"]) if s["Effect"] == "Deny"]
             assert any(s["Condition"] == {"Bool": {"aws:SecureTransport": "false"}} for s in denied), name
+
+
+def test_whatever_somebody_has_to_look_at_raises_the_alarm(resources):
+    metrics = resources["SomebodyHasToLookAlarm"]["Properties"]["Metrics"]
+    looked_at = [texts(metric["MetricStat"]["Metric"]["Dimensions"])[1] for metric in metrics if "MetricStat" in metric]
+    assert sorted(looked_at) == ["ambiguous", "conflict", "forged", "none", "oddity", "quarantined", "refused"]
