@@ -327,6 +327,11 @@ async fn doctor_says_what_is_ill_and_dead_letters_go_back() {
     .await;
     let (code, output, error) = desk.run(&["quarantine", "retry", "--why", "mended", "--json"]);
     assert!(code == Some(1) && output.contains("The body still cannot be read"), "{output}{error}");
+    let (code, output, _) = desk.run(&["doctor"]);
+    assert!(
+        code == Some(1) && output.contains("fail  quarantine") && output.contains("not_json"),
+        "{output}"
+    );
 
     // A letter that nobody can open, as a redrive from elsewhere would leave it.
     let file = desk.folder.path().join(".bitpowr/queues.db");
@@ -340,4 +345,44 @@ async fn doctor_says_what_is_ill_and_dead_letters_go_back() {
     let deposits = listed.iter().find(|queue| queue.family == Family::Deposits).unwrap();
     assert_eq!(deposits.dead_letters, 0);
     assert_eq!(desk.actions().await[0].moved, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_fails_on_money_that_is_not_counted_until_a_later_event_says_how() {
+    let desk = Desk::new();
+    let client = &desk.serving.client;
+    let found = |what: &str| -> (String, String) {
+        let (_, output, error) = desk.run(&["doctor", "--json"]);
+        let findings: Vec<Value> = serde_json::from_str(&output).expect(&error);
+        let finding = findings.into_iter().find(|finding| finding["what"] == what).unwrap();
+        (finding["verdict"].as_str().unwrap().to_owned(), finding["found"].as_str().unwrap().to_owned())
+    };
+    client
+        .send("transaction.deposit.success", json!({ "uid": "d1", "amount": "1,5", "assetType": "BTC" }))
+        .await;
+    client.send("transaction.deposit.success", json!({ "uid": "d2", "amount": "2" })).await;
+    client
+        .send("transaction.deposit.success", json!({ "uid": "d3", "amount": "3", "assetType": "BTC" }))
+        .await;
+    client
+        .send("transaction.deposit.failed", json!({ "uid": "d3", "amount": "3", "assetType": "BTC" }))
+        .await;
+    client.send("accounts.unheard_of", json!({ "uid": "a" })).await;
+    client.log_of(5).await;
+    let (verdict, said) = found("money not counted");
+    assert_eq!(verdict, "fail");
+    assert!(said.contains("1, the newest ") && said.contains("log --oddity not_a_number"), "{said}");
+    assert!(said.contains("log --oddity asset_unknown"), "{said}");
+    let listed = desk.well(&["log", "--oddity", "not_a_number"]);
+    assert!(listed.contains("d1") && !listed.contains("d2"), "{listed}");
+    assert_eq!(found("conflicts").0, "fail");
+    let (verdict, said) = found("events without effect");
+    assert!(verdict == "fail" && said.contains("accounts.unheard_of"), "{said}");
+
+    client
+        .send("transaction.deposit.success", json!({ "uid": "d2", "amount": "2", "assetType": "BTC" }))
+        .await;
+    client.log_of(6).await;
+    let (verdict, said) = found("money not counted");
+    assert!(verdict == "fail" && !said.contains("asset_unknown"), "{said}");
 }

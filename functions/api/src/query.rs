@@ -2,7 +2,7 @@
 
 use shared::clock::Moment;
 use shared::fold::Effect;
-use shared::model::{EntityType, Family, Kind, words};
+use shared::model::{EntityType, Family, Kind, Oddity, words};
 use shared::names::{UnknownName, in_any_case};
 use shared::refusal::Refusal;
 use shared::store::{Cursor, Facet, LogFilter};
@@ -113,11 +113,13 @@ impl Query {
             None => (None, None),
         };
         let (family, effect) = (self.name::<Family>("family")?, self.name::<Effect>("effect")?);
+        let oddity = self.name::<Oddity>("oddity")?;
         let text = |name: &str| self.get(name).map(str::to_owned);
         let facets = [
             (Facet::Family, family.map(|family| family.to_string())),
             (Facet::Event, text("event")),
             (Facet::Effect, effect.map(|effect| effect.to_string())),
+            (Facet::Oddity, oddity.map(|oddity| oddity.to_string())),
             (Facet::Status, text("status")),
             (Facet::Asset, text("asset")),
             (Facet::Hash, text("hash")),
@@ -192,6 +194,7 @@ mod tests {
         for (query, says) in [
             ("family=depsits", "Unknown family depsits: did you mean deposits?"),
             ("effect=aplied", "Unknown effect aplied: did you mean applied?"),
+            ("oddity=negativ", "Unknown oddity negativ: did you mean negative?"),
             ("entity=transction:u", "Unknown entity type transction:u: did you mean transaction?"),
         ] {
             assert_eq!(detail(parse("events", query).filter().err().unwrap()), says);

@@ -1,23 +1,32 @@
 //! `doctor`: checks the receiver and reports what is wrong.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 
 use aws_sdk_cloudwatch::types::StateValue;
 use clap::Args;
+use futures::TryStreamExt as _;
 use jiff::SignedDuration;
 use serde::Serialize;
-use shared::answers::Health;
+use shared::answers::{EntityState, Event, Health, List, Quarantined, TransactionState};
 use shared::aws_error::AwsError;
 use shared::clock::{Clock as _, SystemClock};
+use shared::fold::Effect;
+use shared::model::{EntityRef, EntityType, Kind, Oddity};
 
 use super::failure::Failure;
 use super::place::{Opened, Place};
+use super::show::encoded;
 use super::{say_json, say_table};
 use crate::product::stack::Stack;
 use crate::product::subscriptions::{Listed, Subscriptions as _};
 
 /// A delivery that waits for so many seconds is stuck.
 const LATE_SECONDS: u64 = 300;
+
+/// How many events of a sort are looked at.
+const EXAMINED: usize = 1000;
 
 /// The functions of one stack run so many at a time, at most: five for each of ten families, and some beside.
 const CONCURRENCY: i32 = 60;
@@ -75,6 +84,7 @@ impl Doctor {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let opened = self.place.open().await?;
         let mut findings = of_data(&opened).await;
+        findings.extend(to_be_looked_at(&opened).await);
         if let Some(stack) = &opened.stack {
             let listed = stack.list().await;
             // Without an answer nobody is known to want messages.
@@ -122,11 +132,13 @@ async fn of_data(opened: &Opened) -> Vec<Finding> {
         },
         match dead {
             0 => finding("dead letters", Verdict::Ok, "none"),
-            dead => finding(
-                "dead letters",
-                Verdict::Fail,
-                format!("{dead}: fix the cause, then run dead-letters redrive"),
-            ),
+            dead => {
+                let families: Vec<_> = queues.iter().filter(|queue| queue.dead_letters > 0).collect();
+                let families: Vec<_> = families.iter().map(|queue| queue.family.as_str()).collect();
+                let families = families.join(", ");
+                let found = format!("{dead} of {families}: fix the cause, then run dead-letters redrive");
+                finding("dead letters", Verdict::Fail, found)
+            }
         },
         if oldest > LATE_SECONDS {
             finding(
@@ -139,9 +151,108 @@ async fn of_data(opened: &Opened) -> Vec<Finding> {
         },
         match quarantine.count {
             0 => finding("quarantine", Verdict::Ok, "empty"),
-            count => finding("quarantine", Verdict::Note, format!("{count} webhooks: see quarantine list")),
+            count => {
+                let more = if quarantine.more { " or more" } else { "" };
+                let newest = newest_in_quarantine(opened).await;
+                finding("quarantine", Verdict::Fail, format!("{count}{more}{newest}: see quarantine list"))
+            }
         },
     ]
+}
+
+async fn newest_in_quarantine(opened: &Opened) -> String {
+    let newest = opened.get::<List<Quarantined>>("quarantine", &[("limit", Some("1"))]).await;
+    let newest = newest.ok().and_then(|page| page.entries.into_iter().next());
+    newest.map(|newest| format!(", the newest {} ({})", newest.id, newest.reason)).unwrap_or_default()
+}
+
+/// The events that somebody has to look at: a finding for each sort.
+async fn to_be_looked_at(opened: &Opened) -> Vec<Finding> {
+    let mut looked = Looked { opened, states: HashMap::new() };
+    let mut findings = Vec::new();
+    let sorts: [(_, _, Stands); 3] = [
+        ("conflicts", Effect::Conflict, |state| state.conflict),
+        ("ambiguous events", Effect::Ambiguous, |_| true),
+        ("events without effect", Effect::None, |_| true),
+    ];
+    for (what, effect, stands) in sorts {
+        let found = looked.at(("effect", effect.as_str()), stands).await;
+        findings.push(or_note(what, found.map(|found| of_sort(what, found.into_iter().collect()))));
+    }
+    let what = "money not counted";
+    let mut odd = Ok(Vec::new());
+    for oddity in Oddity::ALL {
+        match (looked.at(("oddity", oddity.as_str()), |state| state.oddity.is_some()).await, &mut odd) {
+            (Ok(found), Ok(odd)) => odd.extend(found),
+            (Err(failure), _) => odd = Err(failure),
+            (Ok(_), Err(_)) => {}
+        }
+    }
+    findings.push(or_note(what, odd.map(|odd| of_sort(what, odd))));
+    findings
+}
+
+fn of_sort(what: &'static str, found: Vec<String>) -> Finding {
+    if found.is_empty() {
+        finding(what, Verdict::Ok, "none")
+    } else {
+        finding(what, Verdict::Fail, found.join("; "))
+    }
+}
+
+/// Whether what was wrong with an event still is, as its transaction stands: a later event may have named the asset or
+/// the direction, or have corrected what contradicted.
+type Stands = fn(&TransactionState) -> bool;
+
+/// Looks at events, and at what has become of their transactions since.
+struct Looked<'a> {
+    opened: &'a Opened,
+    /// How the transactions stand; none where there is no one answer.
+    states: HashMap<(String, Option<Kind>), Option<TransactionState>>,
+}
+
+impl Looked<'_> {
+    /// How many events of a filter there are that are still to be looked at, the newest of them, and the command that
+    /// shows them; none where there are none.
+    async fn at(&mut self, (name, value): (&str, &str), stands: Stands) -> Result<Option<String>, Failure> {
+        let query = [(name.to_owned(), value.to_owned())];
+        let (mut examined, mut count, mut newest, mut more) = (0, 0, None, false);
+        let mut pages = std::pin::pin!(self.opened.pages(&query, None));
+        while let Some(List::<Event> { entries, cursor }) = pages.try_next().await? {
+            examined += entries.len();
+            for event in entries {
+                if self.state(&event).await.is_none_or(stands) {
+                    count += 1;
+                    newest.get_or_insert(event);
+                }
+            }
+            more = cursor.is_some();
+            if examined >= EXAMINED {
+                break;
+            }
+        }
+        Ok(newest.map(|Event { id, event, .. }| {
+            let more = if more { " or more" } else { "" };
+            format!("{count}{more}, the newest {id} ({event}): see log --{name} {value}")
+        }))
+    }
+
+    /// How an event's transaction stands. What was said of no kind is asked of the one kind that is known by now.
+    async fn state(&mut self, event: &Event) -> Option<&TransactionState> {
+        let about = event.entity.as_ref().filter(|entity| entity.entity_type == EntityType::Transaction);
+        let EntityRef { uid, .. } = about?;
+        let kind = event.kind.filter(|kind| *kind != Kind::Unknown);
+        let state = match self.states.entry((uid.clone(), kind)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let path = format!("transactions/{}", encoded(uid));
+                let query = [("kind", kind.map(Kind::as_str)), ("limit", Some("1"))];
+                let found = self.opened.get::<EntityState>(&path, &query).await;
+                unknown.insert(found.ok().and_then(|found| found.transaction))
+            }
+        };
+        state.as_ref()
+    }
 }
 
 fn versions(stack: &Stack) -> Result<Finding, Failure> {

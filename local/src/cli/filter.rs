@@ -3,7 +3,7 @@
 use clap::Args;
 use shared::clock::Moment;
 use shared::fold::Effect;
-use shared::model::{EntityType, Family};
+use shared::model::{EntityType, Family, Oddity};
 use shared::names::{UnknownName, in_any_case};
 
 /// Which events; all conditions hold.
@@ -27,6 +27,10 @@ pub(super) struct Filter {
     /// Only this effect: applied, stale, repeat, conflict, ambiguous or none.
     #[arg(long, value_parser = in_any_case::<Effect>)]
     effect: Option<Effect>,
+    /// Only money that is not counted for this reason: not_a_number, negative, too_long, asset_unknown,
+    /// direction_unknown or not_counted.
+    #[arg(long, value_parser = in_any_case::<Oddity>)]
+    oddity: Option<Oddity>,
     /// Only this status: created, success, failed …
     #[arg(long)]
     status: Option<String>,
@@ -72,6 +76,7 @@ impl Filter {
             ("event", self.event.clone()),
             ("entity", self.entity.clone()),
             ("effect", self.effect.map(|effect| effect.to_string())),
+            ("oddity", self.oddity.map(|oddity| oddity.to_string())),
             ("status", self.status.clone()),
             ("asset", self.asset.clone()),
             ("hash", self.hash.clone()),

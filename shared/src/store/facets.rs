@@ -15,7 +15,7 @@ use super::schema::INDEX_PROJECTION;
 use super::table::Item;
 use crate::environment::Environment;
 use crate::model::facts::{hexadecimal, shorten};
-use crate::model::{EntityType, Fact, Facts, money};
+use crate::model::{EntityType, Fact, Facts, Oddity, money};
 
 crate::names! {
     /// What events can be searched by. The names are those of the parameters.
@@ -26,6 +26,8 @@ crate::names! {
         Event "event";
         /// What it did.
         Effect "effect";
+        /// Why its money is not counted. Few events have one: the effects' index has those as well.
+        Oddity "oddity";
         /// Its own last word.
         Status "status";
         /// The asset.
@@ -67,7 +69,7 @@ impl Facet {
         match self {
             Self::Family => &["by_family"],
             Self::Event => &["by_event"],
-            Self::Effect => &["by_effect"],
+            Self::Effect | Self::Oddity => &["by_effect"],
             Self::Status => &["by_status"],
             Self::Asset => &["by_asset"],
             Self::Chain => &[],
@@ -93,8 +95,8 @@ impl Facet {
         let value = shorten(&self.compared(value));
         let value = component(&value);
         match self {
-            // Apart from the references: no component has an equals sign.
-            Self::Account | Self::SubAccount => format!("{environment}#{self}={value}"),
+            // Apart from the references, and the effects: no component has an equals sign.
+            Self::Account | Self::SubAccount | Self::Oddity => format!("{environment}#{self}={value}"),
             _ => format!("{environment}#{value}"),
         }
     }
@@ -105,7 +107,9 @@ impl Facet {
         match self {
             Self::Hash | Self::Address | Self::Reference => hexadecimal(value),
             Self::Asset | Self::Chain => Cow::Owned(value.to_uppercase()),
-            Self::Family | Self::Event | Self::Effect | Self::Status => Cow::Owned(value.to_lowercase()),
+            Self::Family | Self::Event | Self::Effect | Self::Oddity | Self::Status => {
+                Cow::Owned(value.to_lowercase())
+            }
             Self::Customer | Self::Account | Self::SubAccount => Cow::Borrowed(value),
         }
     }
@@ -123,6 +127,7 @@ fn of<'a>(event: &'a EventItem, facts: &'a Facts) -> Vec<(Facet, &'static str, &
         (Facet::Family, "by_family", Some(event.family.as_str())),
         (Facet::Event, "by_event", Some(event.event.as_str())),
         (Facet::Effect, "by_effect", Some(event.effect.as_str())),
+        (Facet::Oddity, "by_effect", event.oddity.map(Oddity::as_str)),
         (Facet::Status, "by_status", Some(event.status.as_str())),
         (Facet::Asset, "by_asset", event.asset.as_deref().or_else(|| money::asset(facts))),
         (Facet::Chain, "", facts.get(Fact::Chain)),

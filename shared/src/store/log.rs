@@ -52,6 +52,7 @@ impl LogFilter {
             Facet::Customer => 3,
             Facet::SubAccount => 4,
             Facet::Account => 5,
+            Facet::Oddity => 6,
             Facet::Effect if value != Effect::Applied.as_str() => 6,
             Facet::Event => 7,
             Facet::Status => 8,
