@@ -375,6 +375,12 @@ async fn doctor_fails_on_money_that_is_not_counted_until_a_later_event_says_how(
     assert!(said.contains("log --oddity asset_unknown"), "{said}");
     let listed = desk.well(&["log", "--oddity", "not_a_number"]);
     assert!(listed.contains("d1") && !listed.contains("d2"), "{listed}");
+    let listed = desk.well(&["log"]);
+    assert!(listed.contains("conflict") && listed.contains("asset_unknown"), "{listed}");
+    let shown = desk.well(&["show", "transaction:d1"]);
+    assert!(shown.contains("not_a_number, not counted: the amount is not a number"), "{shown}");
+    let shown = desk.well(&["show", "transaction:d3"]);
+    assert!(shown.lines().any(|line| line == "disagreements outcome"), "{shown}");
     assert_eq!(found("conflicts").0, "fail");
     let (verdict, said) = found("events without effect");
     assert!(verdict == "fail" && said.contains("accounts.unheard_of"), "{said}");

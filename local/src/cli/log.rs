@@ -8,6 +8,7 @@ use futures::TryStreamExt as _;
 use jiff::SignedDuration;
 use shared::answers::Event;
 use shared::clock::{Clock as _, Moment, SystemClock};
+use shared::model::Oddity;
 
 use super::failure::Failure;
 use super::filter::Filter;
@@ -118,8 +119,8 @@ async fn newest(
 }
 
 /// What a list of events shows.
-pub(super) const COLUMNS: [&str; 8] =
-    ["recorded", "event", "entity", "status", "amount", "asset", "effect", "id"];
+pub(super) const COLUMNS: [&str; 9] =
+    ["recorded", "event", "entity", "status", "amount", "asset", "effect", "marks", "id"];
 
 /// An event as a row of it.
 pub(super) fn row(event: &Event) -> Vec<String> {
@@ -132,6 +133,14 @@ pub(super) fn row(event: &Event) -> Vec<String> {
         event.amount.clone().unwrap_or_default(),
         event.asset.clone().unwrap_or_default(),
         event.effect.to_string(),
+        marks(event),
         event.id.clone(),
     ]
+}
+
+/// What is wrong with the money of an event: that its transaction is contradicted, and why it is not counted.
+fn marks(event: &Event) -> String {
+    let conflict = event.conflict.then_some("conflict");
+    let marks = conflict.into_iter().chain(event.oddity.map(Oddity::as_str));
+    marks.collect::<Vec<_>>().join(" ")
 }

@@ -3,8 +3,8 @@
 use clap::Args;
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
-use shared::answers::{Action, EntityState, EventRecord, Raw};
-use shared::model::{EntityRef, EntityType, Kind};
+use shared::answers::{Action, Disagreement, EntityState, EventRecord, Raw};
+use shared::model::{EntityRef, EntityType, Kind, Oddity};
 use shared::names::in_any_case;
 
 use super::failure::Failure;
@@ -135,15 +135,28 @@ fn fields(answer: &impl Serialize, but: &[&str]) -> Result<(), Failure> {
             continue;
         }
         let value = match value {
-            Value::String(text) => text.clone(),
             Value::Object(_) if name == "entity" => {
                 let EntityRef { entity_type, uid } = EntityRef::deserialize(value)?;
                 format!("{entity_type}:{uid}")
             }
+            Value::String(_) if name == "oddity" => {
+                let oddity = Oddity::deserialize(value)?;
+                format!("{oddity}, not counted: {}", oddity.describe())
+            }
+            Value::Array(all) if name == "disagreements" => {
+                let all = all.iter().map(Disagreement::deserialize).collect::<Result<Vec<_>, _>>()?;
+                all.iter().map(disagreement).collect::<Vec<_>>().join("; ")
+            }
             Value::Number(count) if name == "deliveries" => deliveries(count.as_u64().unwrap_or_default()),
+            Value::String(text) => text.clone(),
             other => other.to_string(),
         };
         say(&format!("{name:<13} {value}"));
     }
     Ok(())
+}
+
+/// What the events of a transaction contradict each other about, and what they say.
+fn disagreement(Disagreement { about, values }: &Disagreement) -> String {
+    if values.is_empty() { about.to_string() } else { format!("{about}: {}", values.join(" or ")) }
 }
