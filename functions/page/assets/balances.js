@@ -5,6 +5,7 @@ import { fill, freshId, h } from "./dom.js";
 import { amount, fromInput, identifier, isZero, moment, toInput } from "./format.js";
 import { go, to, toEntity, toEvent } from "./route.js";
 import { button, heading, pages, table } from "./ui.js";
+import { kindName } from "./words.js";
 
 const quantity = (text) => h("span", { class: isZero(text) ? "amount zero" : "amount" }, text);
 
@@ -82,7 +83,7 @@ export function showLedger({ main, route, env, signal, every, title }) {
     { name: "Before", class: "number", cell: (line) => lines(line, (part) => amount(line.before[part])) },
     { name: "After", class: "number strong", cell: (line) => lines(line, (part) => amount(line.after[part])) },
     { name: "Rule", cell: (line) => h("code", null, line.rule) },
-    { name: "Transaction", cell: (line) => line.transaction && h("a", { href: toEntity(line.transaction, line.kind) }, identifier(line.transaction.uid)) },
+    { name: "Transaction", cell: (line) => line.transaction && [h("span", { class: "muted" }, `${kindName(line.kind, line.transaction.type)} `), h("a", { href: toEntity(line.transaction, line.kind) }, identifier(line.transaction.uid))] },
     { name: "Webhook", cell: (line) => line.event_id && h("a", { href: toEvent(line.event_id), class: "opens" }, identifier(line.event_id)) },
   ]);
   const shown = pages({

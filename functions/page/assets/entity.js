@@ -6,19 +6,17 @@ import { amount, capital, identifier, isZero, moment, plain } from "./format.js"
 import { PLURAL, to, toEntity, toEvent } from "./route.js";
 import { members, readings } from "./text.js";
 import { button, facts, guarded, heading, section, tell, trouble } from "./ui.js";
-import { effectBadge, familyDot, statusBadge } from "./words.js";
+import { effectBadge, familyDot, kindName, moneyMarks, ODDITIES, outcome, statusBadge } from "./words.js";
 import { timeline } from "./timeline.js";
 
 const PAGE = 100;
 
 /// Shown elsewhere on the page, or not by themselves.
-const APART = ["uid", "kind", "status", "history", "cursor", "conflict", "contradictions", "oddity", "amount", "asset", "flags", "updated_at"];
-
-const ODDITIES = { not_a_number: "it is not a number", too_long: "it has more than 38 digits", negative: "it is negative" };
+const APART = ["uid", "kind", "status", "history", "cursor", "conflict", "contradictions", "disagreements", "oddity", "amount", "asset", "flags", "updated_at"];
 
 export function show({ main, route, env, signal, every, title }) {
   const { type, uid, kind } = route.params;
-  const name = kind ?? type;
+  const name = kindName(kind, type);
   const head = heading(capital(name ?? "Entity"), identifier(uid ?? ""));
   let content = h("div", null, h("p", { class: "muted loading" }, "Reading …"));
   let shown = "";
@@ -82,8 +80,8 @@ export function show({ main, route, env, signal, every, title }) {
   function draw(entity) {
     const events = entity.history;
     const isTransaction = type === "transaction";
-    title(`${capital(entity.kind ?? type)} ${uid.slice(0, 8)} · ${plain(entity.status)}`);
-    head.querySelector("h1").textContent = capital(entity.kind ?? type);
+    title(`${capital(kindName(entity.kind, type))} ${uid.slice(0, 8)} · ${plain(entity.status)}`);
+    head.querySelector("h1").textContent = capital(kindName(entity.kind, type));
     const canvas = h("div", { class: "card way-card" });
     redraw = () => isTransaction && canvas.clientWidth > 0 && canvas.replaceChildren(guarded(() => timeline(entity, events, canvas.clientWidth - 24)));
     replace(
@@ -92,6 +90,7 @@ export function show({ main, route, env, signal, every, title }) {
         null,
         guarded(() => standing(entity)),
         guarded(() => warnings(entity)),
+        guarded(() => contradictions(entity, events)),
         isTransaction ? canvas : null,
         section("What is known", h("div", { class: "card" }, guarded(() => facts(known(entity))))),
         section("What happened", guarded(() => history(events)), more(entity)),
@@ -103,7 +102,7 @@ export function show({ main, route, env, signal, every, title }) {
   function standing(entity) {
     const money = type === "transaction" && entity.amount ? amount(entity.amount, entity.asset) : null;
     const balances = type === "account" ? h("a", { href: to("balances", { account: uid }) }, "Balances") : null;
-    return h("div", { class: "standing" }, statusBadge(entity.status), members(entity.flags ?? [], statusBadge, reading("flags")), money, balances);
+    return h("div", { class: "standing" }, statusBadge(entity.status), members(entity.flags ?? [], statusBadge, reading("flags")), money && [money, moneyMarks(entity)], balances);
   }
 
   function known(entity) {
@@ -139,6 +138,33 @@ function warnings({ conflict, contradictions = [], oddity }) {
   ];
 }
 
+/// An amount without what does not change it.
+const digits = (text) => text.replace(/^\+/, "").replace(/^(-?)0+(?=\d)/, "$1").replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+
+/// The sides of a contradiction, and which events are known to say so. An event shows the asset and account of its
+/// transaction, not what it named itself: of those the events are unknown.
+function sides({ about, values }, events) {
+  if (about === "outcome") {
+    const ended = (how) => events.filter(({ status }) => outcome(status) === how);
+    return [["it succeeded", ended("good")], ["it did not", ended("bad")]];
+  }
+  const says = (value) => events.filter(({ amount: said }) => said !== null && said !== undefined && digits(said) === digits(value));
+  return values.map((value) => [value, about === "amount" ? says(value) : []]);
+}
+
+/// What the events contradict each other about: the values side by side, and who said which.
+function contradictions({ disagreements = [] }, events) {
+  if (disagreements.length === 0) return null;
+  const said = ({ id, event, occurred_at: at }) => h("li", null, h("a", { href: toEvent(id) }, event), " ", moment(at));
+  const side = ([value, by]) => h("li", null, h("strong", { class: "amount" }, value), by.length > 0 ? h("ul", { "aria-label": `Events that say ${value}` }, by.map(said)) : null);
+  return section(
+    "Contradictions",
+    disagreements.map((one) =>
+      h("div", { class: "card" }, h("h3", null, capital(plain(one.about))), h("ul", { class: "sides", "aria-label": `Values of ${plain(one.about)}` }, sides(one, events).map(side))),
+    ),
+  );
+}
+
 /// What a field says, with the way to more of it.
 function linked(field, value) {
   const text = String(value);
@@ -164,7 +190,7 @@ function history(events) {
         { class: event.effect },
         moment(event.occurred_at ?? event.recorded_at),
         h("span", { class: "what" }, familyDot(event.family), h("a", { href: toEvent(event.id), class: "opens" }, event.event)),
-        h("span", { class: "said" }, effectBadge(event.effect), " ", h("span", { class: "why" }, event.why)),
+        h("span", { class: "said" }, effectBadge(event.effect), " ", h("span", { class: "why" }, event.why), moneyMarks(event)),
       ),
     ),
   );

@@ -8,7 +8,7 @@ import { isJson, keepsDigits, pretty } from "./json.js";
 import { about } from "./log.js";
 import { bytes, excerpt, readings } from "./text.js";
 import { button, choice, askWhy, copyButton, facts, guarded, heading, section, toast, trouble } from "./ui.js";
-import { DEEDS, EFFECTS, effectBadge, familyDot, statusBadge } from "./words.js";
+import { DEEDS, EFFECTS, effectBadge, familyDot, moneyMarks, statusBadge } from "./words.js";
 
 export function show({ main, route, env, signal, every, title, onKey }) {
   const { id } = route.params;
@@ -75,7 +75,7 @@ function summary(event) {
     facts([
       ["about", about(event)],
       ["status", statusBadge(event.status)],
-      ["amount", amount(event.amount, event.asset) ?? event.asset],
+      ["amount", [amount(event.amount, event.asset) ?? event.asset ?? "–", moneyMarks(event)]],
       ["happened", event.occurred_at && moment(event.occurred_at, { millis: true })],
       ["received", moment(event.received_at, { millis: true })],
       ["recorded", moment(event.recorded_at, { millis: true })],

@@ -7,7 +7,7 @@ import { chips, filterForm, filterLabel } from "./filters.js";
 import { filters, go, to, toEntity, toEvent } from "./route.js";
 import { searchBox } from "./search.js";
 import { announce, button, heading, table, trouble } from "./ui.js";
-import { effectBadge, familyDot, statusBadge } from "./words.js";
+import { effectBadge, familyDot, kindName, moneyMarks, statusBadge } from "./words.js";
 
 const PAGE = 50;
 /// An event recorded a little earlier may become visible a little later.
@@ -21,7 +21,7 @@ const COLUMNS = [
   { name: "Event", class: "col-event", cell: eventCell },
   { name: "About", class: "col-about", cell: about },
   { name: "Status", class: "col-status", cell: (event) => statusBadge(event.status) },
-  { name: "Amount", class: "col-amount", cell: (event) => amount(event.amount, event.asset) ?? event.asset },
+  { name: "Amount", class: "col-amount", cell: (event) => [amount(event.amount, event.asset) ?? event.asset, moneyMarks(event)] },
   { name: "Effect", class: "col-effect", cell: (event) => [effectBadge(event.effect), " ", h("span", { class: "why", title: event.why }, event.why)] },
   { name: "Times", class: "col-deliveries", cell: deliveries },
 ];
@@ -32,8 +32,7 @@ function eventCell(event) {
 
 export function about({ entity, kind }) {
   if (!entity) return null;
-  const name = kind ?? entity.type;
-  return [h("span", { class: "muted" }, `${name} `), h("a", { href: toEntity(entity, kind) }, identifier(entity.uid))];
+  return [h("span", { class: "muted" }, `${kindName(kind, entity.type)} `), h("a", { href: toEntity(entity, kind) }, identifier(entity.uid))];
 }
 
 function deliveries({ deliveries: n }) {
@@ -56,7 +55,7 @@ export function show({ main, route, env, signal, every, title }) {
   let generation = 0;
   let live = true;
 
-  const list = table("Events, newest first", COLUMNS, { rowClass: (event) => (event.effect === "conflict" ? "conflict" : null) });
+  const list = table("Events, newest first", COLUMNS, { rowClass: (event) => (event.conflict || event.effect === "conflict" ? "conflict" : null) });
   const foot = h("div", { class: "foot" });
   const summary = h("p", { class: "summary muted" });
   const chipRow = h("div", { class: "chip-row" });

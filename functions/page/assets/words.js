@@ -60,6 +60,28 @@ export function outcome(status) {
 export const effectBadge = (effect) =>
   h("span", { class: `badge effect effect-${effect in EFFECTS ? effect : "none"}`, title: EFFECTS[effect] }, effect);
 
+/// Why money is not counted.
+export const ODDITIES = {
+  not_a_number: "the amount is not a number",
+  negative: "the amount is negative",
+  too_long: "the amount has more than 38 digits",
+  asset_unknown: "the asset is unknown",
+  direction_unknown: "it is unknown which way the money goes",
+  not_counted: "a contract can move money either way",
+};
+
+/// What is wrong with the money, in words, to stand where its amount does.
+export function moneyMarks({ oddity, conflict }) {
+  const mark = (kind, words) => h("span", { class: `mark ${kind}` }, words);
+  return [
+    oddity ? mark("odd", `not counted: ${ODDITIES[oddity] ?? plain(oddity)}`) : null,
+    conflict ? mark("conflict", "not counted: its events contradict each other") : null,
+  ];
+}
+
+/// What something is. Of a transaction that is its kind, if it is known.
+export const kindName = (kind, type) => (kind === "unknown" ? "transaction, kind unknown" : kind ?? type);
+
 export const statusBadge = (status) =>
   status ? h("span", { class: `badge status status-${outcome(status)}` }, plain(status)) : null;
 
