@@ -418,6 +418,7 @@ fn new_event(
         status: meaning.map_or_else(|| shorten(event.last_word()), |meaning| meaning.status.clone()),
         oddity: folded.and_then(Folded::oddity),
         conflict: folded.is_some_and(Folded::is_contradicted),
+        acknowledged: false,
         asset: folded.and_then(|folded| money::asset(&folded.facts)).map(str::to_owned),
         amount: meaning.and_then(|meaning| meaning.facts.get(Fact::Amount)).map(str::to_owned),
         deliveries: 1,

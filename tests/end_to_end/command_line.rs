@@ -392,3 +392,32 @@ async fn doctor_fails_on_money_that_is_not_counted_until_a_later_event_says_how(
     let (verdict, said) = found("money not counted");
     assert!(verdict == "fail" && !said.contains("asset_unknown"), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_is_no_problem_until_a_later_event_makes_one() {
+    let desk = Desk::new();
+    let client = &desk.serving.client;
+    let fails = |what: &str| {
+        let (_, output, error) = desk.run(&["doctor", "--json"]);
+        let findings: Vec<Value> = serde_json::from_str(&output).expect(&error);
+        findings.iter().any(|finding| finding["what"] == what && finding["verdict"] == "fail")
+    };
+    let send = async |event: &str, amount: &str| {
+        client.send(event, json!({ "uid": "d", "amount": amount, "assetType": "BTC" })).await;
+    };
+    send("transaction.deposit.pending", "1,5").await;
+    let id = client.log_of(1).await[0]["id"].as_str().unwrap().to_owned();
+    assert!(fails("money not counted"));
+    assert_eq!(desk.run(&["acknowledge", &id]).0, Some(2), "without a reason");
+    assert_eq!(desk.run(&["acknowledge", &"0".repeat(32), "--why", "there is none"]).0, Some(1));
+    let said = desk.well(&["acknowledge", &id, "--why", "paid by hand"]);
+    assert!(said.contains("its marks stay"), "{said}");
+    assert!(!fails("money not counted"));
+    let record: EventRecord = desk.json(&["show", &id]);
+    assert!(record.event.acknowledged && record.event.oddity.is_some());
+    assert_eq!(record.actions[0].why, "paid by hand");
+
+    send("transaction.deposit.success", "1,5").await;
+    client.log_of(2).await;
+    assert!(fails("money not counted"));
+}

@@ -3,6 +3,7 @@
 //! | `POST` under `/api/{environment}` | what it does |
 //! | --- | --- |
 //! | `events/{id}/resend` | sends the notification of the event again, marked as resent |
+//! | `events/{id}/acknowledge` | records that somebody has looked at what is wrong with the event, as it stands |
 //! | `quarantine/{id}/retry` | reads the body once more, and hands it to its family if it can be read now |
 //! | `dead-letters/{family}/redrive` | puts dead letters back into their queue, at most 100 at a time |
 //!
@@ -23,7 +24,7 @@ use shared::model::{Body, Family, Reason};
 use shared::queue::{DeliveryQueue, Redrive};
 use shared::refusal::Refusal;
 use shared::rotating::Rotating;
-use shared::store::{ActionItem, Mandate, Record, Table};
+use shared::store::{ActionItem, EventRecord, Mandate, Record, Table};
 use shared::verify::{Envelope, SealingKeys};
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -55,6 +56,7 @@ pub struct Actions<Q, C> {
 #[derive(Clone, Copy, Debug)]
 enum Action<'a> {
     Resend(&'a str),
+    Acknowledge(&'a str),
     Retry(&'a str),
     Redrive(&'a str),
 }
@@ -90,6 +92,7 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
             environment.ok_or(Refusal::NotFound("Not found: this environment is not served here."))?;
         let action = match *rest {
             ["events", id, "resend"] => Action::Resend(id),
+            ["events", id, "acknowledge"] => Action::Acknowledge(id),
             ["quarantine", id, "retry"] => Action::Retry(id),
             ["dead-letters", family, "redrive"] => Action::Redrive(family),
             // What can only be looked at.
@@ -101,6 +104,7 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
         let mandate = self.mandate(request, who)?;
         let done = match action {
             Action::Resend(id) => self.resend(environment, id, &mandate).await.map(ok),
+            Action::Acknowledge(id) => self.acknowledge(environment, id, &mandate).await.map(ok),
             Action::Retry(id) => self.retry(environment, id, &mandate).await.map(ok),
             Action::Redrive(family) => self.redrive(environment, family, &mandate).await.map(ok),
         };
@@ -135,12 +139,26 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
     }
 
     async fn resend(&self, environment: Environment, id: &str, mandate: &Mandate) -> Result<Done, Refusal> {
-        let record = self.table.event(environment, id).await?;
-        let record = record.ok_or(Refusal::NotFound("Not found: no event has this id."))?;
+        let record = self.event(environment, id).await?;
         match self.table.resend(&record, mandate).await? {
             Some(action) => Ok(Done { action: action.into() }),
             None => Err(Refusal::NeverTold(record.event.why)),
         }
+    }
+
+    async fn acknowledge(
+        &self,
+        environment: Environment,
+        id: &str,
+        mandate: &Mandate,
+    ) -> Result<Done, Refusal> {
+        let record = self.event(environment, id).await?;
+        Ok(Done { action: self.table.acknowledge(&record, mandate).await?.into() })
+    }
+
+    async fn event(&self, environment: Environment, id: &str) -> Result<EventRecord, Refusal> {
+        let record = self.table.event(environment, id).await?;
+        record.ok_or(Refusal::NotFound("Not found: no event has this id."))
     }
 
     async fn retry(&self, environment: Environment, id: &str, mandate: &Mandate) -> Result<Done, Refusal> {

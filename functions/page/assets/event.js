@@ -145,5 +145,7 @@ function actions({ actions: done = [] }) {
   if (done.length === 0) return section("Actions", h("p", { class: "muted" }, "No actions on this event."));
   const list = actionsTable("Actions on this event", { target: false });
   list.show(done, (action) => action.id);
-  return section("Actions", h("p", { class: "muted" }, `${capital(DEEDS.resend)} ${count(done.length, "time")}.`), list.element);
+  const times = (deed) => done.filter(({ action }) => action === deed).length;
+  const said = Object.keys(DEEDS).filter(times).map((deed) => `${capital(DEEDS[deed])} ${count(times(deed), "time")}.`);
+  return section("Actions", h("p", { class: "muted" }, said.join(" ")), list.element);
 }

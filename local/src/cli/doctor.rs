@@ -166,7 +166,7 @@ async fn newest_in_quarantine(opened: &Opened) -> String {
     newest.map(|newest| format!(", the newest {} ({})", newest.id, newest.reason)).unwrap_or_default()
 }
 
-/// The events that somebody has to look at: a finding for each sort.
+/// The events that somebody has to look at, and nobody has acknowledged: a finding for each sort.
 async fn to_be_looked_at(opened: &Opened) -> Vec<Finding> {
     let mut looked = Looked { opened, states: HashMap::new() };
     let mut findings = Vec::new();
@@ -221,7 +221,9 @@ impl Looked<'_> {
         while let Some(List::<Event> { entries, cursor }) = pages.try_next().await? {
             examined += entries.len();
             for event in entries {
-                if self.state(&event).await.is_none_or(stands) {
+                // What changed nothing made no problem.
+                let changed = !matches!(event.effect, Effect::Stale | Effect::Repeat);
+                if changed && !event.acknowledged && self.state(&event).await.is_none_or(stands) {
                     count += 1;
                     newest.get_or_insert(event);
                 }

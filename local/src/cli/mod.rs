@@ -1,5 +1,6 @@
 //! The command line.
 
+mod acknowledge;
 mod console;
 mod dead_letters;
 mod doctor;
@@ -60,6 +61,10 @@ enum Command {
     Show(show::Show),
     /// Send the notification of one event again, or of all events that match, after a dry run.
     Resend(resend::Resend),
+    /// Record that you have looked at what is wrong with an event: doctor no longer counts it.
+    ///
+    /// Its marks stay. What a later event says is a new problem.
+    Acknowledge(acknowledge::Acknowledge),
     /// Show the balances of an account and the ledger lines behind them.
     Ledger(ledger::Ledger),
     /// Recompute states, balances and ledger from the stored webhooks, and repair what differs.
@@ -146,6 +151,7 @@ pub fn main() -> ExitCode {
             Command::Log(log) => log.run().await,
             Command::Show(show) => show.run().await,
             Command::Resend(resend) => resend.run().await,
+            Command::Acknowledge(acknowledge) => acknowledge.run().await,
             Command::Quarantine(quarantine) => quarantine.run().await,
             Command::DeadLetters(letters) => letters.run().await,
             Command::Export(export) => export.run().await,

@@ -26,6 +26,8 @@ crate::names! {
         Retry "retry";
         /// Dead letters were put back into their queue.
         Redrive "redrive";
+        /// Somebody has looked at an event, as it stands.
+        Acknowledge "acknowledge";
     }
 }
 

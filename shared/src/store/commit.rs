@@ -230,6 +230,7 @@ fn partition(environment: Environment, line: &LedgerLine) -> String {
     keys::balance_partition(environment, &line.account, &line.asset, line.shard)
 }
 
+/// What somebody has looked at is not this any more.
 fn earlier(key: &Key, change: &Earlier) -> UpdateBuilder {
     let text = |moment: Moment| AttributeValue::S(moment.to_string());
     let Earlier { environment, id, received_at, occurred_at, effect, delivery_id } = change;
@@ -238,7 +239,7 @@ fn earlier(key: &Key, change: &Earlier) -> UpdateBuilder {
         .set_key(Some(key.to_item()))
         .update_expression(
             "SET received_at = :received, occurred_at = :occurred, effect = :effect, by_effect = :place \
-             ADD deliveries :one, delivery_ids :ids",
+             REMOVE acknowledged ADD deliveries :one, delivery_ids :ids",
         )
         .condition_expression("attribute_exists(pk)")
         .expression_attribute_values(":received", text(*received_at))

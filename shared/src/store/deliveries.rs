@@ -50,7 +50,7 @@ impl Table {
     }
 
     /// Adds a delivery id to an item's, and where it is new one to its deliveries; `ambiguous` is the place of an
-    /// event that this delivery makes ambiguous, also where it is counted no more.
+    /// event that this delivery makes ambiguous, also where it is counted no more. Nobody has looked at that yet.
     pub(super) async fn count(
         &self,
         key: &Key,
@@ -76,7 +76,11 @@ impl Table {
                 None => update,
             }
         };
-        let mark = if ambiguous.is_some() { "SET effect = :effect, by_effect = :place" } else { "" };
+        let mark = if ambiguous.is_some() {
+            "SET effect = :effect, by_effect = :place REMOVE acknowledged"
+        } else {
+            ""
+        };
         let counting = update(&format!("ADD deliveries :one, delivery_ids :ids {mark}"), "<")
             .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
             .expression_attribute_values(":ids", deliveries(delivery_id));

@@ -39,6 +39,9 @@ pub struct EventItem {
     /// Whether its entity's events contradicted each other once it was applied.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub conflict: bool,
+    /// Whether somebody has looked at what is wrong with it, as it stands.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub acknowledged: bool,
     /// The asset it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asset: Option<String>,

@@ -32,6 +32,8 @@ shown! {
         oddity: Option<Oddity>,
         /// Whether its entity's events contradicted each other once it was applied.
         conflict: bool,
+        /// Whether somebody has looked at what is wrong with it, as it stands.
+        acknowledged: bool,
         /// The asset it is about.
         asset: Option<String>,
         /// For a transaction how much it is about, as this event says.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use aws_sdk_dynamodb::types::{AttributeValue, Update};
+
 use super::actions::{Action, ActionItem, Mandate, Target, TargetType};
 use super::deliveries::delivery_ids;
 use super::events::{EventItem, RawItem};
@@ -61,6 +63,26 @@ impl Table {
             ..ActionItem::new(event.environment, Action::Resend, target, mandate)
         };
         Ok(Some(self.record(&record.key.pk, action, None).await?.into_action()))
+    }
+
+    /// Records that somebody has looked at an event, as it stands: its marks stay.
+    ///
+    /// # Errors
+    /// [`StoreError`]; trying again with the same mandate does it once.
+    pub async fn acknowledge(
+        &self,
+        record: &EventRecord,
+        mandate: &Mandate,
+    ) -> Result<ActionItem, StoreError> {
+        let event = &record.event;
+        let target = Target { target_type: TargetType::Event, id: event.id.clone() };
+        let action = ActionItem::new(event.environment, Action::Acknowledge, target, mandate);
+        let mark = Update::builder()
+            .set_key(Some(record.key.to_item()))
+            .update_expression("SET acknowledged = :true")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":true", AttributeValue::Bool(true));
+        Ok(self.record(&record.key.pk, action, Some(mark)).await?.into_action())
     }
 
     /// Some events of a partition, oldest first, each with its body, if it is there; and where the next ones start.
