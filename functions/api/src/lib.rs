@@ -88,7 +88,9 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
         };
         if matches!(
             *question,
-            ["events", _, "resend"] | ["quarantine", _, "retry"] | ["dead-letters", _, "redrive"]
+            ["events", _, "resend" | "acknowledge"]
+                | ["quarantine", _, "retry"]
+                | ["dead-letters", _, "redrive"]
         ) {
             return Ok(method_not_allowed("POST"));
         }

@@ -177,7 +177,7 @@ async fn to_be_looked_at(opened: &Opened) -> Vec<Finding> {
     ];
     for (what, effect, stands) in sorts {
         let found = looked.at(("effect", effect.as_str()), stands).await;
-        findings.push(or_note(what, found.map(|found| of_sort(what, found.into_iter().collect()))));
+        findings.push(or_note(what, found.map(|found| of_sort(what, found.as_slice()))));
     }
     let what = "money not counted";
     let mut odd = Ok(Vec::new());
@@ -188,11 +188,11 @@ async fn to_be_looked_at(opened: &Opened) -> Vec<Finding> {
             (Ok(_), Err(_)) => {}
         }
     }
-    findings.push(or_note(what, odd.map(|odd| of_sort(what, odd))));
+    findings.push(or_note(what, odd.map(|odd| of_sort(what, &odd))));
     findings
 }
 
-fn of_sort(what: &'static str, found: Vec<String>) -> Finding {
+fn of_sort(what: &'static str, found: &[String]) -> Finding {
     if found.is_empty() {
         finding(what, Verdict::Ok, "none")
     } else {

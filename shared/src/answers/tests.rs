@@ -27,6 +27,7 @@ fn event() -> Event {
         status: "success".to_owned(),
         oddity: Some(Oddity::AssetUnknown),
         conflict: false,
+        acknowledged: false,
         asset: None,
         amount: Some("0.5".to_owned()),
         deliveries: 2,
