@@ -218,7 +218,7 @@ impl Looked<'_> {
         let query = [(name.to_owned(), value.to_owned())];
         let (mut examined, mut count, mut newest, mut more) = (0, 0, None, false);
         let mut pages = std::pin::pin!(self.opened.pages(&query, None));
-        while let Some(List::<Event> { entries, cursor }) = pages.try_next().await? {
+        while let Some(List::<Event> { entries, cursor, .. }) = pages.try_next().await? {
             examined += entries.len();
             for event in entries {
                 // What changed nothing made no problem.
