@@ -66,6 +66,46 @@ async fn a_resend_is_told_says_that_it_is_one_and_is_recorded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_acknowledgement_covers_an_event_as_it_stands_and_removes_no_mark() {
+    let running = Running::start().await;
+    let client = &running.client;
+    let named = |name: &str| json!({ "uid": "acc", "name": name });
+    let events = async |name: &str, deliveries: u64| {
+        client.send("accounts.updated", named(name)).await;
+        eventually(async || {
+            let log = client.log().await;
+            let count: u64 = log.iter().map(|event| event["deliveries"].as_u64().unwrap()).sum();
+            if count == deliveries { Ok(log) } else { Err(format!("{log:?}")) }
+        })
+        .await
+    };
+    for (name, deliveries) in [("First", 1), ("Second", 2)] {
+        events(name, deliveries).await;
+    }
+    let marks = |event: &Value| (event["effect"].clone(), event["acknowledged"].clone());
+    let first = events("First", 3).await.into_iter().find(|event| event["deliveries"] == 2).unwrap();
+    assert_eq!(marks(&first), (json!("ambiguous"), json!(false)));
+    let path = format!("events/{}", first["id"].as_str().unwrap());
+    // Twice with one key is once.
+    for _ in 0..2 {
+        let key = [("idempotency-key", "one")];
+        let (status, answer) =
+            post(client, &format!("{path}/acknowledge"), &why("a typing mistake"), &key).await;
+        assert_eq!((status, &answer["action"]["action"]), (200, &json!("acknowledge")), "{answer}");
+    }
+    assert_eq!(marks(&client.get(&path).await), (json!("ambiguous"), json!(true)));
+
+    // Once more: whether that happened again has not been looked at.
+    events("First", 4).await;
+    let event = client.get(&path).await;
+    assert_eq!(marks(&event), (json!("ambiguous"), json!(false)));
+    let actions = event["actions"].as_array().unwrap();
+    assert_eq!((actions.len(), &actions[0]["why"]), (1, &json!("a typing mistake")));
+    assert_eq!(post(client, "events/0/acknowledge", &why("x"), &[]).await.0, 404);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_never_told_is_not_told_again() {
     let running = Running::start().await;
     let client = &running.client;

@@ -8,7 +8,7 @@ use shared::environment::Environment;
 use shared::fold::Effect;
 use shared::model::{Body, Entity, EntityType, EventName};
 use shared::pipeline::apply;
-use shared::store::MAX_DELIVERIES;
+use shared::store::{MAX_DELIVERIES, Mandate};
 
 use crate::world::World;
 
@@ -71,6 +71,27 @@ async fn an_event_becomes_ambiguous_by_a_delivery_that_is_counted_no_more() {
     assert_eq!(again.effect, Effect::Ambiguous);
     let kept = world.table().event(Environment::Test, &again.id).await.unwrap().unwrap().event;
     assert_eq!((kept.effect, kept.deliveries), (Effect::Ambiguous, MAX_DELIVERIES));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_earlier_delivery_that_comes_late_is_not_covered_by_what_was_acknowledged_before() {
+    let world = World::new().await;
+    let named = |name: &str| json!({ "uid": "a", "name": name });
+    let late = world.message("accounts.updated", &named("first"), "late");
+    world.clock.advance(SignedDuration::from_hours(1));
+    let applied = world.deliver("accounts.updated", named("first")).await;
+    let record = async || world.table().event(Environment::Test, &applied.id).await.unwrap().unwrap();
+    let mandate = Mandate {
+        id: "m".to_owned(),
+        who: "ada".to_owned(),
+        why: "looked".to_owned(),
+        at: world.clock.now(),
+    };
+    world.table().acknowledge(&record().await, &mandate).await.unwrap();
+    assert!(record().await.event.acknowledged);
+    world.hand_over("accounts.updated", &late).await.unwrap();
+    let record = record().await;
+    assert_eq!((record.event.acknowledged, record.event.deliveries, record.actions.len()), (false, 2, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
