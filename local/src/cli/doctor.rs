@@ -20,7 +20,7 @@ use super::place::{Opened, Place};
 use super::show::encoded;
 use super::{say_json, say_table};
 use crate::product::stack::Stack;
-use crate::product::subscriptions::{Listed, Subscriptions as _};
+use crate::product::subscriptions::Listed;
 
 /// A delivery that waits for so many seconds is stuck.
 const LATE_SECONDS: u64 = 300;
@@ -85,14 +85,14 @@ impl Doctor {
         let opened = self.place.open().await?;
         let mut findings = of_data(&opened).await;
         findings.extend(to_be_looked_at(&opened).await);
+        let listed = opened.subscriptions().await;
+        // Without an answer nobody is known to want messages.
+        let known = listed.as_deref().unwrap_or_default().to_vec();
+        findings.push(or_note("subscriptions", listed.map(|all| subscriptions(&all)).map_err(Failure::from)));
         if let Some(stack) = &opened.stack {
-            let listed = stack.list().await;
-            // Without an answer nobody is known to want messages.
-            let sms = sms(stack, listed.as_deref().unwrap_or_default()).await;
+            let sms = sms(stack, &known).await;
             findings.push(or_note("versions", versions(stack)));
             findings.push(or_note("webhook secret", secret(stack).await));
-            findings
-                .push(or_note("subscriptions", listed.map(|all| subscriptions(&all)).map_err(Failure::from)));
             findings.push(or_note("alarms", alarms(stack).await));
             findings.push(or_note("concurrency quota", concurrency(stack).await));
             findings.push(or_note("SMS spend limit", sms));
@@ -284,18 +284,19 @@ async fn secret(stack: &Stack) -> Result<Finding, Failure> {
 }
 
 fn subscriptions(all: &[Listed]) -> Finding {
-    let pending: Vec<_> = all
-        .iter()
-        .filter(|one| !one.confirmed)
-        .map(|one| one.endpoint.as_deref().unwrap_or_default())
-        .collect();
-    if all.is_empty() {
-        finding("subscriptions", Verdict::Note, "none, so nobody is notified: see subscribe --help")
-    } else if pending.is_empty() {
-        finding("subscriptions", Verdict::Ok, format!("{}, all confirmed", all.len()))
-    } else {
-        finding("subscriptions", Verdict::Fail, format!("not confirmed: {}", pending.join(", ")))
-    }
+    let what = "subscriptions";
+    // SNS does not say when one was made: the last of its list stands for the newest.
+    let pending: Vec<_> = all.iter().filter(|one| !one.confirmed).collect();
+    let Some(newest) = pending.last() else {
+        return match all.len() {
+            0 => finding(what, Verdict::Note, "none: see subscribe --help"),
+            count => finding(what, Verdict::Ok, format!("{count}, all confirmed")),
+        };
+    };
+    let endpoint = newest.endpoint.as_deref().unwrap_or(&newest.id);
+    let found =
+        format!("{} of {} not confirmed, like {endpoint}: see subscribe list", pending.len(), all.len());
+    finding(what, Verdict::Fail, found)
 }
 
 async fn alarms(stack: &Stack) -> Result<Finding, Failure> {
@@ -348,4 +349,30 @@ async fn sms(stack: &Stack, all: &[Listed]) -> Result<Finding, Failure> {
         Some(limit) => finding(what, Verdict::Ok, format!("{limit} US dollars a month")),
         None => finding(what, Verdict::Note, "no limit is set; the AWS default is 1 US dollar a month"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(endpoint: &str, confirmed: bool) -> Listed {
+        let (protocol, endpoint) = (Some("email".to_owned()), Some(endpoint.to_owned()));
+        Listed { id: "PendingConfirmation".to_owned(), protocol, endpoint, filter: None, confirmed }
+    }
+
+    #[test]
+    fn an_unconfirmed_subscriber_fails_with_an_example_and_the_command() {
+        for (all, verdict, found) in [
+            (vec![], Verdict::Note, "none: see subscribe --help"),
+            (vec![listed("a@x.org", true)], Verdict::Ok, "1, all confirmed"),
+            (
+                vec![listed("a@x.org", false), listed("b@x.org", true), listed("c@x.org", false)],
+                Verdict::Fail,
+                "2 of 3 not confirmed, like c@x.org: see subscribe list",
+            ),
+        ] {
+            let finding = subscriptions(&all);
+            assert_eq!((finding.verdict, finding.found.as_str()), (verdict, found));
+        }
+    }
 }

@@ -23,6 +23,7 @@ use super::failure::Failure;
 use crate::product::attached::Attached;
 use crate::product::queues::Queues;
 use crate::product::stack::Stack;
+use crate::product::subscriptions::{Listed, SubscriptionError, Subscriptions as _};
 use crate::standins::development::{self, user};
 
 /// Where the data is.
@@ -143,6 +144,18 @@ impl Opened {
             .header("idempotency-key", key)
             .body(Body::Text(json!({ "why": why }).to_string()));
         answer(&Box::pin(self.actions.handle(request?)).await)
+    }
+
+    /// Who is subscribed.
+    ///
+    /// # Errors
+    /// Where the subscriptions cannot be read.
+    pub(super) async fn subscriptions(&self) -> Result<Vec<Listed>, SubscriptionError> {
+        match (&self.stack, &self.attached) {
+            (Some(stack), _) => stack.list().await,
+            (None, Some(attached)) => attached.list().await,
+            (None, None) => Ok(Vec::new()),
+        }
     }
 
     /// The pages of a list, one after the other.
