@@ -46,6 +46,52 @@ def test_a_cancelled_resend_does_nothing(page, product):
     assert product.get("/api/test/actions")["actions"] == []
 
 
+def test_what_somebody_has_to_look_at_is_acknowledged_and_says_by_whom_and_why(page, product):
+    event = product.apply(sample("transaction.deposit.success", uid="comma", amount="1,5"))
+    open_event(page, event)
+    page.get_by_role("button", name="Acknowledge…").click()
+    dialog = page.get_by_role("dialog", name="Acknowledge this event?")
+    dialog.get_by_role("button", name="Acknowledge").click()
+    expect(dialog).to_contain_text("Enter a reason")
+    dialog.get_by_label("Why?").fill("the customer was paid by hand")
+    dialog.get_by_role("button", name="Acknowledge").click()
+    expect(dialog).to_be_hidden()
+    said = page.get_by_role("main").get_by_text("Acknowledged by")
+    [action] = product.get("/api/test/actions")["actions"]
+    expect(said).to_contain_text(action["who"])
+    expect(said.locator("time")).to_have_attribute("datetime", action["at"])
+    expect(said).to_contain_text("the customer was paid by hand")
+    expect(page.get_by_role("button", name="Acknowledge…")).to_be_hidden()
+    expect(page.get_by_role("main").get_by_text("not counted: the amount is not a number").first).to_be_visible()
+
+
+def test_an_acknowledgement_does_not_cover_what_has_changed_since(page, product):
+    first = product.apply({"event": "accounts.updated", "data": {"uid": "acc", "name": "First"}})
+    product.apply({"event": "accounts.updated", "data": {"uid": "acc", "name": "Second"}})
+    again = {"event": "accounts.updated", "data": {"uid": "acc", "name": "First"}}
+
+    def deliveries(number):
+        until(lambda: product.get(f"/api/test/events/{first['id']}")["deliveries"] == number)
+
+    product.send(again)
+    deliveries(2)
+    open_event(page, first)
+    page.get_by_role("button", name="Acknowledge…").click()
+    page.get_by_label("Why?").fill("a typing mistake")
+    page.get_by_role("dialog").get_by_role("button", name="Acknowledge").click()
+    expect(page.get_by_text("Acknowledged by")).to_be_visible()
+    product.send(again)
+    deliveries(3)
+    expect(page.get_by_text("It has changed since it was acknowledged by")).to_contain_text("a typing mistake")
+    expect(page.get_by_role("button", name="Acknowledge…")).to_be_visible()
+
+
+def test_what_is_well_needs_no_acknowledgement(page, product):
+    open_event(page, product.apply(sample("transaction.deposit.success", uid="fine")))
+    expect(page.get_by_role("button", name="Resend…")).to_be_visible()
+    expect(page.get_by_role("button", name="Acknowledge…")).to_be_hidden()
+
+
 def test_a_resend_of_what_nobody_was_told_is_refused_in_words(page, product):
     page.watch.expected.append("409")
     product.apply(sample("transaction.deposit.success", uid="late"))

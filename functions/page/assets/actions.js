@@ -47,7 +47,7 @@ export function show({ main, env, signal, every }) {
   fill(
     main,
     heading("Actions"),
-    h("p", { class: "lead muted" }, "Every resend, retry and redrive: who did it, when and why."),
+    h("p", { class: "lead muted" }, "Every resend, acknowledgement, retry and redrive: who did it, when and why."),
     h("div", { class: "list" }, list.element),
     shown.foot,
   );

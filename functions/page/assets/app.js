@@ -14,7 +14,7 @@ import { show as showLog } from "./log.js";
 import { show as showQuarantine } from "./quarantine.js";
 import * as route from "./route.js";
 import { announce, button, heading, trouble } from "./ui.js";
-import { ENVIRONMENTS } from "./words.js";
+import { ENVIRONMENTS, nearest } from "./words.js";
 
 /// How often a view asks for what it shows, from one question to the next (ms). With the way of the answer, what
 /// somebody sees is no older than two seconds.
@@ -77,7 +77,7 @@ function every(work, ms, signal) {
 
 function render({ isBack } = { isBack: true }) {
   const at = route.current();
-  const view = VIEWS[at.view];
+  const view = Object.hasOwn(VIEWS, at.view) ? VIEWS[at.view] : null;
   frame(at);
   if (shown && shown.view === at.view && shown.env === at.env && shown.update) {
     shown.update(at);
@@ -102,10 +102,18 @@ function render({ isBack } = { isBack: true }) {
     };
     shown.update = view.show(context)?.update;
   } else {
-    fill(main, heading("Not found"), h("p", null, h("a", { href: route.to("log") }, "Go to the log")));
+    fill(main, ...unknownView(at.view));
   }
   if (!isBack) scrollTo(0, 0);
   if (!isFirst) focus(isBack);
+}
+
+/// What the address bar calls a view, and is none.
+function unknownView(name) {
+  const meant = nearest(name, Object.keys(NAVIGATION));
+  const link = (view) => h("a", { href: route.to(view) }, NAVIGATION[view]);
+  const way = meant ? ["Did you mean ", link(meant), "?"] : ["Go to the ", link("log"), "."];
+  return [heading("Not found"), h("p", null, `There is no view “${name}”. `, way)];
 }
 
 /// Who comes back stands where they left; who goes on hears where they are.
@@ -123,19 +131,20 @@ function frame({ env, view }) {
   const root = document.documentElement;
   root.dataset.env = env;
   byId("environment-name").replaceChildren(h("strong", null, env.toUpperCase()), h("span", null, ENVIRONMENTS[env]));
+  const here = Object.hasOwn(BELOW, view) ? BELOW[view] : view;
   byId("environments").replaceChildren(
     ...(settings.environments.length > 1 ? settings.environments : []).map((other) =>
-      h("a", { href: route.to(BELOW[view] ?? view, {}, other), "aria-current": other === env ? "true" : null }, other),
+      h("a", { href: route.to(here, {}, other), "aria-current": other === env ? "true" : null }, other),
     ),
   );
-  const here = BELOW[view] ?? view;
   byId("nav").replaceChildren(
     ...Object.entries(NAVIGATION).map(([name, label]) =>
       h("a", { href: route.to(name), "aria-current": name === here ? "page" : null, "data-view": name }, label),
     ),
   );
   // On a phone there is not room for all pages: the one that is shown is in sight.
-  byId("nav").scrollLeft = byId("nav").querySelector("[aria-current]").offsetLeft - 48;
+  const link = byId("nav").querySelector("[aria-current]");
+  if (link) byId("nav").scrollLeft = link.offsetLeft - 48;
   markHealth();
 }
 

@@ -13,7 +13,8 @@ import { DEEDS, EFFECTS, effectBadge, familyDot, moneyMarks, statusBadge } from 
 export function show({ main, route, env, signal, every, title, onKey }) {
   const { id } = route.params;
   const resend = button("Resend…", ask, { class: "primary", hidden: true, title: "Send the notification of this event again (r)" });
-  const head = heading("Event", resend);
+  const acknowledge = button("Acknowledge…", askAcknowledge, { hidden: true, title: "Record that you have looked at what is wrong with this event" });
+  const head = heading("Event", acknowledge, resend);
   let content = h("div", null, h("p", { class: "muted loading" }, "Reading …"));
   let shown = "";
   let refused = "";
@@ -33,6 +34,7 @@ export function show({ main, route, env, signal, every, title, onKey }) {
       shown = json;
       head.querySelector("h1").replaceChildren(familyDot(event.family), event.event);
       resend.hidden = false;
+      acknowledge.hidden = !needsAttention(event) || event.acknowledged;
       title(`${event.event} · ${event.status ?? event.effect}`);
     } catch (error) {
       if (signal.aborted || shown || error.message === refused) return;
@@ -58,8 +60,35 @@ export function show({ main, route, env, signal, every, title, onKey }) {
     now();
   }
 
+  async function askAcknowledge() {
+    const done = await askWhy({
+      env,
+      title: "Acknowledge this event?",
+      lines: [
+        "You have looked at what is wrong with it, as it stands. doctor no longer counts it. Its marks stay, and nothing is counted that was not counted before.",
+      ],
+      verb: "Acknowledge",
+      run: (why, key) => act(env, `${path("events", id)}/acknowledge`, why, key),
+    });
+    if (!done) return;
+    toast("Acknowledged.");
+    now();
+  }
+
   const now = every(load);
   now();
+}
+
+/// Whether somebody has to look at an event. What changed nothing made no problem.
+const needsAttention = ({ effect, oddity }) =>
+  ["conflict", "ambiguous", "none"].includes(effect) || (oddity && effect === "applied");
+
+/// Who has looked at what is wrong with an event, when and why.
+function acknowledgement({ acknowledged, actions: done = [] }) {
+  const last = done.findLast(({ action }) => action === "acknowledge");
+  if (!last) return null;
+  const by = [h("strong", null, last.who), ", ", moment(last.at), `: ${last.why}`];
+  return h("p", { class: "acknowledged" }, acknowledged ? ["Acknowledged by ", by] : ["It has changed since it was acknowledged by ", by]);
 }
 
 function view(event, reading) {
@@ -72,6 +101,7 @@ function summary(event) {
     "div",
     { class: "card" },
     h("p", { class: "effect-line" }, effectBadge(event.effect), h("strong", null, ` ${capital(plain(event.why))}. `), h("span", { class: "muted" }, EFFECTS[event.effect])),
+    acknowledgement(event),
     facts([
       ["about", about(event)],
       ["status", statusBadge(event.status)],

@@ -1,10 +1,10 @@
 // What the log is narrowed down by: a form, and a chip for everything that is set.
 
 import { freshId, h } from "./dom.js";
-import { fromInput, localTime, toInput } from "./format.js";
+import { fromInput, localTime, plain, toInput } from "./format.js";
 import { FILTERS } from "./route.js";
 import { button } from "./ui.js";
-import { EFFECTS, EVENTS, FAMILIES, STATUSES } from "./words.js";
+import { EFFECTS, EVENTS, FAMILIES, ODDITIES, STATUSES } from "./words.js";
 
 const FIELDS = {
   from: { label: "From", moment: true },
@@ -12,18 +12,29 @@ const FIELDS = {
   family: { label: "Family", choices: FAMILIES },
   event: { label: "Event", hints: EVENTS },
   effect: { label: "Effect", choices: Object.keys(EFFECTS) },
+  oddity: { label: "Not counted", choices: Object.keys(ODDITIES) },
   status: { label: "Status", hints: STATUSES },
   asset: { label: "Asset", hints: ["BTC", "ETH", "TRX", "USDT_TRON"] },
+  chain: { label: "Chain", hints: ["BITCOIN", "ETHEREUM", "TRON"] },
   entity: { label: "Entity", hint: "uid, or type:uid" },
   hash: { label: "Hash" },
   reference: { label: "Reference" },
   address: { label: "Address" },
   customer: { label: "Customer", hint: "uid" },
+  account: { label: "Account", hint: "uid" },
+  sub_account: { label: "Sub-account", hint: "uid" },
 };
 
-export const filterLabel = (name) => FIELDS[name].label;
+/// What the address bar says and no filter is called is shown by its own name: the API refuses it, and says what was meant.
+const field = (name) => (FILTERS.includes(name) ? FIELDS[name] : { label: plain(name) });
 
-const shown = (name, value) => (FIELDS[name].moment ? localTime(new Date(value)) : value);
+export const filterLabel = (name) => field(name).label;
+
+/// A time that is none is shown as it is given.
+function shown(name, value) {
+  const date = new Date(value);
+  return field(name).moment && !Number.isNaN(date.getTime()) ? localTime(date) : value;
+}
 
 function control(name, id) {
   const { moment, choices, hints, hint } = FIELDS[name];
@@ -59,14 +70,14 @@ export function filterForm(change) {
 
 /// One chip for every filter that is set; each takes it away.
 export function chips(params, change, clear) {
-  const set = FILTERS.filter((name) => params[name]);
+  const set = Object.keys(params);
   const chip = (name) =>
     h(
       "li",
       { class: "chip" },
-      h("span", { class: "muted" }, FIELDS[name].label),
+      h("span", { class: "muted" }, filterLabel(name)),
       h("span", { class: "id", title: params[name] }, shown(name, params[name])),
-      button("×", () => change(name, ""), { "aria-label": `Remove filter ${FIELDS[name].label}`, class: "quiet" }),
+      button("×", () => change(name, ""), { "aria-label": `Remove filter ${filterLabel(name)}`, class: "quiet" }),
     );
   if (set.length === 0) return [];
   return [h("ul", { class: "chips", "aria-label": "Filters that are set" }, set.map(chip)), button("Clear all", clear, { class: "small" })];

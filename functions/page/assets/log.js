@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { fill, h } from "./dom.js";
 import { amount, count, countDeliveries, identifier, moment, times } from "./format.js";
 import { chips, filterForm, filterLabel } from "./filters.js";
-import { filters, go, to, toEntity, toEvent } from "./route.js";
+import { go, to, toEntity, toEvent } from "./route.js";
 import { searchBox } from "./search.js";
 import { announce, button, heading, table, trouble } from "./ui.js";
 import { effectBadge, familyDot, kindName, moneyMarks, statusBadge } from "./words.js";
@@ -14,6 +14,9 @@ const PAGE = 50;
 const OVERLAP = 5000;
 const NEW_PAGES = 10;
 const SEARCH_PAGES = 5;
+const BEGINNING_PAGES = 20;
+const SHORTEST_BEGINNING = 4;
+const MOST_BEGUN = 8;
 const MOST_ROWS = 1000;
 
 const COLUMNS = [
@@ -50,7 +53,7 @@ const newestFirst = (a, b) =>
   a.recorded_at === b.recorded_at ? (a.id < b.id ? 1 : -1) : a.recorded_at < b.recorded_at ? 1 : -1;
 
 export function show({ main, route, env, signal, every, title }) {
-  let params = filters(route.params);
+  let params = route.params;
   let state = null;
   let generation = 0;
   let live = true;
@@ -62,10 +65,11 @@ export function show({ main, route, env, signal, every, title }) {
   const liveButton = button([h("span", { class: "pulse", "aria-hidden": "true" }), h("span", null, "Live")], toggleLive, { class: "live", "aria-pressed": "true", title: "New events appear automatically" });
   const form = filterForm(change);
   const panel = h("details", { class: "panel" }, h("summary", null, "Filters"), form.form);
-  const box = searchBox(
-    (name, value) => (name === "id" ? go(toEvent(value)) : change(name, value)),
-    async (name, value) => (await get(env, "events", { [name]: value, limit: 1 })).events.length > 0,
-  );
+  const box = searchBox({
+    choose: (name, value) => (name === "id" ? go(toEvent(value)) : change(name, value)),
+    has: async (name, value) => (await get(env, "events", { [name]: value, limit: 1 })).events.length > 0,
+    begun,
+  });
 
   fill(
     main,
@@ -82,6 +86,24 @@ export function show({ main, route, env, signal, every, title }) {
     if (!row || event.target.closest("a, button") || getSelection()?.toString()) return;
     row.querySelector("a.opens").click();
   });
+
+  /// What of the newest events begins with a text: uids of entities, and ids of events, as guesses of the search box.
+  async function begun(text) {
+    if (text.length < SHORTEST_BEGINNING) return [];
+    const found = new Map();
+    const note = (name, label, value) => value?.toLowerCase().startsWith(text.toLowerCase()) && found.set(value, [name, label, value]);
+    let cursor = null;
+    for (let page = 0; page < BEGINNING_PAGES; page += 1) {
+      const { events, cursor: next } = await get(env, "events", { limit: 100, cursor }, signal);
+      for (const { id, event, entity } of events) {
+        note("entity", "Entity", entity?.uid);
+        note("id", event, id);
+      }
+      cursor = next;
+      if (cursor === null) break;
+    }
+    return [...found.values()].slice(0, MOST_BEGUN);
+  }
 
   function change(name, value) {
     go(to("log", { ...params, [name]: value }));
@@ -135,6 +157,7 @@ export function show({ main, route, env, signal, every, title }) {
         gained += found.events.length;
         state.cursor = found.cursor;
         state.more = found.cursor !== null;
+        state.hint = found.hint;
         draw();
       }
       offer(gained);
@@ -147,7 +170,7 @@ export function show({ main, route, env, signal, every, title }) {
     const isEmpty = state.events.size === 0;
     const nothing = Object.keys(params).length > 0 ? "No events match these filters." : "No events yet. They appear here as they arrive.";
     if (!state.more) {
-      fill(foot, h("p", { class: isEmpty ? "empty" : "muted" }, isEmpty ? nothing : "This is the beginning of the log."));
+      fill(foot, h("p", { class: isEmpty ? "empty" : "muted" }, isEmpty ? [nothing, state.hint && ` ${state.hint}`] : "This is the beginning of the log."));
     } else {
       const found = gained > 0 ? null : h("p", { class: "muted" }, "No more matches in this part of the log. Older events may match.");
       fill(foot, found, button(gained > 0 ? "Load older" : "Search further back", loadOlder));
@@ -253,7 +276,7 @@ export function show({ main, route, env, signal, every, title }) {
   return {
     update(next) {
       state.scroll = scrollY;
-      params = filters(next.params);
+      params = next.params;
       begin();
     },
   };

@@ -2,7 +2,8 @@
 // path only, and every link can be shared.
 
 export const FILTERS = [
-  "from", "to", "family", "event", "entity", "effect", "status", "asset", "hash", "reference", "address", "customer",
+  "from", "to", "family", "event", "entity", "effect", "oddity", "status", "asset", "chain", "hash", "reference", "address",
+  "customer", "account", "sub_account",
 ];
 
 export const PLURAL = {
@@ -33,10 +34,6 @@ export function to(view, params = {}, env = current().env) {
 export const toEvent = (id) => to("event", { id });
 
 export const toEntity = ({ type, uid }, kind) => to("entity", { type, uid, kind });
-
-export function filters(params) {
-  return Object.fromEntries(FILTERS.filter((name) => params[name]).map((name) => [name, params[name]]));
-}
 
 const depth = () => history.state?.depth ?? 0;
 

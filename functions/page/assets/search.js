@@ -7,11 +7,10 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const EVENT_ID = /^[0-9a-f]{32}(-\d+)?$/;
 const HASH = /^(0x)?[0-9a-f]{64}$/i;
 const ADDRESS = /^(0x[0-9a-f]{40}|(bc|tb|ltc)1[0-9a-z]{20,80}|[1-9A-HJ-NP-Za-km-z]{26,44})$/i;
-const TYPED = /^(transaction|account|asset|address|customer):.+/;
+const TYPED = /^(transaction|account|asset|address|customer):.+/i;
 
 /// What a text may be, the likeliest first: `[parameter, what it is called, value]`.
-function guesses(text) {
-  const given = text.trim();
+function guesses(given) {
   if (!given) return [];
   const word = given.toLowerCase();
   const found = [];
@@ -20,8 +19,9 @@ function guesses(text) {
   };
   guess(EVENT_ID.test(given), "id", "Open the event");
   guess(EVENTS.includes(word), "event", "Event", word);
-  guess(FAMILIES.includes(word), "family", "Family", word);
-  guess(word in EFFECTS, "effect", "Effect", word);
+  const family = FAMILIES.find((name) => [word, `${word}s`, `${word}es`].includes(name));
+  guess(family, "family", "Family", family);
+  guess(Object.hasOwn(EFFECTS, word), "effect", "Effect", word);
   guess(STATUSES.includes(word.replaceAll(" ", "_")), "status", "Status", word.replaceAll(" ", "_"));
   guess(TYPED.test(given), "entity", "Entity");
   guess(HASH.test(given), "hash", "Hash");
@@ -39,8 +39,8 @@ function guesses(text) {
 }
 
 /// The box. `choose(parameter, value)` is called with what was picked; `has(parameter, value)` says whether some
-/// event is found by it.
-export function searchBox(choose, has) {
+/// event is found by it; `begun(text)` finds what begins with a text, as guesses.
+export function searchBox({ choose, has, begun }) {
   const list = freshId("guesses");
   const options = h("ul", { role: "listbox", id: list, class: "guesses", "aria-label": "Search by", hidden: true });
   const input = h("input", {
@@ -59,6 +59,9 @@ export function searchBox(choose, has) {
   let found = [];
   let active = 0;
 
+  /// A list that cuts an id short ends it with an ellipsis.
+  const given = () => input.value.trim().replace(/…$/, "");
+
   const pick = (index) => {
     const [name, , value] = found[index];
     input.value = "";
@@ -66,12 +69,17 @@ export function searchBox(choose, has) {
     choose(name, value);
   };
 
-  /// Takes the likeliest guess by which something is found; the likeliest of all, where nothing is.
+  /// Takes the likeliest guess by which something is found; where nothing is, what begins so; else the likeliest of all.
   async function pickFound() {
     const asked = found;
+    const text = given();
     const hits = await Promise.all(asked.map(([name, , value]) => name === "id" || has(name, value).catch(() => false)));
+    const isFound = hits.includes(true);
+    const begin = isFound ? [] : await begun(text).catch(() => []);
     // Somebody has typed on, or picked meanwhile.
-    if (asked === found) pick(Math.max(hits.indexOf(true), 0));
+    if (asked !== found) return;
+    if (begin.length > 0) offer(begin);
+    if (begin.length <= 1) pick(Math.max(hits.indexOf(true), 0));
   }
 
   function mark(index) {
@@ -80,8 +88,8 @@ export function searchBox(choose, has) {
     input.setAttribute("aria-activedescendant", options.children[active].id);
   }
 
-  function offer() {
-    found = guesses(input.value);
+  function offer(guessed = guesses(given())) {
+    found = guessed;
     options.replaceChildren(
       ...found.map(([, label, value], index) =>
         h(
@@ -108,8 +116,8 @@ export function searchBox(choose, has) {
     input.setAttribute("aria-expanded", "false");
   };
 
-  input.addEventListener("input", offer);
-  input.addEventListener("focus", offer);
+  input.addEventListener("input", () => offer());
+  input.addEventListener("focus", () => offer());
   input.addEventListener("blur", close);
   input.addEventListener("keydown", (event) => {
     const isOpen = !options.hidden;

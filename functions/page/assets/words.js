@@ -111,3 +111,23 @@ export const ENVIRONMENTS = {
   test: "no real money",
   live: "this is real money",
 };
+
+/// The known word that a text resembles most; none where it resembles none. As the receiver does with parameters.
+export function nearest(given, words) {
+  const alike = (word) => 1 - changes(given.toLowerCase(), word) / Math.max(given.length, word.length);
+  const best = words.reduce((best, word) => (alike(word) > alike(best) ? word : best));
+  return alike(best) >= 0.7 ? best : null;
+}
+
+/// How many letters have to be added, removed or replaced to make one text of the other.
+function changes(from, to) {
+  let row = Array.from({ length: to.length + 1 }, (_, n) => n);
+  for (const [i, letter] of [...from].entries()) {
+    const next = [i + 1];
+    for (let n = 1; n <= to.length; n += 1) {
+      next.push(Math.min(row[n] + 1, next[n - 1] + 1, row[n - 1] + (to[n - 1] === letter ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row.at(-1);
+}
