@@ -45,6 +45,12 @@ impl Moment {
         Self::from_millis(self.as_millis().saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
     }
 
+    /// The moment that is so much later.
+    #[must_use]
+    pub fn after(self, by: SignedDuration) -> Self {
+        self.before(-by)
+    }
+
     /// How long after `earlier` this is; negative where it is before.
     pub fn since(self, earlier: Self) -> SignedDuration {
         self.0.duration_since(earlier.0)

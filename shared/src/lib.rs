@@ -10,7 +10,7 @@
 //! | recall what is known, and decide what follows | [`store`], [`decide`], [`fold`] |
 //! | render the notification | [`notice`] |
 //! | write event, state, balance and ledger in one transaction | [`store`] |
-//! | notify people and programs | [`publish`] |
+//! | notify people and programs | [`publish`], [`endpoints`] |
 //!
 //! [`rebuild`] derives everything anew from the bodies. [`http`] stands before the HTTP functions, [`answers`] and [`refusal`] are what `api` and `actions` say, [`access`] knows who may do what there, [`runtime`] starts a deployed function, [`rotating`] holds its
 //! secrets, [`telemetry`] is what is seen from outside, [`clock`] tells the time,
@@ -22,6 +22,7 @@ pub mod aws_error;
 pub mod causes;
 pub mod clock;
 pub mod decide;
+pub mod endpoints;
 pub mod environment;
 pub mod family;
 pub mod fold;

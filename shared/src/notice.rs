@@ -8,7 +8,7 @@ use crate::environment::Environment;
 use crate::family::FamilyRules;
 use crate::fold::{Folded, People};
 use crate::model::lifecycle::{self, Outcome};
-use crate::model::notification::{self, Audience, Counted, Counts, ForPrograms};
+use crate::model::notification::{self, Audience, COUNTED, Counted, Counts, ForPrograms};
 use crate::model::{
     Body, EntityType, EventName, Fact, Facts, Kind, Meaning, Notification, Oddity, Word, Words, money,
 };
@@ -134,8 +134,10 @@ pub fn render<F: FamilyRules>(
         Some((meaning, folded)) => F::words(&Notice::new(event.environment, &body.event, meaning, folded)),
         None => not_understood(event.environment, &body.event, &event.id),
     };
+    let programs = for_programs(new, &words.subject, body)?;
     let attributes = notification::attributes(
         [
+            (COUNTED, (!programs.counted.is_empty()).then_some("true")),
             ("environment", Some(event.environment.as_str())),
             ("family", Some(event.family.as_str())),
             ("event", body.event.plain()),
@@ -146,9 +148,9 @@ pub fn render<F: FamilyRules>(
         ],
         folded.and_then(|folded| folded.facts.get(Fact::DollarAmount)),
     );
-    let programs = serde_json::to_string(&for_programs(new, &words.subject, body)?)?;
+    let programs = Some(serde_json::to_string(&programs)?);
     let people = wants_people::<F>(new, meaning, &body.event).then_some(words);
-    Ok(Some(Notification { people, programs, attributes }))
+    Ok(Some(Notification { people, programs, endpoint: None, attributes }))
 }
 
 /// Whether people are notified, too. Of what is not understood once a day for each type.

@@ -60,12 +60,14 @@ impl Message {
         }
     }
 
-    /// The messages of a notification.
+    /// The messages of a notification; none of what is for an endpoint only.
     pub fn of(notification: Notification) -> impl Iterator<Item = Self> {
-        let attributes = notification.attributes.clone();
-        let people = notification.people.map(|words| Self::People { words, attributes });
-        let programs = Self::Programs { json: notification.programs, attributes: notification.attributes };
-        people.into_iter().chain([programs])
+        let Notification { people, programs, endpoint, attributes } = notification;
+        let is_for_topics = endpoint.is_none();
+        let of_programs = attributes.clone();
+        let people = people.map(|words| Self::People { words, attributes });
+        let programs = programs.map(|json| Self::Programs { json, attributes: of_programs });
+        people.into_iter().chain(programs).filter(move |_| is_for_topics)
     }
 
     /// How many bytes it counts for, at most.

@@ -16,6 +16,7 @@ use std::time::Duration;
 use crate::access::Access;
 use crate::aws_error::AwsError;
 use crate::clock::SystemClock;
+use crate::endpoints::signing::{DeliveryKey, DeliveryKeys};
 use crate::environment::{Environment, Environments};
 use crate::family::FamilyRules;
 use crate::http;
@@ -135,6 +136,29 @@ pub fn sealing_keys_of(
             };
             let previous = previous.map(key).transpose()?;
             Ok(SealingKeys::new(key(current)?, previous))
+        }
+    })
+}
+
+/// The delivery keys, from the secret that `DELIVERY_KEY_ID` names. A key's id is the version of its value.
+///
+/// # Errors
+/// [`StartError::Missing`] where it names none.
+pub fn delivery_keys(config: &SdkConfig) -> Result<DeliveryKeys, StartError> {
+    Ok(delivery_keys_of(config, setting("DELIVERY_KEY_ID")?))
+}
+
+/// The delivery keys of a secret.
+pub fn delivery_keys_of(config: &SdkConfig, id: String) -> DeliveryKeys {
+    let client = Client::new(config);
+    DeliveryKeys::fetched(move |version| {
+        let (client, id) = (client.clone(), id.clone());
+        async move {
+            let value = client.get_secret_value().secret_id(&id).set_version_id(version).send().await;
+            let value = value.map_err(|error| format!("{id}: {}", AwsError::from(error)))?;
+            let none = || format!("{id} has no value");
+            let (version, text) = value.version_id.zip(value.secret_string).ok_or_else(none)?;
+            DeliveryKey::new(version, text).map_err(|error| error.to_string())
         }
     })
 }

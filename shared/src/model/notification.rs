@@ -54,6 +54,12 @@ pub enum Attribute {
     Strings(Vec<String>),
 }
 
+/// The attribute with the amount in US dollars.
+pub const FIAT_AMOUNT: &str = "fiat_amount";
+
+/// The attribute of what moved money.
+pub const COUNTED: &str = "counted";
+
 /// What programs get: JSON, the same to endpoints and to topics.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ForPrograms {
@@ -204,27 +210,33 @@ pub struct Notification {
     /// For people, if they want to hear of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub people: Option<Words>,
-    /// For programs: JSON.
-    pub programs: String,
-    /// For filter policies.
+    /// For programs: JSON; none where it is about no event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub programs: Option<String>,
+    /// The only endpoint that gets it; nobody else does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// For filters.
     pub attributes: BTreeMap<String, Attribute>,
 }
 
 impl Notification {
-    /// The same, which says that it was sent before.
+    /// The same, which says that it was sent before; to everybody, or to one endpoint only.
     ///
     /// # Errors
     /// Where what it says to programs is no JSON object.
-    pub fn again(&self, id: &str, at: Moment) -> Result<Self, serde_json::Error> {
-        let mut programs: Map<String, Value> = serde_json::from_str(&self.programs)?;
+    pub fn again(&self, id: &str, at: Moment, endpoint: Option<String>) -> Result<Self, serde_json::Error> {
+        let mut programs: Map<String, Value> =
+            serde_json::from_str(self.programs.as_deref().unwrap_or("{}"))?;
         programs.insert("resend".to_owned(), json!({ "id": id, "at": at }));
         let mut attributes = self.attributes.clone();
         attributes.insert("resend".to_owned(), Attribute::String("true".to_owned()));
-        let people = self.people.as_ref().map(|Words { subject, text, sms }| {
+        let people = self.people.as_ref().filter(|_| endpoint.is_none());
+        let people = people.map(|Words { subject, text, sms }| {
             let text = format!("You got this message before; it was sent again on request.\n\n{text}");
             Words::new(&format!("Again: {subject}"), &text, &format!("Again: {sms}"))
         });
-        Ok(Self { people, programs: serde_json::to_string(&programs)?, attributes })
+        Ok(Self { people, programs: Some(serde_json::to_string(&programs)?), endpoint, attributes })
     }
 }
 
@@ -240,7 +252,7 @@ pub fn attributes<'a>(
     });
     let fiat =
         fiat_amount.and_then(|text| Decimal::read(text).ok()).and_then(|amount| amount.in_attribute_range());
-    let fiat = fiat.map(|amount| ("fiat_amount".to_owned(), Attribute::Number(amount)));
+    let fiat = fiat.map(|amount| (FIAT_AMOUNT.to_owned(), Attribute::Number(amount)));
     texts.chain(fiat).collect()
 }
 

@@ -4,7 +4,6 @@
 //! nothing recorded that is not sent.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use serde::{Deserialize, Serialize};
 
 use super::backoff::Backoff;
@@ -28,6 +27,18 @@ crate::names! {
         Redrive "redrive";
         /// Somebody has looked at an event, as it stands.
         Acknowledge "acknowledge";
+        /// An endpoint was added.
+        AddEndpoint "add_endpoint";
+        /// An endpoint was sent a test event.
+        TestEndpoint "test_endpoint";
+        /// An endpoint got a new signing secret.
+        RotateSecret "rotate_secret";
+        /// An endpoint was enabled.
+        EnableEndpoint "enable_endpoint";
+        /// An endpoint was disabled.
+        DisableEndpoint "disable_endpoint";
+        /// An endpoint was removed.
+        RemoveEndpoint "remove_endpoint";
     }
 }
 
@@ -40,6 +51,8 @@ crate::names! {
         Quarantine "quarantine";
         /// The dead letters of a family.
         DeadLetters "dead_letters";
+        /// An endpoint.
+        Endpoint "endpoint";
     }
 }
 
@@ -163,7 +176,7 @@ impl Table {
         }
         let target = Target { target_type: TargetType::DeadLetters, id: family.to_string() };
         let action = ActionItem::new(environment, Action::Redrive, target, mandate);
-        self.record(&pk, ActionItem { moved: Some(0), more: true, ..action }, None).await
+        self.record(&pk, ActionItem { moved: Some(0), more: true, ..action }, |_| Ok(())).await
     }
 
     /// Notes in its record how far a redrive is.
@@ -194,7 +207,7 @@ impl Table {
         &self,
         pk: &str,
         action: ActionItem,
-        also: Option<UpdateBuilder>,
+        also: impl Fn(&mut Writes<'_>) -> Result<(), StoreError>,
     ) -> Result<Record, StoreError> {
         let key = keys::action(pk, &action.target.id, &action.id);
         self.mark_day(action.environment, List::Actions, action.at).await?;
@@ -204,9 +217,7 @@ impl Table {
         loop {
             let mut writes = Writes::new(self);
             writes.create(item.clone())?;
-            if let Some(also) = &also {
-                writes.update(also.clone())?;
-            }
+            also(&mut writes)?;
             if writes.commit().await? {
                 return Ok(Record::New(action));
             }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -293,6 +293,18 @@ impl<'a> Writes<'a> {
             .build()
             .map_err(|error| StoreError::Aws(error.into()))?;
         self.items.push(TransactWriteItem::builder().put(put).build());
+        Ok(())
+    }
+
+    /// Deletes an item, which must be there.
+    pub(super) fn delete(&mut self, key: &Key) -> Result<(), StoreError> {
+        let delete = Delete::builder()
+            .table_name(&*self.table.name)
+            .set_key(Some(key.to_item()))
+            .condition_expression("attribute_exists(pk)")
+            .build()
+            .map_err(|error| StoreError::Aws(error.into()))?;
+        self.items.push(TransactWriteItem::builder().delete(delete).build());
         Ok(())
     }
 

@@ -131,6 +131,34 @@ pub fn job(environment: Environment, id: &str) -> Key {
     Key::new(format!("{environment}#job#{}", component(id)), "job")
 }
 
+/// The partition of the endpoints, and of what was done to them.
+pub fn endpoints(environment: Environment) -> String {
+    format!("{environment}#endpoints")
+}
+
+/// The start of the sort keys of endpoints.
+pub const ENDPOINT_PREFIX: &str = "endpoint#";
+
+/// An endpoint.
+pub fn endpoint(environment: Environment, id: &str) -> Key {
+    Key::new(endpoints(environment), format!("{ENDPOINT_PREFIX}{}", component(id)))
+}
+
+/// The attempts of an event.
+pub fn attempts(environment: Environment, id: &str) -> Key {
+    Key::new(format!("{environment}#attempts#{}", component(id)), "attempts")
+}
+
+/// The partition of what waits for an endpoint.
+pub fn waiting_partition(environment: Environment, endpoint: &str) -> String {
+    format!("{environment}#waiting#{}", component(endpoint))
+}
+
+/// What waits for an endpoint, at its position in the log.
+pub fn waiting(environment: Environment, endpoint: &str, position: &str) -> Key {
+    Key::new(waiting_partition(environment, endpoint), position)
+}
+
 /// An event.
 pub fn event(pk: &str, recorded_at: Moment, id: &str) -> Key {
     Key::new(pk.to_owned(), format!("{EVENT_PREFIX}{recorded_at}#{id}"))

@@ -7,7 +7,7 @@
 //! | `query` | ranges of a partition or an index, pages and cursors |
 //! | `lists`, `deliveries`, `backoff` | places in lists, the deliveries that brought an item, waiting |
 //! | `commit` | recalling several items at once, and committing a [`Plan`] in one transaction |
-//! | `events`, `states`, `ledger`, `actions`, `quarantine` | one concept each: its items, and what reads and writes them |
+//! | `events`, `states`, `ledger`, `actions`, `quarantine`, `endpoints`, `attempts` | one concept each: its items, and what reads and writes them |
 //! | `records`, `listed` | an event with all that belongs to it; an event as lists show it |
 //! | `facets`, `log`, `counts` | what events are found by; the search; how many there were |
 //!
@@ -20,10 +20,12 @@
 //! Components of keys are percent-encoded.
 
 mod actions;
+mod attempts;
 mod backoff;
 mod commit;
 mod counts;
 mod deliveries;
+mod endpoints;
 mod events;
 mod facets;
 pub mod keys;
@@ -39,10 +41,12 @@ mod states;
 mod table;
 
 pub use actions::{Action, ActionItem, Job, Mandate, Record, Target, TargetType};
+pub use attempts::{Carrier, Waiting};
 pub use backoff::Backoff;
 pub use commit::{Earlier, Plan, Recalled};
 pub use counts::{Counted, Counts};
 pub use deliveries::MAX_DELIVERIES;
+pub use endpoints::EndpointChange;
 pub use events::{EventItem, RawItem, SeenItem};
 pub use facets::Facet;
 pub use keys::Key;

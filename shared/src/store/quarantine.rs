@@ -211,6 +211,6 @@ impl Table {
             .expression_attribute_names("#log", keys::LOG_INDEX)
             .expression_attribute_names("#position", keys::POSITION)
             .expression_attribute_values(":at", AttributeValue::S(mandate.at.to_string()));
-        Ok(self.record(&key.pk, action, Some(unlist)).await?.into_action())
+        Ok(self.record(&key.pk, action, |writes| writes.update(unlist.clone())).await?.into_action())
     }
 }

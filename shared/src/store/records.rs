@@ -46,23 +46,25 @@ impl Table {
         Ok(Some(EventRecord { event, key, raw: raw.into_bytes(), delivery_ids, actions }))
     }
 
-    /// Notifies of an event again. None where nobody ever was: of what was overtaken or repeated.
+    /// Notifies of an event again: everybody, or one endpoint only. None where nobody ever was: of what was overtaken or
+    /// repeated.
     ///
     /// # Errors
     /// [`StoreError`]; trying again with the same mandate does it once.
     pub async fn resend(
         &self,
         record: &EventRecord,
+        endpoint: Option<String>,
         mandate: &Mandate,
     ) -> Result<Option<ActionItem>, StoreError> {
         let event = &record.event;
         let Some(notification) = &event.notification else { return Ok(None) };
         let target = Target { target_type: TargetType::Event, id: event.id.clone() };
         let action = ActionItem {
-            notification: Some(notification.again(&mandate.id, mandate.at)?),
+            notification: Some(notification.again(&mandate.id, mandate.at, endpoint)?),
             ..ActionItem::new(event.environment, Action::Resend, target, mandate)
         };
-        Ok(Some(self.record(&record.key.pk, action, None).await?.into_action()))
+        Ok(Some(self.record(&record.key.pk, action, |_| Ok(())).await?.into_action()))
     }
 
     /// Records that somebody has looked at an event, as it stands: its marks stay.
