@@ -1,15 +1,22 @@
-//! Tells people and programs what was recorded: reads the table's stream and publishes. What is told was
-//! rendered when the event was applied; here it is only sent.
+//! Notifies of what was recorded: reads the table's stream, and hands over each notification to the queue of the endpoints
+//! that want it, and to the topics. It was rendered when the event was applied; here it is only sent.
+
+use std::collections::HashMap;
+use std::time::Duration;
 
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use serde::Deserialize;
 use serde_dynamo::AttributeValue;
 use shared::clock::Clock;
+use shared::endpoints::{Directory, Endpoint, EndpointState, Lane, Outbound, Outgoing};
+use shared::environment::Environment;
 use shared::model::notification::united;
 use shared::model::{Notification, Words};
 use shared::publish::{Message, Publish, PublishError, Refused, Topic};
+use shared::queue::QueueError;
 use shared::store::keys::{ACTION_PREFIX, EVENT_PREFIX};
+use shared::store::{Key, StoreError};
 use shared::telemetry;
 use tracing::{error, info, warn};
 
@@ -22,9 +29,13 @@ const DIGEST_LINES: usize = 50;
 
 /// The notifier.
 #[derive(Debug)]
-pub struct Notify<P, C> {
-    /// Where messages go.
+pub struct Notify<P, D, O, C> {
+    /// Where messages to people, and to programs that subscribed, go.
     pub publish: P,
+    /// Knows the endpoints.
+    pub endpoints: D,
+    /// Where what endpoints shall get goes.
+    pub outbound: O,
     /// Tells the time.
     pub clock: C,
 }
@@ -32,28 +43,49 @@ pub struct Notify<P, C> {
 /// What is read of a new event.
 #[derive(Deserialize)]
 struct Inserted {
+    environment: Environment,
     #[serde(default)]
     notification: Option<Notification>,
 }
 
 /// A record of the stream that tells something.
-struct Telling {
+struct Notified {
     /// Its sequence number.
     number: Option<String>,
+    /// Whose world it is.
+    environment: Environment,
+    /// Where it is.
+    key: Key,
     /// What it tells.
     notification: Notification,
 }
 
-impl<P: Publish, C: Clock> Notify<P, C> {
+/// A batch was not taken. It comes again.
+#[derive(Debug, thiserror::Error)]
+pub enum NotifyError {
+    /// A topic did not take a message.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// The endpoints are not known now.
+    #[error(transparent)]
+    Endpoints(#[from] StoreError),
+    /// The queue of the endpoints did not take a message.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+impl<P: Publish, D: Directory, O: Outbound, C: Clock> Notify<P, D, O, C> {
     /// Publishes what a batch of the stream tells, in its order. Where something was not taken, the batch comes
-    /// again from there on, so that what people were told is not told again. Programs come first: they recognise by
-    /// its `id` what comes twice.
+    /// again from there on, so that what people were told is not told again. Endpoints and programs come first: they
+    /// recognise by its id what comes twice.
     ///
     /// # Errors
     /// Where the first of it was not taken: the batch then comes again as a whole, narrowed down by halves.
-    pub async fn batch(&self, event: Event) -> Result<DynamoDbEventResponse, PublishError> {
+    pub async fn batch(&self, event: Event) -> Result<DynamoDbEventResponse, NotifyError> {
         let (mut records, mut people, mut programs) = (Vec::new(), Vec::new(), Vec::new());
-        for Telling { number, notification } in event.records.into_iter().filter_map(telling) {
+        let notified: Vec<_> = event.records.into_iter().filter_map(notified).collect();
+        self.hand_over(&notified).await?;
+        for Notified { number, notification, .. } in notified {
             for message in Message::of(notification) {
                 let topic = match message.topic() {
                     Topic::People => &mut people,
@@ -77,7 +109,7 @@ impl<P: Publish, C: Clock> Notify<P, C> {
                 error!(%cause, reached = record, count, "not all was published");
                 let number = records.into_iter().nth(record).flatten();
                 if record == 0 || number.is_none() {
-                    return Err(cause);
+                    return Err(cause.into());
                 }
                 let mut failure = DynamoDbBatchItemFailure::default();
                 failure.item_identifier = number;
@@ -85,6 +117,36 @@ impl<P: Publish, C: Clock> Notify<P, C> {
             }
         }
         Ok(response)
+    }
+
+    /// Hands over to the queues what endpoints want.
+    async fn hand_over(&self, notified: &[Notified]) -> Result<(), NotifyError> {
+        let now = self.clock.now();
+        let mut endpoints: HashMap<Environment, Vec<Endpoint>> = HashMap::new();
+        let mut lanes: HashMap<Lane, Vec<Outgoing>> = HashMap::new();
+        for Notified { environment, key, notification, .. } in notified {
+            if notification.programs.is_none() {
+                continue;
+            }
+            if !endpoints.contains_key(environment) {
+                endpoints.insert(*environment, self.endpoints.endpoints(*environment).await?);
+            }
+            let wants = |endpoint: &&Endpoint| match &notification.endpoint {
+                Some(only) => *only == endpoint.id,
+                None => endpoint.filter.accepts(&notification.attributes),
+            };
+            for endpoint in endpoints.get(environment).into_iter().flatten().filter(wants) {
+                let is_ill = endpoint.state != EndpointState::Active || endpoint.is_slow(now);
+                let lane = if is_ill { Lane::Slow } else { Lane::Fast };
+                let outgoing =
+                    Outgoing { environment: *environment, endpoint: endpoint.id.clone(), key: key.clone() };
+                lanes.entry(lane).or_default().push(outgoing);
+            }
+        }
+        for (lane, outgoing) in lanes {
+            self.outbound.send(lane, outgoing, Duration::ZERO).await?;
+        }
+        Ok(())
     }
 
     /// Publishes messages, each with the place of its record, until one is not taken: which record that is of. What
@@ -107,19 +169,21 @@ impl<P: Publish, C: Clock> Notify<P, C> {
 }
 
 /// What a record tells that inserts an event, or the action by which it is told again.
-fn telling(record: EventRecord) -> Option<Telling> {
-    let tells = match record.change.keys.get("sk") {
-        Some(AttributeValue::S(sort_key)) => {
-            [EVENT_PREFIX, ACTION_PREFIX].iter().any(|prefix| sort_key.starts_with(prefix))
-        }
-        _ => false,
+fn notified(record: EventRecord) -> Option<Notified> {
+    let text = |name| match record.change.keys.get(name) {
+        Some(AttributeValue::S(text)) => Some(text.clone()),
+        _ => None,
     };
+    let key = Key { pk: text("pk")?, sk: text("sk")? };
+    let tells = [EVENT_PREFIX, ACTION_PREFIX].iter().any(|prefix| key.sk.starts_with(prefix));
     if record.event_name != "INSERT" || !tells {
         return None;
     }
     let number = record.change.sequence_number;
     match serde_dynamo::from_item::<_, Inserted>(record.change.new_image) {
-        Ok(inserted) => inserted.notification.map(|notification| Telling { number, notification }),
+        Ok(Inserted { environment, notification }) => {
+            notification.map(|notification| Notified { number, environment, key, notification })
+        }
         Err(error) => {
             // It would fail every time and hold up all that come after it.
             warn!(%error, record = number, "an event of the stream cannot be read");
@@ -158,7 +222,9 @@ mod tests {
     use super::*;
     use std::sync::Mutex;
 
+    use serde_json::json;
     use shared::clock::SystemClock;
+    use shared::endpoints::{EndpointFilter, EndpointUrl, Reach, Secrets};
     use shared::publish::Published;
 
     /// Takes messages, until it comes to one of those that it does not take.
@@ -201,8 +267,108 @@ mod tests {
         }
     }
 
-    fn notify(publish: Captured) -> Notify<Captured, SystemClock> {
-        Notify { publish, clock: SystemClock }
+    /// Endpoints that are known, without a table.
+    #[derive(Default)]
+    struct Listed(Vec<Endpoint>);
+
+    impl Directory for Listed {
+        async fn endpoints(&self, environment: Environment) -> Result<Vec<Endpoint>, StoreError> {
+            Ok(self.0.iter().filter(|endpoint| endpoint.environment == environment).cloned().collect())
+        }
+    }
+
+    /// Takes what endpoints shall get, or fails.
+    #[derive(Default)]
+    struct Handed {
+        taken: Mutex<Vec<(Lane, Outgoing)>>,
+        is_down: bool,
+    }
+
+    impl Outbound for Handed {
+        async fn send(&self, lane: Lane, messages: Vec<Outgoing>, _: Duration) -> Result<(), QueueError> {
+            if self.is_down {
+                return Err(QueueError::Other("down".into()));
+            }
+            self.taken.lock().unwrap().extend(messages.into_iter().map(|message| (lane, message)));
+            Ok(())
+        }
+    }
+
+    fn notify(publish: Captured) -> Notify<Captured, Listed, Handed, SystemClock> {
+        Notify { publish, endpoints: Listed::default(), outbound: Handed::default(), clock: SystemClock }
+    }
+
+    fn endpoint(id: &str, state: EndpointState, filter: &serde_json::Value) -> Endpoint {
+        Endpoint {
+            id: id.to_owned(),
+            environment: Environment::Test,
+            url: EndpointUrl::read("https://example.com/", Reach::PUBLIC).unwrap(),
+            description: String::new(),
+            filter: EndpointFilter::read(filter.as_object().unwrap(), false).unwrap(),
+            state,
+            secrets: Secrets::first("k"),
+            created_at: SystemClock.now(),
+            failures: 0,
+            failing_since: None,
+            last_failure: None,
+            last_success_at: None,
+            probes: 0,
+            probe_at: None,
+            slow_until: None,
+        }
+    }
+
+    fn endpoints() -> Listed {
+        let (active, all) = (EndpointState::Active, json!({}));
+        let slow_until = Some(SystemClock.now().after(jiff::SignedDuration::from_mins(1)));
+        Listed(vec![
+            endpoint("all", active, &all),
+            endpoint("btc", active, &json!({ "asset": "btc" })),
+            endpoint("eth", active, &json!({ "asset": "eth" })),
+            endpoint("failing", EndpointState::Failing, &all),
+            endpoint("disabled", EndpointState::Disabled, &all),
+            Endpoint { slow_until, ..endpoint("slow", active, &all) },
+            Endpoint { environment: Environment::Live, ..endpoint("live", active, &all) },
+        ])
+    }
+
+    #[tokio::test]
+    async fn endpoints_get_what_they_want_and_the_ill_ones_have_a_queue_of_their_own() {
+        let notify = Notify { endpoints: endpoints(), ..notify(Captured::default()) };
+        notify.batch(batch(&[("INSERT", "event#x")])).await.unwrap();
+        let mut taken = notify.outbound.taken.into_inner().unwrap();
+        taken.sort_by_key(|(lane, outgoing)| (*lane, outgoing.endpoint.clone()));
+        let taken: Vec<_> =
+            taken.iter().map(|(lane, outgoing)| (*lane, outgoing.endpoint.as_str())).collect();
+        let (fast, slow) = (Lane::Fast, Lane::Slow);
+        assert_eq!(
+            taken,
+            [(fast, "all"), (fast, "btc"), (slow, "disabled"), (slow, "failing"), (slow, "slow")]
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_for_one_endpoint_goes_nowhere_else() {
+        let notify = Notify { endpoints: endpoints(), ..notify(Captured::default()) };
+        let mut event = batch(&[("INSERT", "action#x#y")]);
+        let image = &mut event.records[0].change.new_image;
+        let mut item: serde_json::Value = serde_dynamo::from_item(image.clone()).unwrap();
+        item["notification"]["endpoint"] = json!("eth");
+        *image = serde_dynamo::to_item(item).unwrap();
+        notify.batch(event).await.unwrap();
+        assert!(notify.publish.taken.into_inner().unwrap().is_empty());
+        let taken = notify.outbound.taken.into_inner().unwrap();
+        let key = Key { pk: "p".to_owned(), sk: "action#x#y".to_owned() };
+        let (endpoint, environment) = ("eth".to_owned(), Environment::Test);
+        assert_eq!(taken, [(Lane::Fast, Outgoing { environment, endpoint, key })]);
+    }
+
+    #[tokio::test]
+    async fn nobody_is_notified_twice_where_the_queue_of_the_endpoints_is_down() {
+        let outbound = Handed { is_down: true, ..Handed::default() };
+        let notify = Notify { endpoints: endpoints(), outbound, ..notify(Captured::default()) };
+        assert!(notify.batch(batch(&[("INSERT", "event#x"); 3])).await.is_err());
+        assert!(notify.publish.taken.into_inner().unwrap().is_empty());
     }
 
     /// A batch as Lambda delivers it, with people and programs told of each event.
@@ -213,7 +379,7 @@ mod tests {
                 "awsRegion":"eu-west-1","eventSourceARN":"arn:aws:dynamodb:eu-west-1:1:table/t/stream/s",
                 "dynamodb":{{"ApproximateCreationDateTime":1479499740,"Keys":{{"pk":{{"S":"p"}},"sk":{{"S":"{sk}"}}}},
                 "SequenceNumber":"{number}","SizeBytes":112,"StreamViewType":"NEW_IMAGE",
-                "NewImage":{{"pk":{{"S":"p"}},"sk":{{"S":"{sk}"}},"notification":{{"M":{{
+                "NewImage":{{"pk":{{"S":"p"}},"sk":{{"S":"{sk}"}},"environment":{{"S":"test"}},"notification":{{"M":{{
                   "people":{{"M":{{"subject":{{"S":"Deposit {number}."}},"text":{{"S":"t"}},"sms":{{"S":"s"}}}}}},
                   "programs":{{"S":"{number}."}},
                   "attributes":{{"M":{{"asset":{{"M":{{"type":{{"S":"String"}},"value":{{"S":"BTC"}}}}}}}}}}

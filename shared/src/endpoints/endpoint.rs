@@ -7,6 +7,7 @@ use super::filter::EndpointFilter;
 use super::url::EndpointUrl;
 use crate::clock::Moment;
 use crate::environment::Environment;
+use crate::store::{StoreError, Table};
 
 crate::names! {
     /// Whether an endpoint gets events.
@@ -128,6 +129,24 @@ impl Endpoint {
     /// Whether it counts as slow.
     pub fn is_slow(&self, now: Moment) -> bool {
         self.slow_until.is_some_and(|until| now < until)
+    }
+}
+
+/// Knows the endpoints.
+pub trait Directory: Send + Sync + 'static {
+    /// Those of an environment.
+    fn endpoints(
+        &self,
+        environment: Environment,
+    ) -> impl Future<Output = Result<Vec<Endpoint>, StoreError>> + Send;
+}
+
+impl Directory for Table {
+    fn endpoints(
+        &self,
+        environment: Environment,
+    ) -> impl Future<Output = Result<Vec<Endpoint>, StoreError>> + Send {
+        Self::endpoints(self, environment)
     }
 }
 

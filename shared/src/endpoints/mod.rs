@@ -19,7 +19,7 @@ mod url;
 mod words;
 
 pub use attempt::{ANSWER, Attempt, Progress};
-pub use endpoint::{Endpoint, EndpointState, Failure, SecretVersion, Secrets};
+pub use endpoint::{Directory, Endpoint, EndpointState, Failure, SecretVersion, Secrets};
 pub use filter::{EndpointFilter, FilterError};
 pub use outbound::{Lane, MOST_DELAY, Outbound, Outgoing, SqsOutbound};
 pub use url::{EndpointUrl, NotRoutable, Reach, UrlError, is_routable};
