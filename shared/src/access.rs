@@ -15,8 +15,10 @@ crate::names! {
     "role" Role {
         /// Look.
         Read "bitpowr:read";
-        /// Tell again, retry, redrive; and look.
+        /// Resend, retry, redrive; and look.
         Act "bitpowr:act";
+        /// Manage endpoints; and look.
+        Configure "bitpowr:configure";
     }
 }
 
@@ -64,7 +66,11 @@ impl Access {
             Self::Token { roles } => {
                 let claims = &authorizer()?.jwt.as_ref().ok_or(Denied::Unknown)?.claims;
                 let token = Token::of(request).filter(|token| token.subject() == claims.get("sub"));
-                let allows = |held: &str| held == role.as_str() || held == Role::Act.as_str();
+                // Whoever may do something may look.
+                let allows = |held: &str| match role {
+                    Role::Read => Role::ALL.iter().any(|role| held == role.as_str()),
+                    role => held == role.as_str(),
+                };
                 if !token.is_some_and(|token| token.members(roles).any(allows)) {
                     return Err(Denied::Role(role));
                 }

@@ -142,6 +142,14 @@ pub fn ok<T: Serialize>(body: T) -> Response<Body> {
     json(StatusCode::OK, &body)
 }
 
+/// The answer where there is nothing to say: 204.
+pub fn no_content() -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 /// The answer to a method that is not served: 405 with the methods that are.
 pub fn method_not_allowed(allowed: &'static str) -> Response<Body> {
     let detail = format!("Only {allowed} is allowed here.");

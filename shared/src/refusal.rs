@@ -29,6 +29,8 @@ pub enum Refusal {
     KindNeeded(Vec<Kind>),
     /// Nobody was ever notified of the event, for this reason.
     NeverTold(String),
+    /// It cannot be done as things stand; a name for programs, and why.
+    Conflict(&'static str, String),
     /// Only the head of the body was kept.
     NotWhole,
     /// The body cannot be read now either.
@@ -92,6 +94,7 @@ impl Refusal {
             Self::NeverTold(why) => {
                 (StatusCode::CONFLICT, "never_told", format!("It was never told: {why}."))
             }
+            Self::Conflict(code, detail) => (StatusCode::CONFLICT, code, detail),
             Self::NotWhole => {
                 (StatusCode::CONFLICT, "not_whole", "Only the first 4 KiB of the body were kept.".to_owned())
             }

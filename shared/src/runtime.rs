@@ -16,6 +16,7 @@ use std::time::Duration;
 use crate::access::Access;
 use crate::aws_error::AwsError;
 use crate::clock::SystemClock;
+use crate::endpoints::Reach;
 use crate::endpoints::signing::{DeliveryKey, DeliveryKeys};
 use crate::environment::{Environment, Environments};
 use crate::family::FamilyRules;
@@ -138,6 +139,19 @@ pub fn sealing_keys_of(
             Ok(SealingKeys::new(key(current)?, previous))
         }
     })
+}
+
+/// How far requests to endpoints may reach, from `PRIVATE_ENDPOINTS`: `allow` or `refuse` what is not public.
+///
+/// # Errors
+/// [`StartError`] where it is neither.
+pub fn reach() -> Result<Reach, StartError> {
+    let name = "PRIVATE_ENDPOINTS";
+    match setting(name)?.as_str() {
+        "allow" => Ok(Reach::LOCAL),
+        "refuse" => Ok(Reach::PUBLIC),
+        _ => Err(StartError::Invalid(name)),
+    }
 }
 
 /// The delivery keys, from the secret that `DELIVERY_KEY_ID` names. A key's id is the version of its value.

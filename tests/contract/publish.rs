@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use local::product::attached::Attached;
 use local::standins::database::Database;
 use local::standins::queues::{Queues, RedrivePolicy};
-use local::standins::subscriptions::SubscriptionStore;
+use local::standins::subscriptions::{FilterPolicy, Protocol, Subscription, SubscriptionStore};
 use local::standins::topics::{Topics, WEBHOOK_QUEUE};
 use serde_json::json;
 use shared::clock::SystemClock;
@@ -59,14 +60,21 @@ fn mails(folder: &std::path::Path) -> Vec<String> {
     files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect()
 }
 
+/// A program that wants everything.
+fn over_https(url: &str) -> Subscription {
+    let (id, endpoint, filter) = ("s".to_owned(), url.to_owned(), FilterPolicy::default());
+    Subscription { id, protocol: Protocol::Https, endpoint, filter }
+}
+
 #[tokio::test]
 async fn the_local_topics_keep_it() {
     let (database, mail) = (Database::open(None).unwrap(), tempfile::tempdir().unwrap());
     let queues = Queues::open(database.clone(), SystemClock).unwrap();
+    let subscriptions = SubscriptionStore::open(database).unwrap();
+    subscriptions.add(over_https("http://127.0.0.1:9/")).await.unwrap();
     let topics = Topics {
         queues: queues.clone(),
-        subscriptions: SubscriptionStore::open(database).unwrap(),
-        webhook: Some("http://127.0.0.1:9/".parse().unwrap()),
+        subscriptions,
         mail: Some(mail.path().to_owned()),
         people: None,
         print: false,
@@ -81,21 +89,23 @@ async fn the_local_topics_keep_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sns_client_keeps_it_over_the_local_endpoint() {
-    let mail = tempfile::tempdir().unwrap();
+    let (mail, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let told = Arc::new(std::sync::Mutex::new(Vec::new()));
     let webhook = {
         let told = Arc::clone(&told);
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
         let app = axum::Router::new().fallback(async move |body: String| told.lock().unwrap().push(body));
         tokio::spawn(async { axum::serve(listener, app).await });
         url
     };
     let account = Account::local(|settings| {
         settings.mail = Some(mail.path().to_owned());
-        settings.webhook = Some(webhook);
+        settings.data = Some(data.path().join("data"));
     })
     .await;
+    let attached = Attached::to(&data.path().join("data")).unwrap();
+    attached.subscriptions.add(over_https(&webhook)).await.unwrap();
     let arn = |topic: &str| format!("arn:aws:sns:local:000000000000:{topic}");
     let sns = Sns::new(account.sns(), arn("people"), arn("programs"));
     let programs = async || {

@@ -247,12 +247,13 @@ async fn an_action_is_done_once_and_recorded(world: &World) {
     let record = world.table().event(TEST, &applied.id).await.unwrap().unwrap();
     for (id, minutes) in [("one", 1), ("two", 2), ("one", 3)] {
         world.clock.advance(SignedDuration::from_mins(minutes));
-        let action = world.table().resend(&record, &mandate(world, id)).await.unwrap().unwrap();
+        let action = world.table().resend(&record, None, &mandate(world, id)).await.unwrap().unwrap();
         assert_eq!((action.id.as_str(), action.who.as_str()), (id, "somebody"));
     }
     let told = |action: &ActionItem| {
         let programs = &action.notification.as_ref().unwrap().programs;
-        serde_json::from_str::<serde_json::Value>(programs).unwrap()["resend"]["id"].clone()
+        serde_json::from_str::<serde_json::Value>(programs.as_deref().unwrap()).unwrap()["resend"]["id"]
+            .clone()
     };
     let actions = world.table().event(TEST, &applied.id).await.unwrap().unwrap().actions;
     assert_eq!(actions.iter().map(told).collect::<Vec<_>>(), ["one", "two"]);
@@ -263,7 +264,7 @@ async fn an_action_is_done_once_and_recorded(world: &World) {
     let stale = world.deliver("transaction.deposit.created", json!({ "uid": "again", "amount": "1" })).await;
     let record = world.table().event(TEST, &stale.id).await.unwrap().unwrap();
     assert_eq!(record.event.effect, Effect::Stale);
-    assert_eq!(world.table().resend(&record, &mandate(world, "one")).await.unwrap(), None);
+    assert_eq!(world.table().resend(&record, None, &mandate(world, "one")).await.unwrap(), None);
 }
 
 async fn what_was_retried_is_listed_no_longer_until_it_is_back(world: &World) {

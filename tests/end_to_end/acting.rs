@@ -8,6 +8,7 @@ use lambda_http::{Body, Request};
 use serde_json::{Value, json};
 use shared::access::Access;
 use shared::clock::{Clock as _, SystemClock};
+use shared::endpoints::Reach;
 use shared::environment::{Environment, Environments};
 use shared::model::{EventType, Family, Reason};
 use shared::queue::{DeliveryQueue, QueueError, Redrive, Redriven};
@@ -222,6 +223,8 @@ fn acting(table: Table, queues: Scripted) -> Actions<Scripted, SystemClock> {
         queues,
         keys: Rotating::fixed(keys()),
         environments: Environments::both(),
+        delivery_keys: local::standins::development::delivery_keys().unwrap(),
+        reach: Reach::LOCAL,
         access: Access::Own("me".to_owned()),
         clock: SystemClock,
     }

@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use local::product::{Product, Settings};
 use serde_json::{Value, json};
+use shared::endpoints::{EndpointUrl, Reach};
 use shared::environment::Environment;
 use shared::model::EventType;
 use shared::verify::Secret;
@@ -39,7 +40,7 @@ impl Running {
             port: 0,
             data: None,
             secret: Secret::new(SECRET).unwrap(),
-            webhook: Some(webhook.url.clone()),
+            webhook: Some(EndpointUrl::read(webhook.url.as_str(), Reach::LOCAL).unwrap()),
             mail: None,
             print: false,
             aws_endpoint: None,

@@ -7,20 +7,30 @@
 //! | `quarantine/{id}/retry` | reads the body once more, and hands it to its family if it can be read now |
 //! | `dead-letters/{family}/redrive` | puts dead letters back into their queue, at most 100 at a time |
 //!
+//! | `endpoints` | adds an endpoint: `{"url": "…", "description": "…", "filter": {…}, "why": "…"}` |
+//! | `endpoints/{id}/{test,rotate,enable,disable}` | sends a test event; makes a new signing secret; lets it get events, or not |
+//!
+//! `DELETE endpoints/{id}` removes one. Managing endpoints needs a role of its own.
+//!
 //! The body is `{"why": "…"}`. Each action is recorded with who did it, when and why. A header `Idempotency-Key`
 //! names it: the same key for the same target is the same action, done once.
 
-use lambda_http::http::{Method, header};
+mod endpoints;
+
+use lambda_http::http::{Method, StatusCode, header};
 use lambda_http::{Body as HttpBody, Request, Response};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use shared::access::{Access, Role};
 use shared::answers::{Done, Redriven};
 use shared::clock::Clock;
+use shared::endpoints::Reach;
+use shared::endpoints::signing::DeliveryKeys;
 use shared::environment::{Environment, Environments};
 use shared::hash::hex;
-use shared::http::{method_not_allowed, ok, segments};
-use shared::model::{Body, Family, Reason};
+use shared::http::{json, method_not_allowed, no_content, ok, segments};
+use shared::model::{self, Body, Family};
 use shared::queue::{DeliveryQueue, Redrive};
 use shared::refusal::Refusal;
 use shared::rotating::Rotating;
@@ -44,6 +54,10 @@ pub struct Actions<Q, C> {
     pub queues: Q,
     /// What deliveries are sealed with.
     pub keys: Rotating<SealingKeys>,
+    /// What endpoints' signing secrets are derived from.
+    pub delivery_keys: DeliveryKeys,
+    /// Which URLs endpoints may have.
+    pub reach: Reach,
     /// Which environments are served.
     pub environments: Environments,
     /// Who may act.
@@ -59,13 +73,97 @@ enum Action<'a> {
     Acknowledge(&'a str),
     Retry(&'a str),
     Redrive(&'a str),
+    Add,
+    Test(&'a str),
+    Rotate(&'a str),
+    Enable(&'a str),
+    Disable(&'a str),
+    Remove(&'a str),
+}
+
+impl<'a> Action<'a> {
+    /// What a path under an environment asks for; else the methods that it has.
+    fn of(path: &[&'a str], method: &Method) -> Result<Self, &'static str> {
+        let post = |action| if *method == Method::POST { Ok(action) } else { Err("POST") };
+        match *path {
+            ["events", id, "resend"] => post(Self::Resend(id)),
+            ["events", id, "acknowledge"] => post(Self::Acknowledge(id)),
+            ["quarantine", id, "retry"] => post(Self::Retry(id)),
+            ["dead-letters", family, "redrive"] => post(Self::Redrive(family)),
+            ["endpoints"] if *method == Method::POST => Ok(Self::Add),
+            ["endpoints"] => Err("GET, HEAD, POST"),
+            ["endpoints", id] if *method == Method::DELETE => Ok(Self::Remove(id)),
+            ["endpoints", _] => Err("GET, HEAD, DELETE"),
+            ["endpoints", id, "test"] => post(Self::Test(id)),
+            ["endpoints", id, "rotate"] => post(Self::Rotate(id)),
+            ["endpoints", id, "enable"] => post(Self::Enable(id)),
+            ["endpoints", id, "disable"] => post(Self::Disable(id)),
+            // What can only be looked at.
+            _ => Err("GET, HEAD"),
+        }
+    }
+
+    /// The role that it needs.
+    fn role(self) -> Role {
+        match self {
+            Self::Resend(_) | Self::Acknowledge(_) | Self::Retry(_) | Self::Redrive(_) => Role::Act,
+            Self::Add
+            | Self::Test(_)
+            | Self::Rotate(_)
+            | Self::Enable(_)
+            | Self::Disable(_)
+            | Self::Remove(_) => Role::Configure,
+        }
+    }
 }
 
 /// What a request carries.
+trait Order: DeserializeOwned {
+    /// What it is, for whoever sent something else.
+    const FORM: &str;
+
+    /// Why it shall be done.
+    fn why(&self) -> &str;
+}
+
+/// A reason, and nothing else.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Order {
+struct Reason {
     why: String,
+}
+
+impl Order for Reason {
+    const FORM: &str = "an object with the text `why`";
+
+    fn why(&self) -> &str {
+        &self.why
+    }
+}
+
+/// What is resent to whom.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Resend {
+    why: String,
+    /// The only endpoint that gets it; everybody, where there is none.
+    #[serde(default)]
+    endpoint: Option<String>,
+}
+
+impl Order for Resend {
+    const FORM: &str = "an object with the text `why`, and perhaps the text `endpoint`";
+
+    fn why(&self) -> &str {
+        &self.why
+    }
+}
+
+/// A page elsewhere cannot send JSON without asking (Fetch Standard, "CORS-safelisted request-header").
+fn is_json(request: &Request) -> Result<(), Refusal> {
+    let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = media_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+    if media_type.trim().eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(Refusal::MediaType) }
 }
 
 impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
@@ -78,7 +176,8 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
     }
 
     async fn act(&self, request: &Request) -> Result<Response<HttpBody>, Refusal> {
-        let who = self.access.caller(request, Role::Act).map_err(Refusal::Denied)?;
+        // Whoever may not even look learns nothing.
+        self.access.caller(request, Role::Read).map_err(Refusal::Denied)?;
         let path = segments(request);
         let path: Vec<_> = path.iter().map(String::as_str).collect();
         if path == ["api", "openapi.json"] {
@@ -90,40 +189,72 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
         let environment = self.environments.served(environment);
         let environment =
             environment.ok_or(Refusal::NotFound("Not found: this environment is not served here."))?;
-        let action = match *rest {
-            ["events", id, "resend"] => Action::Resend(id),
-            ["events", id, "acknowledge"] => Action::Acknowledge(id),
-            ["quarantine", id, "retry"] => Action::Retry(id),
-            ["dead-letters", family, "redrive"] => Action::Redrive(family),
-            // What can only be looked at.
-            _ => return Ok(method_not_allowed("GET, HEAD")),
+        let action = match Action::of(rest, request.method()) {
+            Ok(action) => action,
+            Err(methods) => return Ok(method_not_allowed(methods)),
         };
-        if request.method() != Method::POST {
-            return Ok(method_not_allowed("POST"));
-        }
-        let mandate = self.mandate(request, who)?;
-        let done = match action {
-            Action::Resend(id) => self.resend(environment, id, &mandate).await.map(ok),
-            Action::Acknowledge(id) => self.acknowledge(environment, id, &mandate).await.map(ok),
-            Action::Retry(id) => self.retry(environment, id, &mandate).await.map(ok),
-            Action::Redrive(family) => self.redrive(environment, family, &mandate).await.map(ok),
-        };
+        let who = self.access.caller(request, action.role()).map_err(Refusal::Denied)?;
+        let done = self.perform(environment, action, request, &who).await;
         let done = done.map_err(Refusal::of_action)?;
-        info!(%environment, ?action, who = mandate.who, "done");
+        info!(%environment, ?action, who, "action performed");
         Ok(done)
     }
 
-    /// Who wants what is asked for, and why.
-    fn mandate(&self, request: &Request, who: String) -> Result<Mandate, Refusal> {
-        // A page elsewhere cannot send this type without asking (Fetch Standard, "CORS-safelisted request-header").
-        let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let media_type = media_type.and_then(|value| value.split(';').next()).unwrap_or_default();
-        if !media_type.trim().eq_ignore_ascii_case("application/json") {
-            return Err(Refusal::MediaType);
+    async fn perform(
+        &self,
+        environment: Environment,
+        action: Action<'_>,
+        request: &Request,
+        who: &str,
+    ) -> Result<Response<HttpBody>, Refusal> {
+        let reason = || self.order::<Reason>(request, who).map(|(_, mandate)| mandate);
+        match action {
+            Action::Resend(id) => {
+                let (Resend { endpoint, .. }, mandate) = self.order(request, who)?;
+                self.resend(environment, id, endpoint, &mandate).await.map(ok)
+            }
+            Action::Acknowledge(id) => self.acknowledge(environment, id, &reason()?).await.map(ok),
+            Action::Retry(id) => self.retry(environment, id, &reason()?).await.map(ok),
+            Action::Redrive(family) => self.redrive(environment, family, &reason()?).await.map(ok),
+            Action::Add => {
+                let (new, mandate) = self.order(request, who)?;
+                let added = self.add(environment, new, &mandate).await?;
+                Ok(json(StatusCode::CREATED, &added))
+            }
+            Action::Test(id) => {
+                let tested = self.test(environment, id, &reason()?).await?;
+                Ok(json(StatusCode::ACCEPTED, &tested))
+            }
+            Action::Rotate(id) => self.rotate(environment, id, &reason()?).await.map(ok),
+            Action::Enable(id) => self.enable(environment, id, &reason()?).await.map(ok),
+            Action::Disable(id) => self.disable(environment, id, &reason()?).await.map(ok),
+            Action::Remove(id) => {
+                // A request to remove something need not have a body.
+                let mandate = if request.body().is_empty() {
+                    self.mandate(request, who, "no reason was given")?
+                } else {
+                    reason()?
+                };
+                self.remove(environment, id, &mandate).await.map(|()| no_content())
+            }
         }
-        let order: Order = serde_json::from_slice(request.body().as_ref())
-            .map_err(|_| Refusal::Order("The body is an object with the text `why`.".to_owned()))?;
-        let why = order.why.trim();
+    }
+
+    /// What a request carries, and who wants it, and why.
+    fn order<T: Order>(&self, request: &Request, who: &str) -> Result<(T, Mandate), Refusal> {
+        is_json(request)?;
+        let order: T = serde_json::from_slice(request.body().as_ref()).map_err(|error| {
+            let cause = error.to_string();
+            let cause = cause.split(" at line ").next().unwrap_or_default();
+            Refusal::Order(format!("The body is {}: {cause}.", T::FORM))
+        })?;
+        let mandate = self.mandate(request, who, order.why())?;
+        Ok((order, mandate))
+    }
+
+    /// Who wants what is asked for, and why.
+    fn mandate(&self, request: &Request, who: &str, why: &str) -> Result<Mandate, Refusal> {
+        let why = why.trim();
         if why.is_empty() || why.chars().count() > MOST_CHARACTERS {
             return Err(Refusal::Order(format!("`why` has 1 to {MOST_CHARACTERS} characters.")));
         }
@@ -135,12 +266,23 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
             Some(key) => hex(&Sha256::digest(key.as_bytes())).chars().take(32).collect(),
             None => Uuid::new_v4().simple().to_string(),
         };
-        Ok(Mandate { id, who, why: why.to_owned(), at: self.clock.now() })
+        Ok(Mandate { id, who: who.to_owned(), why: why.to_owned(), at: self.clock.now() })
     }
 
-    async fn resend(&self, environment: Environment, id: &str, mandate: &Mandate) -> Result<Done, Refusal> {
+    async fn resend(
+        &self,
+        environment: Environment,
+        id: &str,
+        endpoint: Option<String>,
+        mandate: &Mandate,
+    ) -> Result<Done, Refusal> {
+        if let Some(endpoint) = &endpoint
+            && self.table.endpoint(environment, endpoint).await?.is_none()
+        {
+            return Err(Refusal::NotFound("Not found: no endpoint has this id."));
+        }
         let record = self.event(environment, id).await?;
-        match self.table.resend(&record, mandate).await? {
+        match self.table.resend(&record, endpoint, mandate).await? {
             Some(action) => Ok(Done { action: action.into() }),
             None => Err(Refusal::NeverTold(record.event.why)),
         }
@@ -164,7 +306,7 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
     async fn retry(&self, environment: Environment, id: &str, mandate: &Mandate) -> Result<Done, Refusal> {
         let record = self.table.quarantined_body(environment, id).await?;
         let record = record.ok_or(Refusal::NotFound("Not found: no body in quarantine has this id."))?;
-        if record.item.reason == Reason::TooLarge {
+        if record.item.reason == model::Reason::TooLarge {
             return Err(Refusal::NotWhole);
         }
         let body = Body::parse(&record.raw, environment).map_err(Refusal::StillUnreadable)?;

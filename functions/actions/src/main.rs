@@ -13,6 +13,8 @@ async fn main() -> Result<(), Error> {
         table: runtime::table(&config)?,
         queues: runtime::queues(&config, runtime::setting)?,
         keys: runtime::sealing_keys(&config)?.await,
+        delivery_keys: runtime::delivery_keys(&config)?,
+        reach: runtime::reach()?,
         environments: Environments::only(runtime::environment()?),
         access: runtime::access(),
         clock: SystemClock,

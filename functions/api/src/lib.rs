@@ -8,6 +8,7 @@
 //! | `balances?account=&at=`, `balances?sub_account=` | `{"balances":[…],"cursor":…}` |
 //! | `ledger?account=&asset=&at=` | `{"ledger":[…],"cursor":…}`, newest first |
 //! | `quarantine` | `{"quarantine":[…],"cursor":…}`, newest first |
+//! | `endpoints`, `endpoints/{id}` | `{"endpoints":[…],"cursor":null}`; one, with what waits for it and its last test |
 //! | `actions` | `{"actions":[…],"cursor":…}`, newest first |
 //! | `stats?from=&to=&step=` | how many events there were, by intervals of `step` seconds, family and effect |
 //! | `health` | what waits, what failed, when the last event came |
@@ -26,9 +27,11 @@ use lambda_http::http::Method;
 use lambda_http::{Body, Request, Response};
 use shared::access::{Access, Role};
 use shared::answers::{
-    Action, Balance, EntityState, Event, EventRecord, Health, List, QuarantineSize, Quarantined, Queue, Stats,
+    Action, Balance, Endpoint, EndpointCounts, EndpointRecord, EntityState, Event, EventRecord, Health, List,
+    QuarantineSize, Quarantined, Queue, Size, Stats, Test,
 };
 use shared::clock::Clock;
+use shared::endpoints::{Attempt, EndpointState};
 use shared::environment::{Environment, Environments};
 use shared::fold::Known;
 use shared::http::{method_not_allowed, ok, segments};
@@ -36,7 +39,7 @@ use shared::model::ledger::LedgerLine;
 use shared::model::{Entity, EntityType, Fact, Facts, Kind};
 use shared::queue::Depths;
 use shared::refusal::Refusal;
-use shared::store::{LogFilter, Table};
+use shared::store::{self, LogFilter, Table};
 
 use query::{Interval, Query};
 
@@ -48,6 +51,9 @@ const COUNTING_QUERIES: usize = 200;
 
 /// More bodies in quarantine are not counted.
 const QUARANTINE_COUNTED: usize = 1000;
+
+/// More of what waits for an endpoint is not counted.
+const WAITING_COUNTED: usize = 1000;
 
 /// The read side.
 #[derive(Debug)]
@@ -91,6 +97,7 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
             ["events", _, "resend" | "acknowledge"]
                 | ["quarantine", _, "retry"]
                 | ["dead-letters", _, "redrive"]
+                | ["endpoints", _, "test" | "rotate" | "enable" | "disable"]
         ) {
             return Ok(method_not_allowed("POST"));
         }
@@ -114,6 +121,8 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
             ["balances"] => self.balances(environment, &query).await.map(ok),
             ["ledger"] => self.ledger(environment, &query).await.map(ok),
             ["quarantine"] => self.quarantine(environment, &query).await.map(ok),
+            ["endpoints"] => self.endpoints(environment).await.map(ok),
+            ["endpoints", id] => self.endpoint(environment, id).await.map(ok),
             ["actions"] => self.actions(environment, &query).await.map(ok),
             ["stats"] => self.stats(environment, &query).await.map(ok),
             ["health"] => self.health(environment).await.map(ok),
@@ -135,12 +144,59 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
             self.table.log(environment, &query.filter()?, query.limit()?, query.cursor().as_ref()).await?;
         let is_all = query.cursor().is_none() && page.cursor.is_none();
         let hint = if is_all && page.items.is_empty() { query.hint() } else { None };
-        Ok(List { hint, ..page.into() })
+        let mut list: List<Event> = page.into();
+        self.note_progress(environment, &mut list.entries).await?;
+        Ok(List { hint, ..list })
+    }
+
+    /// Notes of events how far they are on their way to the endpoints.
+    async fn note_progress(&self, environment: Environment, events: &mut [Event]) -> Result<(), Refusal> {
+        let ids = events.iter().map(|event| &event.id);
+        let attempts = self.table.attempts(environment, ids, self.clock.now()).await?;
+        for event in events {
+            event.endpoints = attempts.get(&event.id).and_then(|attempts| Attempt::progress(attempts));
+        }
+        Ok(())
     }
 
     async fn event(&self, environment: Environment, id: &str) -> Result<EventRecord, Refusal> {
         let found = self.table.event(environment, id).await?;
-        Ok(views::event_record(found.ok_or(Refusal::NotFound("Not found: no event has this id."))?))
+        let found = found.ok_or(Refusal::NotFound("Not found: no event has this id."))?;
+        let attempts = self.attempts(environment, &found.event.id).await?;
+        Ok(views::event_record(found, attempts))
+    }
+
+    async fn attempts(&self, environment: Environment, id: &String) -> Result<Vec<Attempt>, Refusal> {
+        let mut attempts = self.table.attempts(environment, [id], self.clock.now()).await?;
+        Ok(attempts.remove(id).unwrap_or_default())
+    }
+
+    async fn endpoints(&self, environment: Environment) -> Result<List<Endpoint>, Refusal> {
+        let found = self.table.endpoints(environment).await?;
+        Ok(List { entries: found.into_iter().map(Endpoint::from).collect(), cursor: None, hint: None })
+    }
+
+    async fn endpoint(&self, environment: Environment, id: &str) -> Result<EndpointRecord, Refusal> {
+        let found = self.table.endpoint(environment, id).await?;
+        let endpoint = found.ok_or(Refusal::NotFound("Not found: no endpoint has this id."))?;
+        let (waiting, actions) = tokio::try_join!(
+            self.table.waiting(environment, id, WAITING_COUNTED, None),
+            self.table.endpoint_actions(environment, id)
+        )?;
+        let test = actions.iter().rfind(|done| done.action == store::Action::TestEndpoint);
+        let test = match test {
+            Some(test) => {
+                let attempts = self.attempts(environment, &test.id).await?;
+                Some(Test { id: test.id.clone(), at: test.at, attempts })
+            }
+            None => None,
+        };
+        Ok(EndpointRecord {
+            endpoint: endpoint.into(),
+            waiting: Size { count: waiting.0.len(), more: waiting.1.is_some() },
+            test,
+            actions: actions.into_iter().map(Into::into).collect(),
+        })
     }
 
     async fn entity(
@@ -168,7 +224,9 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
             self.table.history(environment, &parts, query.limit()?, query.cursor().as_ref()).await?;
         let facts = state.known.of(entity.kind);
         let asset_type = self.asset_type(environment, &facts).await?;
-        Ok(views::entity(entity, (&facts, state.recorded_at), asset_type, history))
+        let mut state = views::entity(entity, (&facts, state.recorded_at), asset_type, history);
+        self.note_progress(environment, &mut state.history).await?;
+        Ok(state)
     }
 
     /// The type that is known for a transaction's asset, where nobody named it but its identifier.
@@ -243,11 +301,20 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
 
     async fn health(&self, environment: Environment) -> Result<Health, Refusal> {
         let newest = LogFilter::default();
-        let (last, quarantine, queues) = tokio::join!(
+        let (last, quarantine, queues, endpoints) = tokio::join!(
             self.table.log(environment, &newest, 1, None),
             self.table.quarantine_size(environment, QUARANTINE_COUNTED),
             self.queues.depths(),
+            self.table.endpoints(environment),
         );
+        let mut counts = EndpointCounts::default();
+        for endpoint in endpoints? {
+            match endpoint.state {
+                EndpointState::Active => counts.active += 1,
+                EndpointState::Failing => counts.failing += 1,
+                EndpointState::Disabled => counts.disabled += 1,
+            }
+        }
         let last = last?.items.first().map(|event| event.recorded_at);
         let (count, more) = quarantine?;
         Ok(Health {
@@ -255,6 +322,7 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
             last_event_at: last,
             quarantine: QuarantineSize { count, more },
             queues: queues?.into_iter().map(Queue::from).collect(),
+            endpoints: counts,
         })
     }
 }

@@ -23,7 +23,7 @@ fn known(question: &[&str]) -> Option<Vec<&'static str>> {
         ["balances"] => &["account", "sub_account", "at"],
         ["ledger"] => &["account", "asset", "at"],
         ["stats"] => return Some(vec!["from", "to", "step"]),
-        ["events", _] | ["health"] => return Some(Vec::new()),
+        ["events" | "endpoints", _] | ["health" | "endpoints"] => return Some(Vec::new()),
         ["transactions", _, ..] => &["kind"],
         ["quarantine" | "actions"] | ["accounts" | "assets" | "addresses" | "customers", _, ..] => &[],
         _ => return None,

@@ -8,6 +8,7 @@ use shared::answers::{
     TransactionState,
 };
 use shared::clock::Moment;
+use shared::endpoints::Attempt;
 use shared::model::{Contradiction, Entity, Fact, Facts, Kind, lifecycle, money};
 use shared::store::{self, Counts, EventItem, Page, QuarantineItem};
 
@@ -16,16 +17,17 @@ const OF_EVERY_TRANSACTION: [Fact; 6] =
     [Fact::Amount, Fact::Chain, Fact::Hash, Fact::Customer, Fact::Reference, Fact::Memo];
 
 /// An event by itself: with its body, byte for byte, what was told of it, and what was done to it.
-pub(crate) fn event_record(mut record: store::EventRecord) -> EventRecord {
+pub(crate) fn event_record(mut record: store::EventRecord, attempts: Vec<Attempt>) -> EventRecord {
     let (programs, people) =
         record.event.notification.take().map(|told| (told.programs, told.people)).unzip();
     EventRecord {
-        event: record.event.into(),
+        event: Event { endpoints: Attempt::progress(&attempts), ..record.event.into() },
         told: Told {
-            programs: programs.and_then(|programs| serde_json::from_str(&programs).ok()),
+            programs: programs.flatten().and_then(|programs| serde_json::from_str(&programs).ok()),
             people: people.flatten(),
         },
         delivery_ids: record.delivery_ids,
+        attempts,
         actions: record.actions.into_iter().map(Into::into).collect(),
         raw: raw(record.raw),
     }

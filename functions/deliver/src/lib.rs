@@ -19,7 +19,7 @@ mod parcel;
 pub mod post;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
@@ -156,28 +156,34 @@ impl<P: Post, O: Outbound, C: Clock> Deliver<P, O, C> {
         recalled: &Recalled,
     ) -> Vec<(&'a str, String)> {
         let is_slow = AtomicBool::new(false);
-        let one = async |(id, outgoing)| {
-            let Some(job) = recalled.job(outgoing) else {
+        let jobs = group.into_iter().filter_map(|(id, outgoing)| match recalled.job(outgoing) {
+            Some(job) => Some((id, job)),
+            None => {
                 info!(id, "its endpoint, or its event, is gone");
-                return None;
-            };
-            let lane = if is_slow.load(Ordering::Relaxed) { None } else { Some(lane) };
-            match self.message(lane, &job).await {
-                Ok(took) => {
-                    if took >= SLOW && lane == Some(Lane::Fast) {
-                        is_slow.store(true, Ordering::Relaxed);
-                    }
-                    None
-                }
-                Err(error) => Some((id, error.to_string())),
+                None
             }
-        };
-        stream::iter(group)
-            .map(one)
-            .buffer_unordered(AT_ONCE)
-            .filter_map(async |failed| failed)
-            .collect()
-            .await
+        });
+        let delivered = jobs.map(|(id, job)| {
+            let delivered = self.message_unless_slow(lane, job, &is_slow);
+            async move { Some((id, delivered.await.err()?.to_string())) }
+        });
+        let results: Vec<_> =
+            stream::iter(Vec::from_iter(delivered)).buffer_unordered(AT_ONCE).collect().await;
+        results.into_iter().flatten().collect()
+    }
+
+    /// One message of a group; `is_slow` is set where the request took too long, and looked at before.
+    async fn message_unless_slow(
+        &self,
+        lane: Lane,
+        job: Job<'_>,
+        is_slow: &AtomicBool,
+    ) -> Result<(), DeliverError> {
+        let lane = if is_slow.load(Ordering::Relaxed) { None } else { Some(lane) };
+        if self.message(lane, &job).await? >= SLOW && lane == Some(Lane::Fast) {
+            is_slow.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// One message: how long its request took. No lane: it came out of the fast one, and its endpoint is slow.
@@ -274,21 +280,27 @@ impl<P: Post, O: Outbound, C: Clock> Deliver<P, O, C> {
     async fn take_up(&self, waiting: &[Waiting]) -> Result<(), DeliverError> {
         let outgoing: Vec<_> = waiting.iter().map(|waiting| &waiting.outgoing).collect();
         let recalled = self.recall(&outgoing).await?;
-        let failures = std::sync::atomic::AtomicUsize::new(0);
-        let one = async |waiting: &Waiting| {
-            // As many as go out at once: it is not for one event.
-            if failures.load(Ordering::Relaxed) >= AT_ONCE {
-                return Ok(());
-            }
-            let taken = self.take_up_one(waiting, &recalled).await;
-            if !matches!(taken, Ok(true)) {
-                failures.fetch_add(1, Ordering::Relaxed);
-            }
-            taken.map(|_| ())
-        };
-        let results: Vec<Result<(), DeliverError>> =
-            stream::iter(waiting).map(one).buffered(AT_ONCE).collect().await;
-        results.into_iter().collect()
+        let failures = AtomicUsize::new(0);
+        let taken = waiting.iter().map(|waiting| self.take_up_unless_ill(waiting, &recalled, &failures));
+        let taken: Vec<_> = stream::iter(Vec::from_iter(taken)).buffered(AT_ONCE).collect().await;
+        taken.into_iter().collect()
+    }
+
+    /// Tries one thing that waited, unless as many failed as go out at once: then it is not for one event.
+    async fn take_up_unless_ill(
+        &self,
+        waiting: &Waiting,
+        recalled: &Recalled,
+        failures: &AtomicUsize,
+    ) -> Result<(), DeliverError> {
+        if failures.load(Ordering::Relaxed) >= AT_ONCE {
+            return Ok(());
+        }
+        let taken = self.take_up_one(waiting, recalled).await;
+        if !matches!(taken, Ok(true)) {
+            failures.fetch_add(1, Ordering::Relaxed);
+        }
+        taken.map(|_| ())
     }
 
     /// Tries one thing that waited: whether it waits no longer.

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 use shared::clock::{Clock as _, SystemClock};
-use shared::endpoints::{Lane, Reach, SqsOutbound};
+use shared::endpoints::{Lane, SqsOutbound};
 use shared::runtime;
 
 /// For how long one run of the schedule takes up what is due; the next one comes after a minute.
@@ -15,14 +15,12 @@ const RUN: SignedDuration = SignedDuration::from_secs(45);
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     let config = runtime::start().await;
-    let private = runtime::setting("PRIVATE_ENDPOINTS")? == "allow";
-    let reach = Reach { http: private, private };
     let days: i64 = runtime::setting("ATTEMPT_DAYS")?.parse()?;
     let (fast, slow) = (runtime::setting("QUEUE_ENDPOINTS")?, runtime::setting("QUEUE_ENDPOINTS_SLOW")?);
     let environment = runtime::environment()?;
     let deliver = Deliver {
         table: runtime::table(&config)?,
-        post: Poster::new(reach)?,
+        post: Poster::new(runtime::reach()?)?,
         outbound: SqsOutbound::new(aws_sdk_sqs::Client::new(&config), fast, slow),
         keys: runtime::delivery_keys(&config)?,
         kept_for: SignedDuration::from_hours(24 * days),

@@ -312,6 +312,7 @@ mod tests {
             failing_since: None,
             last_failure: None,
             last_success_at: None,
+            disabled_at: None,
             probes: 0,
             probe_at: None,
             slow_until: None,

@@ -45,7 +45,7 @@ pub(super) struct Export {
 
 /// The columns of a table, in their order: an event's fields, of which the entity takes two.
 fn columns() -> impl Iterator<Item = &'static str> {
-    Event::FIELDS.into_iter().flat_map(|field| match field {
+    Event::FIELDS.iter().copied().flat_map(|field| match field {
         "entity" => vec!["entity_type", "entity_uid"],
         other => vec![other],
     })

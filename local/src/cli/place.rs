@@ -13,6 +13,8 @@ use serde_json::json;
 use shared::access::Access;
 use shared::answers::{Entry, List, read};
 use shared::clock::SystemClock;
+use shared::endpoints::Reach;
+use shared::endpoints::signing::DeliveryKeys;
 use shared::environment::{Environment, Environments};
 use shared::http::Problem;
 use shared::rotating::Rotating;
@@ -65,7 +67,8 @@ impl Place {
                 let stack = Stack::find(name).await?;
                 let (keys, who) = (stack.sealing_keys().await?, stack.caller().await?);
                 let (table, queues) = (stack.table()?, stack.queues()?);
-                let opened = Opened::new(stack.environment, table, queues, keys, who, None);
+                let opened =
+                    Opened::new(stack.environment, table, queues, keys, stack.delivery()?, who, None);
                 Ok(Opened { stack: Some(stack), ..opened })
             }
             None => {
@@ -73,7 +76,9 @@ impl Place {
                 let keys = development::keys()?;
                 let queues = Queues::Here(attached.queues.clone());
                 let table = attached.table();
-                Ok(Opened::new(self.env, table, queues, Rotating::fixed(keys), user(), Some(attached)))
+                let delivery = (development::delivery_keys()?, Reach::LOCAL);
+                let keys = Rotating::fixed(keys);
+                Ok(Opened::new(self.env, table, queues, keys, delivery, user(), Some(attached)))
             }
         }
     }
@@ -85,6 +90,7 @@ impl Opened {
         table: Table,
         queues: Queues,
         keys: Rotating<shared::verify::SealingKeys>,
+        (delivery_keys, reach): (DeliveryKeys, Reach),
         who: String,
         attached: Option<Attached>,
     ) -> Self {
@@ -100,6 +106,8 @@ impl Opened {
             table: table.clone(),
             queues,
             keys,
+            delivery_keys,
+            reach,
             environments,
             access: Access::Own(who.clone()),
             clock: SystemClock,

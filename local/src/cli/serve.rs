@@ -4,15 +4,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
+use shared::endpoints::{EndpointUrl, Reach};
 use shared::environment::Environment;
 use shared::model::EventType;
 use tokio::signal::unix::{SignalKind, signal};
-use url::Url;
 
 use super::failure::Failure;
 use super::samples;
 use super::{SecretArgument, say};
-use crate::product::{Product, Settings};
+use crate::product::{Product, Settings, webhook_secret};
 use crate::standins::development::is_public;
 
 #[derive(Debug, Args)]
@@ -28,9 +28,9 @@ pub(super) struct Serve {
     memory: bool,
     #[command(flatten)]
     secret: SecretArgument,
-    /// POST every notification to this URL.
-    #[arg(long, value_name = "URL")]
-    webhook: Option<Url>,
+    /// POST every event to this URL, signed: an endpoint for this run.
+    #[arg(long, value_name = "URL", value_parser = |text: &str| EndpointUrl::read(text, Reach::LOCAL))]
+    webhook: Option<EndpointUrl>,
     /// Write e-mails to this folder, as .eml files.
     #[arg(long, value_name = "DIR")]
     mail: Option<PathBuf>,
@@ -53,7 +53,7 @@ impl Serve {
             port: self.port,
             data,
             secret,
-            webhook: self.webhook,
+            webhook: self.webhook.clone(),
             mail: self.mail,
             print: true,
             aws_endpoint: self.aws_endpoint,
@@ -63,6 +63,10 @@ impl Serve {
         say(&format!("Receiving Bitpowr's webhooks at {url}/webhooks/test and {url}/webhooks/live"));
         say(&format!("  x-webhook-secret: {}", shown.as_deref().unwrap_or("Base64 of your secret")));
         say(&format!("  data: {kept}    page: {url}/"));
+        if let Some(webhook) = &self.webhook {
+            let secret = webhook_secret().await.map_err(Failure::of("the signing secret cannot be made"))?;
+            say(&format!("  events go to {webhook}, signed with {secret}"));
+        }
         if let Some(address) = product.aws_endpoint() {
             if !is_near(address.ip()) {
                 tracing::warn!(%address, "other machines can reach the AWS services: serve them at 127.0.0.1, or at Docker's bridge");

@@ -4,6 +4,7 @@ use clap::Args;
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 use shared::answers::{Action, Disagreement, EntityState, EventRecord, Raw};
+use shared::endpoints::Attempt;
 use shared::model::{EntityRef, EntityType, Kind, Oddity};
 use shared::names::in_any_case;
 
@@ -98,7 +99,7 @@ pub(super) fn encoded(part: &str) -> String {
 }
 
 fn tell_event(record: &EventRecord) -> Result<(), Failure> {
-    let EventRecord { event, told, delivery_ids: _, actions, raw } = record;
+    let EventRecord { event, told, delivery_ids: _, attempts, actions, raw } = record;
     fields(event, &[])?;
     let notified = match (&told.programs, &told.people) {
         (Some(_), Some(_)) => "programs, people",
@@ -109,6 +110,9 @@ fn tell_event(record: &EventRecord) -> Result<(), Failure> {
     if let Some(words) = &told.people {
         say(&format!("subject       {}", words.subject));
     }
+    for attempt in attempts {
+        say(&format!("attempt       {}", described(attempt)));
+    }
     for Action { action, at, who, why, .. } in actions {
         say(&format!("{action:<13} {at} by {who}: {why}"));
     }
@@ -118,6 +122,19 @@ fn tell_event(record: &EventRecord) -> Result<(), Failure> {
         Raw::Base64(body) => say(body),
     }
     Ok(())
+}
+
+/// An attempt, in a line.
+fn described(attempt: &Attempt) -> String {
+    let Attempt { endpoint, number, at, status, error, milliseconds, answer, next_at, .. } = attempt;
+    let outcome = match (status, error) {
+        (Some(status), _) => format!("{status} in {milliseconds} ms"),
+        (None, error) => error.clone().unwrap_or_default(),
+    };
+    let number = if *number == 0 { String::new() } else { format!(" #{number}") };
+    let answer = answer.as_ref().map(|answer| format!(": {answer}")).unwrap_or_default();
+    let next = next_at.map(|next| format!(", next {next}")).unwrap_or_default();
+    format!("{at} {endpoint}{number} {outcome}{next}{answer}")
 }
 
 fn tell_entity(entity: &EntityState) -> Result<(), Failure> {

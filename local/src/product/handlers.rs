@@ -4,25 +4,31 @@ use std::sync::Arc;
 
 use actions::Actions;
 use api::Api;
+use deliver::Deliver;
+use deliver::post::Poster;
 use ingest::Ingest;
+use jiff::SignedDuration;
 use page::Page;
 use shared::access::Access;
 use shared::clock::Clock;
+use shared::endpoints::Reach;
 use shared::environment::Environments;
 use shared::pipeline::Pipeline;
 use shared::rotating::Rotating;
 use shared::store::Table;
 use shared::verify::Secrets;
-use shared::verify::seal::WeakKey;
 
-use super::Settings;
 use super::folder::DataFolder;
 use super::kept::Kept;
+use super::{Settings, StartError};
 use crate::standins::aws_endpoint::Services;
 use crate::standins::development::{self, user};
 use crate::standins::gateway::Functions;
 use crate::standins::queues::Queues;
 use crate::standins::topics::Topics;
+
+/// For how long attempts are kept: as the template has it.
+const KEPT_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// The handlers, each with what it needs.
 pub(super) struct Handlers<C> {
@@ -30,6 +36,8 @@ pub(super) struct Handlers<C> {
     pub(super) functions: Functions<Queues, C>,
     /// Of the families' queues.
     pub(super) pipeline: Arc<Pipeline<C>>,
+    /// Of the queues of the endpoints.
+    pub(super) deliver: Arc<Deliver<Poster, Queues, C>>,
     /// Where notifications go.
     pub(super) topics: Arc<Topics>,
     /// What functions in containers find in AWS.
@@ -37,12 +45,11 @@ pub(super) struct Handlers<C> {
 }
 
 impl<C: Clock + Clone> Handlers<C> {
-    pub(super) fn new(settings: Settings, kept: &Kept, table: &Table, clock: C) -> Result<Self, WeakKey> {
+    pub(super) fn new(settings: Settings, kept: &Kept, table: &Table, clock: C) -> Result<Self, StartError> {
         let keys = development::keys()?;
         let topics = Arc::new(Topics {
             queues: kept.queues.clone(),
             subscriptions: kept.subscriptions.clone(),
-            webhook: settings.webhook,
             mail: settings.mail,
             people: kept.folder.as_ref().map(DataFolder::told),
             print: settings.print,
@@ -73,8 +80,18 @@ impl<C: Clock + Clone> Handlers<C> {
             keys: Rotating::fixed(keys.clone()),
             environments: Environments::both(),
             access: Access::Own(user()),
+            delivery_keys: development::delivery_keys()?,
+            reach: Reach::LOCAL,
             clock: clock.clone(),
         };
+        let deliver = Arc::new(Deliver {
+            table: table.clone(),
+            post: Poster::new(Reach::LOCAL)?,
+            outbound: kept.queues.clone(),
+            keys: development::delivery_keys()?,
+            kept_for: KEPT_FOR,
+            clock: clock.clone(),
+        });
         let functions = Functions {
             ingest: Some(ingest),
             is_secret_public: development::is_public(&settings.secret),
@@ -89,6 +106,6 @@ impl<C: Clock + Clone> Handlers<C> {
             table: table.clone(),
             clock: Arc::new(clock),
         });
-        Ok(Self { functions, pipeline, topics, services })
+        Ok(Self { functions, pipeline, deliver, topics, services })
     }
 }

@@ -22,19 +22,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use notify::Notify;
-use shared::clock::SystemClock;
+use shared::clock::{Clock as _, Moment, SystemClock};
+use shared::endpoints::{Endpoint, EndpointFilter, EndpointState, EndpointUrl, Lane, Secrets, signing};
+use shared::environment::Environment;
 use shared::model::Family;
-use shared::store::schema;
+use shared::store::{StoreError, Table, schema};
 use shared::verify::Secret;
 use shared::verify::seal::WeakKey;
 use tokio::net::TcpListener;
 use tokio::sync::Notify as Signal;
-use url::Url;
 
 use crate::standins::engine::TABLE;
 use crate::standins::queues::Queues;
 use crate::standins::topics::{self, WEBHOOK_QUEUE};
-use crate::standins::{aws_endpoint, files, gateway, mappings};
+use crate::standins::{aws_endpoint, development, files, gateway, mappings};
 use crate::with_family;
 use folder::{DataFolder, FolderError};
 use handlers::Handlers;
@@ -55,7 +56,7 @@ pub struct Settings {
     /// The webhook secret.
     pub secret: Secret,
     /// Whom to POST notifications to.
-    pub webhook: Option<Url>,
+    pub webhook: Option<EndpointUrl>,
     /// Where to put e-mails.
     pub mail: Option<PathBuf>,
     /// Whether to print notifications.
@@ -112,6 +113,12 @@ pub enum StartError {
     /// The key for sealing is none.
     #[error(transparent)]
     Key(#[from] WeakKey),
+    /// The key for signing secrets is none.
+    #[error(transparent)]
+    DeliveryKey(#[from] signing::WeakKey),
+    /// The client that POSTs to endpoints cannot be made.
+    #[error("HTTPS cannot be set up")]
+    Https(#[from] reqwest::Error),
 }
 
 impl StartError {
@@ -130,7 +137,7 @@ pub struct Product {
     front: Workers,
     families: Workers,
     notify: Workers,
-    webhook: Workers,
+    outbound: Workers,
     _folder: Option<DataFolder>,
 }
 
@@ -150,28 +157,37 @@ impl Product {
         let folder = settings.data.as_deref().map(DataFolder::claim).transpose()?;
         let kept = Kept::open(folder, SystemClock)?;
         let table = schema::create(&kept.engine.client(), TABLE).await?;
+        endpoint_of_this_run(&table, settings.webhook.as_ref(), SystemClock.now()).await?;
         let handlers = Handlers::new(settings.clone(), &kept, &table, SystemClock)?;
         let aws_endpoint = match settings.aws_endpoint {
             Some(address) => Some(listen_for_containers(address).await?),
             None => None,
         };
-        Self::run(kept, handlers, (listener, address), aws_endpoint)
+        Self::run(kept, handlers, table, (listener, address), aws_endpoint)
     }
 
     /// Starts the workers: first those that take, last those that give.
     fn run(
         kept: Kept,
         handlers: Handlers<SystemClock>,
+        table: Table,
         (listener, address): (TcpListener, SocketAddr),
         aws_endpoint: Option<(TcpListener, SocketAddr)>,
     ) -> Result<Self, StartError> {
-        let Handlers { functions, pipeline, topics, services } = handlers;
+        let Handlers { functions, pipeline, deliver, topics, services } = handlers;
         let queues = kept.queues;
         let written = Arc::new(Signal::new());
-        let (mut webhook, stop) = Workers::new();
-        webhook.spawn(topics::deliver(queues.clone(), stop));
+        let (mut outbound, stop) = Workers::new();
+        outbound.spawn(topics::deliver(queues.clone(), stop.clone()));
+        for (lane, workers) in [(Lane::Fast, 5), (Lane::Slow, 2)] {
+            for _ in 0..workers {
+                outbound.spawn(mappings::lane(queues.clone(), lane, Arc::clone(&deliver), stop.clone()));
+            }
+        }
+        outbound.spawn(mappings::due(deliver, stop));
         let (mut notify, stop) = Workers::new();
-        let publish = Notify { publish: topics, clock: SystemClock };
+        let publish =
+            Notify { publish: topics, endpoints: table, outbound: queues.clone(), clock: SystemClock };
         notify.spawn(mappings::stream(
             kept.engine.clone(),
             kept.checkpoint,
@@ -206,7 +222,7 @@ impl Product {
             front,
             families,
             notify,
-            webhook,
+            outbound,
             _folder: kept.folder,
         })
     }
@@ -227,7 +243,7 @@ impl Product {
             Some(_) = self.front.ended() => {}
             Some(_) = self.families.ended() => {}
             Some(_) = self.notify.ended() => {}
-            Some(_) = self.webhook.ended() => {}
+            Some(_) = self.outbound.ended() => {}
             else => std::future::pending().await,
         }
     }
@@ -241,8 +257,10 @@ impl Product {
         }
         self.families.stop().await;
         self.notify.stop().await;
-        self.drained(WEBHOOK_QUEUE).await;
-        self.webhook.stop().await;
+        for queue in [WEBHOOK_QUEUE, Lane::Fast.as_str()] {
+            self.drained(queue).await;
+        }
+        self.outbound.stop().await;
     }
 
     /// Waits until a queue is empty, but not for ever.
@@ -254,6 +272,49 @@ impl Product {
         };
         let _ = tokio::time::timeout(DRAIN, empty).await;
     }
+}
+
+/// The id of the endpoint that `--webhook` names.
+const OF_THIS_RUN: &str = "webhook";
+
+/// The signing secret of the endpoint that `--webhook` names: always the same.
+///
+/// # Errors
+/// None: the key is long enough.
+pub async fn webhook_secret() -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+    let first = Secrets::first(development::KEY_ID);
+    let secrets = development::delivery_keys()?.secrets(OF_THIS_RUN, [&first.current]).await?;
+    Ok(secrets.first().map(signing::SigningSecret::reveal).unwrap_or_default())
+}
+
+/// Makes the URL of this run an endpoint in both environments, and forgets that of an earlier run.
+async fn endpoint_of_this_run(
+    table: &Table,
+    url: Option<&EndpointUrl>,
+    now: Moment,
+) -> Result<(), StoreError> {
+    for environment in Environment::ALL {
+        let endpoint = url.map(|url| Endpoint {
+            id: OF_THIS_RUN.to_owned(),
+            environment,
+            url: url.clone(),
+            description: "--webhook".to_owned(),
+            filter: EndpointFilter::default(),
+            state: EndpointState::Active,
+            secrets: Secrets::first(development::KEY_ID),
+            created_at: now,
+            failures: 0,
+            failing_since: None,
+            last_failure: None,
+            last_success_at: None,
+            disabled_at: None,
+            probes: 0,
+            probe_at: None,
+            slow_until: None,
+        });
+        table.set_endpoint(environment, OF_THIS_RUN, endpoint.as_ref()).await?;
+    }
+    Ok(())
 }
 
 /// A listener for functions in containers, and its address.

@@ -7,6 +7,8 @@ use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use shared::aws_error::AwsError;
 use shared::clock::SystemClock;
+use shared::endpoints::Reach;
+use shared::endpoints::signing::DeliveryKeys;
 use shared::environment::Environment;
 use shared::rotating::Rotating;
 use shared::runtime;
@@ -131,6 +133,16 @@ impl Stack {
     /// Where no function names the secret.
     pub async fn sealing_keys(&self) -> Result<Rotating<SealingKeys>, StackError> {
         Ok(runtime::sealing_keys_of(&self.config, self.variable("SEALING_KEY_ID")?.to_owned()).await)
+    }
+
+    /// What its endpoints' signing secrets are derived from, if the caller may know it, and which URLs they may have.
+    ///
+    /// # Errors
+    /// Where no function names the secret.
+    pub fn delivery(&self) -> Result<(DeliveryKeys, Reach), StackError> {
+        let keys = runtime::delivery_keys_of(&self.config, self.variable("DELIVERY_KEY_ID")?.to_owned());
+        let reach = if self.variable("PRIVATE_ENDPOINTS")? == "allow" { Reach::LOCAL } else { Reach::PUBLIC };
+        Ok((keys, reach))
     }
 
     /// Whose credentials these are.

@@ -1,5 +1,6 @@
 //! What stands here for the secrets and the identities of a deployed stack.
 
+use shared::endpoints::signing::{self, DeliveryKey, DeliveryKeys};
 use shared::verify::seal::WeakKey;
 use shared::verify::{SealingKey, SealingKeys, Secret};
 
@@ -16,6 +17,17 @@ pub const KEY_ID: &str = "development";
 /// None: the key is long enough.
 pub fn keys() -> Result<SealingKeys, WeakKey> {
     Ok(SealingKeys::new(SealingKey::new(KEY_ID, KEY)?, []))
+}
+
+/// What endpoints' signing secrets are derived from here, known to all, too.
+const DELIVERY_KEY: &[u8] = b"a delivery key for development only";
+
+/// What endpoints' signing secrets are derived from here.
+///
+/// # Errors
+/// None: the key is long enough.
+pub fn delivery_keys() -> Result<DeliveryKeys, signing::WeakKey> {
+    Ok(DeliveryKeys::fixed(DeliveryKey::new(KEY_ID, DELIVERY_KEY)?))
 }
 
 /// The webhook secret, where no other is given.

@@ -37,7 +37,7 @@ pub struct Functions<Q, C> {
     pub is_secret_public: bool,
     /// `GET /api/…`
     pub api: Api<Q, C>,
-    /// `POST /api/…`
+    /// `POST` and `DELETE /api/…`
     pub actions: Actions<Q, C>,
     /// Everything else.
     pub page: Page,
@@ -72,7 +72,7 @@ async fn serve<Q: Depths + DeliveryQueue + Redrive, C: Clock>(
     request: Request<Body>,
 ) -> Response<Body> {
     let first = request.uri().path().split('/').nth(1).unwrap_or_default().to_owned();
-    let is_post = request.method() == Method::POST;
+    let acts = matches!(*request.method(), Method::POST | Method::DELETE);
     let admitted = match first.as_str() {
         "webhooks" => functions.admit_webhook(request.headers()),
         _ => named_as_here(request.headers(), &[]).and_then(|()| from_own_page(request.headers())),
@@ -93,7 +93,7 @@ async fn serve<Q: Depths + DeliveryQueue + Redrive, C: Clock>(
     let context = lambda_http::Context::default();
     let answered = match (first.as_str(), &functions.ingest) {
         ("webhooks", Some(ingest)) => answer(event, context, |request| ingest.handle(request)).await,
-        ("api", _) if is_post => answer(event, context, |request| functions.actions.handle(request)).await,
+        ("api", _) if acts => answer(event, context, |request| functions.actions.handle(request)).await,
         ("api", _) => answer(event, context, |request| functions.api.handle(request)).await,
         _ => answer(event, context, |request| functions.page.handle(request)).await,
     };

@@ -7,9 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::dynamodb::Event;
-use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use deliver::Deliver;
+use deliver::post::Post;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use jiff::SignedDuration;
 use notify::Notify;
 use shared::clock::Clock;
+use shared::endpoints::{Directory, Lane, Outbound};
+use shared::environment::Environment;
 use shared::family::FamilyRules;
 use shared::pipeline::Pipeline;
 use shared::publish::Publish;
@@ -36,15 +43,54 @@ pub async fn family<F: FamilyRules, C: Clock>(
     queues: Queues,
     pipeline: Arc<Pipeline<C>>,
     written: Arc<Signal>,
+    stop: Stop,
+) {
+    let handle = move |event| {
+        let (pipeline, written) = (Arc::clone(&pipeline), Arc::clone(&written));
+        async move {
+            let response = pipeline.batch::<F>(event).await;
+            written.notify_one();
+            response
+        }
+        .boxed()
+    };
+    queue(queues, F::FAMILY.as_str(), BATCH, handle, stop).await;
+}
+
+/// Hands what endpoints shall get to `deliver` until it is time to stop.
+pub async fn lane<P: Post, O: Outbound, C: Clock>(
+    queues: Queues,
+    lane: Lane,
+    deliver: Arc<Deliver<P, O, C>>,
+    stop: Stop,
+) {
+    /// As the template has it.
+    const SLOW_BATCH: usize = 5;
+    let most = if lane == Lane::Slow { SLOW_BATCH } else { BATCH };
+    let handle = move |event| {
+        let deliver = Arc::clone(&deliver);
+        async move { deliver.batch(lane, event).await }.boxed()
+    };
+    queue(queues, lane.as_str(), most, handle, stop).await;
+}
+
+/// What works on a batch.
+type Answered = BoxFuture<'static, SqsBatchResponse>;
+
+/// Hands what a queue has to its function until it is time to stop, so many messages at once.
+async fn queue(
+    queues: Queues,
+    name: &'static str,
+    most: usize,
+    handle: impl Fn(SqsEvent) -> Answered,
     mut stop: Stop,
 ) {
-    let queue = F::FAMILY.as_str();
     while !stop.is_set() {
-        match batch::<F, C>(&queues, &pipeline).await {
-            Ok(0) => stop.or(queues.wait(queue, Duration::from_secs(1))).await,
-            Ok(_) => written.notify_one(),
+        match batch(&queues, name, most, &handle).await {
+            Ok(0) => stop.or(queues.wait(name, Duration::from_secs(1))).await,
+            Ok(_) => {}
             Err(error) => {
-                error!(queue, %error, "the queue failed");
+                error!(queue = name, %error, "the queue failed");
                 stop.or(tokio::time::sleep(Duration::from_secs(1))).await;
             }
         }
@@ -52,11 +98,13 @@ pub async fn family<F: FamilyRules, C: Clock>(
 }
 
 /// One batch: how many messages it had.
-async fn batch<F: FamilyRules, C: Clock>(
+async fn batch(
     queues: &Queues,
-    pipeline: &Pipeline<C>,
+    name: &str,
+    most: usize,
+    handle: &impl Fn(SqsEvent) -> Answered,
 ) -> Result<usize, QueueError> {
-    let received = queues.receive(F::FAMILY.as_str(), BATCH, REDRIVE).await?;
+    let received = queues.receive(name, most, REDRIVE).await?;
     if received.is_empty() {
         return Ok(0);
     }
@@ -70,7 +118,7 @@ async fn batch<F: FamilyRules, C: Clock>(
             record
         })
         .collect();
-    let response = pipeline.batch::<F>(event).await;
+    let response = handle(event).await;
     let failed: HashSet<String> =
         response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
     let count = received.len();
@@ -87,11 +135,25 @@ async fn batch<F: FamilyRules, C: Clock>(
     Ok(count)
 }
 
+/// Has what waits for endpoints taken up when it is due, until it is time to stop: deployed, a schedule does, every minute.
+pub async fn due<P: Post, O: Outbound, C: Clock>(deliver: Arc<Deliver<P, O, C>>, mut stop: Stop) {
+    /// How long one run may take.
+    const RUN: SignedDuration = SignedDuration::from_secs(2);
+    while !stop.is_set() {
+        for environment in Environment::ALL {
+            if let Err(error) = deliver.due(environment, deliver.clock.now().after(RUN)).await {
+                error!(%environment, %error, "what waits for endpoints could not be taken up");
+            }
+        }
+        stop.or(tokio::time::sleep(Duration::from_secs(1))).await;
+    }
+}
+
 /// Hands the stream to `notify` until it is time to stop, and once more then.
-pub async fn stream<P: Publish, C: Clock>(
+pub async fn stream<P: Publish, D: Directory, O: Outbound, C: Clock>(
     engine: Engine,
     checkpoint: Checkpoint,
-    notify: Notify<P, C>,
+    notify: Notify<P, D, O, C>,
     written: Arc<Signal>,
     mut stop: Stop,
 ) {
@@ -115,10 +177,10 @@ pub async fn stream<P: Publish, C: Clock>(
 }
 
 /// Tells what the stream has until there is no more, or something is not taken: it comes again from there on.
-async fn drain<P: Publish, C: Clock>(
+async fn drain<P: Publish, D: Directory, O: Outbound, C: Clock>(
     engine: &Engine,
     checkpoint: &Checkpoint,
-    notify: &Notify<P, C>,
+    notify: &Notify<P, D, O, C>,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     loop {
         let after = checkpoint.position().await?;
@@ -184,7 +246,7 @@ mod tests {
     async fn what_was_not_taken_comes_again_and_its_neighbours_do_not() {
         let engine = Engine::open(None).unwrap();
         let client = engine.client();
-        schema::create(&client, TABLE).await.unwrap();
+        let table = schema::create(&client, TABLE).await.unwrap();
         for number in 0..4 {
             let text = |text: &str| AttributeValue::S(text.to_owned());
             let object = |fields: Vec<(&str, AttributeValue)>| {
@@ -199,13 +261,16 @@ mod tests {
                 .table_name(TABLE)
                 .item("pk", text("p"))
                 .item("sk", text(&format!("event#{number}")))
+                .item("environment", text("test"))
                 .item("notification", notification)
                 .send()
                 .await
                 .unwrap();
         }
         let checkpoint = Checkpoint::open(Database::open(None).unwrap()).unwrap();
-        let notify = Notify { publish: OnceNot::default(), clock: SystemClock };
+        let queues = Queues::open(Database::open(None).unwrap(), SystemClock).unwrap();
+        let notify =
+            Notify { publish: OnceNot::default(), endpoints: table, outbound: queues, clock: SystemClock };
         assert!(drain(&engine, &checkpoint, &notify).await.is_err());
         assert_eq!(notify.publish.0.lock().unwrap().0, ["0", "1"]);
         drain(&engine, &checkpoint, &notify).await.unwrap();

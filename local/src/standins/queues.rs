@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, params};
 use shared::clock::{Clock, Moment};
+use shared::endpoints::{Lane, Outbound, Outgoing};
 use shared::model::Family;
 use shared::queue::{DeadLetter, DeadLetters, DeliveryQueue, Depth, Depths, QueueError, Redrive, Redriven};
 use shared::verify::Sealed;
@@ -107,13 +108,26 @@ impl Queues {
     /// # Errors
     /// [`QueueError`]; none of them was added.
     pub async fn send(&self, queue: &str, bodies: Vec<String>) -> Result<(), QueueError> {
-        let (name, now) = (queue.to_owned(), self.clock.now().as_millis());
+        self.send_later(queue, bodies, Duration::ZERO).await
+    }
+
+    /// Adds messages that are handed out after `delay`.
+    ///
+    /// # Errors
+    /// [`QueueError`]; none of them was added.
+    pub async fn send_later(
+        &self,
+        queue: &str,
+        bodies: Vec<String>,
+        delay: Duration,
+    ) -> Result<(), QueueError> {
+        let (name, (now, due)) = (queue.to_owned(), self.now_and_after(delay));
         let done = self.database.run(move |connection| {
             let transaction = connection.transaction()?;
             for body in bodies {
                 transaction.execute(
-                    "INSERT INTO message (queue, body, visible_at, sent_at) VALUES (?, ?, 0, ?)",
-                    params![name, body, now],
+                    "INSERT INTO message (queue, body, visible_at, sent_at) VALUES (?, ?, ?, ?)",
+                    params![name, body, due, now],
                 )?;
             }
             transaction.commit()
@@ -312,6 +326,14 @@ impl Redrive for Queues {
 impl DeliveryQueue for Queues {
     async fn send(&self, delivery: &Sealed) -> Result<(), QueueError> {
         Self::send(self, delivery.family().as_str(), vec![delivery.message().to_owned()]).await
+    }
+}
+
+impl Outbound for Queues {
+    async fn send(&self, lane: Lane, messages: Vec<Outgoing>, delay: Duration) -> Result<(), QueueError> {
+        let body = |message| serde_json::to_string(message).map_err(|error| QueueError::Other(error.into()));
+        let bodies = messages.iter().map(body).collect::<Result<_, _>>()?;
+        self.send_later(lane.as_str(), bodies, delay).await
     }
 }
 

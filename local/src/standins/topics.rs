@@ -21,7 +21,7 @@ use super::queues::{Queues, RedrivePolicy};
 use super::stop::Stop;
 use super::subscriptions::{Protocol, Subscription, SubscriptionStore};
 
-/// The queue of what the webhook has not been told yet.
+/// The queue of what subscribers over HTTPS have not been sent yet.
 pub const WEBHOOK_QUEUE: &str = "webhook";
 
 /// Like SNS: some tries at once, then with pauses, then the dead letters.
@@ -34,8 +34,6 @@ pub struct Topics {
     pub queues: Queues,
     /// Who subscribed.
     pub subscriptions: SubscriptionStore,
-    /// Is told everything.
-    pub webhook: Option<Url>,
     /// Where e-mails to everybody are put, if anywhere.
     pub mail: Option<PathBuf>,
     /// Where what people subscribed to is put.
@@ -75,12 +73,7 @@ impl Topics {
                 let wanted = subscriptions.iter().filter(|one| one.filter.accepts(&attributes));
                 let endpoints = wanted.filter(|one| one.protocol == Protocol::Https);
                 let endpoints = endpoints.filter_map(|one| one.endpoint.parse().ok());
-                let posts = self
-                    .webhook
-                    .iter()
-                    .cloned()
-                    .chain(endpoints)
-                    .map(|url| serde_json::to_string(&Post { url, body: json.clone() }));
+                let posts = endpoints.map(|url| serde_json::to_string(&Post { url, body: json.clone() }));
                 let posts = posts.collect::<Result<Vec<_>, _>>()?;
                 if !posts.is_empty() {
                     self.queues.send(WEBHOOK_QUEUE, posts).await?;

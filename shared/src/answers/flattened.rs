@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::{Action, Event};
 use crate::clock::Moment;
+use crate::endpoints::Attempt;
 use crate::environment::Environment;
 use crate::model::{Contradiction, Kind, Oddity, Reason, Words};
 
@@ -25,6 +26,8 @@ pub struct EventRecord {
     pub told: Told,
     /// The requests that brought it.
     pub delivery_ids: BTreeSet<String>,
+    /// The attempts to send it to endpoints, oldest first.
+    pub attempts: Vec<Attempt>,
     /// What was done to it, oldest first.
     pub actions: Vec<Action>,
     /// Its body.

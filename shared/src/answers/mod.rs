@@ -6,10 +6,12 @@
 //! | [`EventRecord`] | `events/{id}` |
 //! | [`EntityState`] | `transactions/{uid}` and the other entities |
 //! | [`Stats`], [`Health`] | `stats`, `health` |
-//! | [`Done`], [`Redriven`] | what was done |
+//! | [`Endpoint`], [`EndpointRecord`] | `endpoints`, `endpoints/{id}` |
+//! | [`Done`], [`Redriven`], [`WithSecret`], [`Switched`], [`Tested`] | what was done |
 //!
 //! A field that is not known is null. [`read`] reads them all.
 
+mod endpoints;
 mod flattened;
 #[cfg(test)]
 mod tests;
@@ -28,6 +30,7 @@ use crate::queue::Depth;
 use crate::shown::shown;
 use crate::store::{self, ActionItem, Page, Target};
 
+pub use self::endpoints::{Endpoint, EndpointRecord, Missed, Size, Switched, Test, Tested, WithSecret};
 pub use self::flattened::{Disagreement, EntityState, EventRecord, Quarantined, Raw, Told, TransactionState};
 pub use crate::store::ListedEvent as Event;
 
@@ -221,6 +224,19 @@ pub struct Health {
     pub quarantine: QuarantineSize,
     /// What waits for each family.
     pub queues: Vec<Queue>,
+    /// How the endpoints are.
+    pub endpoints: EndpointCounts,
+}
+
+/// How many endpoints are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointCounts {
+    /// Those that get their events.
+    pub active: usize,
+    /// Those whose last attempts failed.
+    pub failing: usize,
+    /// Those that get nothing.
+    pub disabled: usize,
 }
 
 /// How many bodies are in quarantine.

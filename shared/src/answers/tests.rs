@@ -1,6 +1,7 @@
 //! Whether answers are read back as they were written, and are as `docs/openapi.json` says.
 
 use super::*;
+use crate::endpoints::{Attempt, EndpointFilter, EndpointState, Failure, Progress};
 use crate::fold::Effect;
 use crate::model::ledger::{BalanceItem, Cause};
 use crate::model::{Contradiction, EntityRef, EntityType, Oddity};
@@ -34,6 +35,7 @@ fn event() -> Event {
         received_at: at(),
         recorded_at: at(),
         occurred_at: at(),
+        endpoints: Some(Progress::Retrying),
     }
 }
 
@@ -50,12 +52,42 @@ fn action(moved: Option<usize>) -> Action {
     }
 }
 
+fn attempt() -> Attempt {
+    Attempt {
+        endpoint: "ep_1".to_owned(),
+        number: 1,
+        at: at(),
+        status: Some(503),
+        error: None,
+        milliseconds: 12,
+        answer: Some("later".to_owned()),
+        next_at: Some(at()),
+        resend: None,
+    }
+}
+
+fn endpoint() -> Endpoint {
+    Endpoint {
+        id: "ep_1".to_owned(),
+        url: "https://example.com/…".to_owned(),
+        description: String::new(),
+        filter: EndpointFilter { counted: true, least: "0.5".parse().ok(), ..EndpointFilter::default() },
+        state: EndpointState::Failing,
+        failing_since: Some(at()),
+        last_failure: Some(Failure { at: at(), error: "it answered 503".to_owned() }),
+        last_success_at: None,
+        disabled_at: None,
+        created_at: at(),
+    }
+}
+
 fn record(raw: Raw) -> EventRecord {
     let people = Some(Words::new("a subject", "a text", "a message"));
     EventRecord {
         event: event(),
         told: Told { programs: None, people },
         delivery_ids: BTreeSet::from(["d".to_owned()]),
+        attempts: vec![attempt()],
         actions: vec![action(None)],
         raw,
     }
@@ -133,6 +165,7 @@ fn health() -> Health {
         last_event_at: None,
         quarantine: QuarantineSize { count: 1, more: false },
         queues: vec![Queue::from((Family::Deposits, depth))],
+        endpoints: EndpointCounts { active: 1, failing: 0, disabled: 2 },
     }
 }
 
@@ -160,6 +193,16 @@ fn what_is_rendered_is_read_back() {
     check(&state(None));
     check(&stats());
     check(&health());
+    check(&page(endpoint()));
+    check(&EndpointRecord {
+        endpoint: endpoint(),
+        waiting: Size { count: 1000, more: true },
+        test: Some(Test { id: "t".to_owned(), at: at(), attempts: vec![attempt()] }),
+        actions: vec![action(None)],
+    });
+    check(&WithSecret { endpoint: endpoint(), secret: "whsec_x".to_owned() });
+    check(&Switched { endpoint: endpoint(), missed: Some(Missed { from: at(), to: at() }) });
+    check(&Tested { id: "t".to_owned() });
     check(&Done { action: action(None) });
     check(&Redriven { action: action(Some(100)), moved: 100, more: true });
 }

@@ -114,6 +114,9 @@ pub struct Endpoint {
     /// When it last took something, to the minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_success_at: Option<Moment>,
+    /// When it was disabled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled_at: Option<Moment>,
     /// While it is failing: how often it was tried again …
     #[serde(default)]
     pub probes: u32,

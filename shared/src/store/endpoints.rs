@@ -125,7 +125,7 @@ impl Table {
                 update()
                     .update_expression(
                         "SET #state = :state, failures = :none, probes = :none \
-                         REMOVE failing_since, probe_at, slow_until",
+                         REMOVE failing_since, probe_at, slow_until, disabled_at",
                     )
                     .condition_expression("attribute_exists(pk)")
                     .expression_attribute_names("#state", "state")
@@ -134,7 +134,8 @@ impl Table {
             ),
             EndpointChange::Disable => writes.update(
                 update()
-                    .update_expression("SET #state = :state")
+                    .update_expression("SET #state = :state, disabled_at = if_not_exists(disabled_at, :at)")
+                    .expression_attribute_values(":at", text(mandate.at))
                     .condition_expression("attribute_exists(pk)")
                     .expression_attribute_names("#state", "state")
                     .expression_attribute_values(":state", state(EndpointState::Disabled)),
@@ -191,6 +192,18 @@ impl Table {
         };
         let partition = keys::endpoints(endpoint.environment);
         Ok(self.record(&partition, action, |_| Ok(())).await?.into_action())
+    }
+
+    /// What was done to an endpoint, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the table cannot be read.
+    pub async fn endpoint_actions(
+        &self,
+        environment: Environment,
+        id: &str,
+    ) -> Result<Vec<ActionItem>, StoreError> {
+        self.actions_on(&keys::endpoints(environment), id).await
     }
 
     /// Notes that an endpoint took something: one that was failing is active again.

@@ -2,6 +2,7 @@
 
 use super::events::EventItem;
 use crate::clock::Moment;
+use crate::endpoints::Progress;
 use crate::environment::Environment;
 use crate::fold::Effect;
 use crate::model::{EntityRef, Family, Kind, Oddity};
@@ -46,5 +47,9 @@ shown! {
         recorded_at: Moment,
         /// When it happened, as the object says; else when it was received.
         occurred_at: Moment,
+    }
+    and {
+        /// How far it is on its way to the endpoints; none where no endpoint was to get it.
+        endpoints: Option<Progress>,
     }
 }

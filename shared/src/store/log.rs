@@ -177,7 +177,7 @@ impl Table {
 
     /// The events of a page, as a list shows them.
     async fn listed(&self, page: Page<Key>) -> Result<Page<EventItem>, StoreError> {
-        let found = self.batch_get_of(&page.items, Some(&ListedEvent::FIELDS)).await?;
+        let found = self.batch_get_of(&page.items, Some(ListedEvent::FIELDS)).await?;
         in_order(found, page)
     }
 

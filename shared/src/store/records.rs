@@ -84,7 +84,7 @@ impl Table {
             .update_expression("SET acknowledged = :true")
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":true", AttributeValue::Bool(true));
-        Ok(self.record(&record.key.pk, action, Some(mark)).await?.into_action())
+        Ok(self.record(&record.key.pk, action, |writes| writes.update(mark.clone())).await?.into_action())
     }
 
     /// Some events of a partition, oldest first, each with its body, if it is there; and where the next ones start.
