@@ -27,6 +27,9 @@ const PAUSES: [SignedDuration; 12] = [
 /// The longest pause, also if the endpoint asks for a longer one.
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(10);
 
+/// From this pause on, what failed together is spread over a tenth of it.
+const SPREAD_FROM: SignedDuration = SignedDuration::from_mins(30);
+
 /// How many failures in a row make an endpoint a failing one.
 const FAILURES: u32 = 5;
 
@@ -92,13 +95,15 @@ pub fn number(earlier: &[Attempt]) -> u32 {
     earlier.iter().map(|attempt| attempt.number).max().unwrap_or_default().saturating_add(1)
 }
 
-/// When the attempt after this one is due; none where there is none. `chance`, of 0 to 255, spreads what failed together.
+/// When the attempt after this one is due; none where there is none. `chance`, of 0 to 255, spreads
+/// what failed together.
 pub fn next_at(attempt: &Attempt, retry_after: Option<SignedDuration>, chance: u8) -> Option<Moment> {
     if attempt.is_success() || attempt.status == Some(410) {
         return None;
     }
     let pause = PAUSES.get(usize::try_from(attempt.number).ok()?.checked_sub(1)?)?;
-    let spread = *pause / 10 / 256 * i32::from(chance);
+    let spread =
+        if *pause < SPREAD_FROM { SignedDuration::ZERO } else { *pause / 10 / 256 * i32::from(chance) };
     let asked = retry_after.unwrap_or_default().min(LONGEST_PAUSE);
     let ended = attempt
         .at

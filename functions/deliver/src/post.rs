@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -67,6 +68,14 @@ impl Poster {
     /// # Errors
     /// Where TLS cannot be set up.
     pub fn new(reach: Reach) -> Result<Self, reqwest::Error> {
+        Self::resolving(reach, Arc::new(System))
+    }
+
+    /// The same, with another way to look names up.
+    ///
+    /// # Errors
+    /// Where TLS cannot be set up.
+    pub fn resolving(reach: Reach, names: Arc<dyn Resolve>) -> Result<Self, reqwest::Error> {
         let client = reqwest::Client::builder()
             .http1_only()
             .no_proxy()
@@ -75,7 +84,7 @@ impl Poster {
             .pool_idle_timeout(Duration::from_secs(60))
             // A POST that is redirected arrives as a GET without its body, or somewhere else than was checked.
             .redirect(reqwest::redirect::Policy::none())
-            .dns_resolver(Resolver { reach })
+            .dns_resolver(Within { reach, names })
             .user_agent(concat!("bitpowr-webhooks/", env!("CARGO_PKG_VERSION")));
         Ok(Self { client: client.build()?, reach })
     }
@@ -139,20 +148,29 @@ fn retry_after(headers: &HeaderMap) -> Option<SignedDuration> {
     Some(date(text)?.since(now))
 }
 
-/// Looks names up, and gives only addresses within its reach: the client dials those and no others.
-#[derive(Clone, Copy, Debug)]
-struct Resolver {
-    reach: Reach,
-}
+/// Looks names up as the system does.
+struct System;
 
-impl Resolve for Resolver {
+impl Resolve for System {
     fn resolve(&self, name: Name) -> Resolving {
-        let reach = self.reach;
         Box::pin(async move {
             // The port is the URL's; this one is replaced.
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            Ok(within(reach, found)?)
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            Ok(Box::new(Vec::from_iter(found).into_iter()) as Addrs)
         })
+    }
+}
+
+/// Of what a name is, only the addresses within reach: the client dials those, and no others, without looking again.
+struct Within {
+    reach: Reach,
+    names: Arc<dyn Resolve>,
+}
+
+impl Resolve for Within {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (reach, found) = (self.reach, self.names.resolve(name));
+        Box::pin(async move { within(reach, found.await?.collect()) })
     }
 }
 

@@ -289,7 +289,8 @@ pub fn united<'a>(
 
 /// Printable ASCII; what is neither becomes a question mark, a line break a space.
 fn ascii(text: &str) -> String {
-    text.chars()
+    text.replace('…', "...")
+        .chars()
         .map(|c| match c {
             ' '..='~' => c,
             c if c.is_whitespace() => ' ',

@@ -1,0 +1,15 @@
+//! From an event to the user's own service: `notify` and `deliver` over an embedded DynamoDB and the local queues, with a
+//! clock that is set.
+//!
+//! | module | what it shows |
+//! | --- | --- |
+//! | [`attempts`] | what is tried when, what waits, what is given up, what is kept of it |
+//! | [`reach`] | which addresses the client dials, and what it makes of answers |
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+mod attempts;
+mod reach;
+mod service;
+#[path = "../world.rs"]
+mod world;
