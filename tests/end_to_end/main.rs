@@ -21,6 +21,7 @@
 
 mod acting;
 mod command_line;
+mod delivering;
 mod documentation;
 mod exposed;
 mod horizon;
