@@ -44,7 +44,7 @@ def test_an_event_that_nobody_was_told_of_says_so(page, product):
     product.apply(sample("transaction.deposit.success", uid="late"))
     stale = product.apply(sample("transaction.deposit.pending", uid="late"))
     page.goto(f"/?env=test&view=event&id={stale['id']}")
-    expect(section(page, "Notification")).to_contain_text("Nobody was notified: the effect is stale.")
+    expect(section(page, "Notification")).to_contain_text("There is nothing to notify of: the effect is stale.")
 
 
 def test_the_body_is_copied_byte_for_byte(open_page, product):

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { fill, h } from "./dom.js";
-import { identifier, moment } from "./format.js";
+import { identifier, moment, plain } from "./format.js";
 import { to, toEvent } from "./route.js";
 import { heading, pages, table } from "./ui.js";
 
@@ -10,9 +10,10 @@ const HREF = {
   event: toEvent,
   quarantine: () => to("quarantine"),
   dead_letters: () => to("health"),
+  endpoint: () => to("endpoints"),
 };
 
-const WHAT = { event: "event", quarantine: "quarantined body", dead_letters: "dead letters of" };
+const WHAT = { event: "event", quarantine: "quarantined body", dead_letters: "dead letters of", endpoint: "endpoint" };
 
 const target = ({ target: { type, id } }) => [
   h("span", { class: "muted" }, `${WHAT[type] ?? type} `),
@@ -25,7 +26,7 @@ export function actionsTable(label, { target: withTarget = true } = {}) {
     [
       { name: "When", class: "col-time", cell: ({ at }) => moment(at) },
       { name: "Who", cell: ({ who }) => h("strong", null, who) },
-      { name: "Action", cell: ({ action }) => h("span", { class: "badge" }, action) },
+      { name: "Action", cell: ({ action }) => h("span", { class: "badge" }, plain(action)) },
       withTarget ? { name: "Target", cell: target } : null,
       { name: "Why", class: "col-why", cell: ({ why }) => why },
     ].filter(Boolean),
@@ -47,7 +48,7 @@ export function show({ main, env, signal, every }) {
   fill(
     main,
     heading("Actions"),
-    h("p", { class: "lead muted" }, "Every resend, acknowledgement, retry and redrive: who did it, when and why."),
+    h("p", { class: "lead muted" }, "Every resend, acknowledgement, retry, redrive and change of an endpoint: who did it, when and why."),
     h("div", { class: "list" }, list.element),
     shown.foot,
   );

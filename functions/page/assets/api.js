@@ -60,6 +60,7 @@ async function answer(path, options) {
   if (response.status === 401 && (await auth.renew())) ({ response, body } = await ask(path, options));
   if (response.status === 401 && auth.isOn()) network.dispatchEvent(new Event("refused"));
   if (!response.ok) throw new Problem(response.status, body ?? {});
+  if (response.status === 204) return {};
   if (body === null) throw new Problem(response.status, { detail: "The receiver's answer could not be read." });
   return body;
 }
@@ -75,11 +76,11 @@ export function get(env, path, params = {}, signal = undefined) {
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /// Does something, and says why. The same `key` makes sure that it is done once, however often it is asked for.
-export async function act(env, path, why, key) {
+export async function act(env, path, why, key, { method = "POST", body = {} } = {}) {
   const options = {
-    method: "POST",
+    method,
     headers: { "content-type": "application/json", "idempotency-key": key },
-    body: JSON.stringify({ why }),
+    body: JSON.stringify({ ...body, why }),
   };
   for (let attempt = 1; ; attempt += 1) {
     try {

@@ -6,6 +6,7 @@ import * as auth from "./auth.js";
 import { showBalances, showLedger } from "./balances.js";
 import { show as showCharts } from "./chart.js";
 import { byId, fill, h } from "./dom.js";
+import { show as showEndpoints } from "./endpoints.js";
 import { show as showEntity } from "./entity.js";
 import { show as showEvent } from "./event.js";
 import { show as showHealth, worries } from "./health.js";
@@ -23,7 +24,7 @@ const POLL = 1500;
 const CHECK_HEALTH = 60_000;
 const CHECK_NETWORK = 3000;
 
-const NAVIGATION = { log: "Log", balances: "Balances", charts: "Charts", health: "Health", quarantine: "Quarantine", actions: "Actions" };
+const NAVIGATION = { log: "Log", balances: "Balances", endpoints: "Endpoints", charts: "Charts", health: "Health", quarantine: "Quarantine", actions: "Actions" };
 
 /// Pages below another one, and under which they are found.
 const BELOW = { event: "log", entity: "log", ledger: "balances" };
@@ -34,6 +35,7 @@ const VIEWS = {
   entity: { name: "Entity", show: showEntity },
   balances: { name: "Balances", show: showBalances },
   ledger: { name: "Ledger", show: showLedger },
+  endpoints: { name: "Endpoints", show: showEndpoints },
   charts: { name: "Charts", show: showCharts },
   health: { name: "Health", show: showHealth },
   quarantine: { name: "Quarantine", show: showQuarantine },

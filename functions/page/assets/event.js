@@ -3,6 +3,7 @@
 import { actionsTable } from "./actions.js";
 import { act, get, path } from "./api.js";
 import { fill, h, replaceKeepingFocus } from "./dom.js";
+import { attemptsSection } from "./endpoints.js";
 import { amount, capital, count, countDeliveries, identifier, moment, plain } from "./format.js";
 import { isJson, keepsDigits, pretty } from "./json.js";
 import { about } from "./log.js";
@@ -18,6 +19,7 @@ export function show({ main, route, env, signal, every, title, onKey }) {
   let content = h("div", null, h("p", { class: "muted loading" }, "Reading …"));
   let shown = "";
   let refused = "";
+  let urls = new Map();
   const reading = readings();
   fill(main, head, content);
   onKey("r", () => resend.hidden || resend.click());
@@ -28,7 +30,11 @@ export function show({ main, route, env, signal, every, title, onKey }) {
       // What is on the page stays untouched while nothing has changed: somebody may be reading or selecting.
       const json = JSON.stringify(event);
       if (json === shown) return;
-      const next = h("div", null, view(event, reading));
+      if (event.attempts.some(({ endpoint }) => !urls.has(endpoint))) {
+        const { endpoints } = await get(env, "endpoints", {}, signal);
+        urls = new Map(endpoints.map(({ id, url }) => [id, url]));
+      }
+      const next = h("div", null, view(event, reading, { urls, resend: resendTo }));
       replaceKeepingFocus(content, next);
       content = next;
       shown = json;
@@ -46,14 +52,18 @@ export function show({ main, route, env, signal, every, title, onKey }) {
   }
 
   async function ask() {
+    await resendTo();
+  }
+
+  /// Sends it again: to everybody, or to one endpoint.
+  async function resendTo(endpoint) {
+    const whom = endpoint ? `Endpoint ${endpoint} gets` : "Endpoints, programs and people get";
     const done = await askWhy({
       env,
-      title: "Resend this event?",
-      lines: [
-        "Programs and people get the same notification again, marked as resent. Nothing is counted again: state and balances stay as they are.",
-      ],
+      title: endpoint ? `Resend this event to ${endpoint}?` : "Resend this event?",
+      lines: [`${whom} the same notification again, marked as resent. Nothing is counted again: state and balances stay as they are.`],
       verb: "Resend",
-      run: (why, key) => act(env, `${path("events", id)}/resend`, why, key),
+      run: (why, key) => act(env, `${path("events", id)}/resend`, why, key, { body: endpoint ? { endpoint } : {} }),
     });
     if (!done) return;
     toast("Resent.");
@@ -91,9 +101,9 @@ function acknowledgement({ acknowledged, actions: done = [] }) {
   return h("p", { class: "acknowledged" }, acknowledged ? ["Acknowledged by ", by] : ["It has changed since it was acknowledged by ", by]);
 }
 
-function view(event, reading) {
+function view(event, reading, endpoints) {
   const part = (make) => guarded(() => make(event, reading));
-  return [part(summary), h("div", { class: "columns" }, part(body), h("div", null, part(told), part(deliveries), part(actions)))];
+  return [part(summary), guarded(() => attemptsSection(event, endpoints)), h("div", { class: "columns" }, part(body), h("div", null, part(told), part(deliveries), part(actions)))];
 }
 
 function summary(event) {
@@ -140,12 +150,12 @@ function told({ told: { programs, people }, effect }, reading) {
   const nobody = !programs && !people;
   return section(
     "Notification",
-    nobody ? h("p", null, `Nobody was notified: the effect is ${effect}.`) : [toldPeople(people, reading("people")), toldPrograms(programs, reading("programs"))],
+    nobody ? h("p", null, `There is nothing to notify of: the effect is ${effect}.`) : [toldPeople(people, reading("people")), toldPrograms(programs, reading("programs"))],
   );
 }
 
 function toldPrograms(programs, reading) {
-  const heading = h("h3", null, "Programs were notified");
+  const heading = h("h3", null, "For endpoints and programs");
   if (programs === true) return h("div", { class: "told" }, heading, h("p", { class: "muted" }, "In JSON, with the body above."));
   const text = JSON.stringify(programs);
   const rounded = keepsDigits ? null : h("p", { class: "muted" }, "This browser rounds long numbers; the body above is exact.");
@@ -153,11 +163,12 @@ function toldPrograms(programs, reading) {
 }
 
 function toldPeople(people, reading) {
-  if (!people) return h("div", { class: "told" }, h("h3", null, "People were not notified"), h("p", { class: "muted" }, "Events of this type are routine."));
+  if (!people) return h("div", { class: "told" }, h("h3", null, "Not for people"), h("p", { class: "muted" }, "Events of this type are routine."));
   return h(
     "div",
     { class: "told" },
-    h("h3", null, "People were notified"),
+    h("h3", null, "For people"),
+    h("p", { class: "muted" }, "Published to whoever has subscribed with e-mail or SMS."),
     facts([
       ["subject", people.subject],
       ["SMS", people.sms],

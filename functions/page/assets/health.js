@@ -3,6 +3,7 @@
 import { act, get, path } from "./api.js";
 import { fill, h, reconcile } from "./dom.js";
 import { ago, capital, count, duration, moment, number } from "./format.js";
+import { worry } from "./endpoints.js";
 import { to } from "./route.js";
 import { announce, button, askWhy, heading, section, table, tell, toast } from "./ui.js";
 import { familyDot } from "./words.js";
@@ -15,12 +16,13 @@ const sum = (queues, name) => queues.reduce((total, queue) => total + queue[name
 const quarantined = ({ count: n, more }) => `${number(n)}${more ? "+" : ""}`;
 
 /// What is wrong, in words; nothing where all is well.
-export function worries({ queues }) {
+export function worries({ queues, endpoints }) {
   const dead = sum(queues, "dead_letters");
   const late = queues.filter(({ oldest_seconds: oldest }) => oldest !== null && oldest > LATE);
   return [
     dead > 0 ? `${capital(count(dead, "delivery", "deliveries"))} could not be applied: see the dead letters below.` : null,
     late.length > 0 ? `Deliveries have been waiting for ${duration(1000 * Math.max(...late.map(({ oldest_seconds: oldest }) => oldest)))}.` : null,
+    worry(endpoints),
   ].filter(Boolean);
 }
 
@@ -60,7 +62,7 @@ export function show({ main, env, signal, every }) {
   }
 
   function draw(health) {
-    const { last_event_at: last, quarantine, queues, version } = health;
+    const { last_event_at: last, quarantine, queues, endpoints, version } = health;
     const worried = worries(health);
     const said = worried.join(" ") || "OK: nothing is stuck.";
     if (verdict.textContent !== said) fill(verdict, h("p", { class: worried.length > 0 ? "bad" : "good" }, said));
@@ -68,6 +70,7 @@ export function show({ main, env, signal, every }) {
       { name: "Last event", value: last ? ago(last) : "none yet", at: last, note: "No event has arrived." },
       { name: "In the queues", value: number(sum(queues, "waiting") + sum(queues, "in_flight")), note: "waiting or in flight" },
       { name: "Quarantine", value: quarantined(quarantine), note: "could not be read", href: to("quarantine") },
+      { name: "Endpoints", value: number(endpoints.active + endpoints.failing + endpoints.disabled), note: worry(endpoints) ?? "none is failing", href: to("endpoints") },
       { name: "Version", value: version, note: "of the receiver" },
     ];
     reconcile(tiles, items, ({ name }) => name, tile);

@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 import { fill, h } from "./dom.js";
+import { progressBadge } from "./endpoints.js";
 import { amount, count, countDeliveries, identifier, moment, times } from "./format.js";
 import { chips, filterForm, filterLabel } from "./filters.js";
 import { go, to, toEntity, toEvent } from "./route.js";
@@ -26,6 +27,7 @@ const COLUMNS = [
   { name: "Status", class: "col-status", cell: (event) => statusBadge(event.status) },
   { name: "Amount", class: "col-amount", cell: (event) => [amount(event.amount, event.asset) ?? event.asset, moneyMarks(event)] },
   { name: "Effect", class: "col-effect", cell: (event) => [effectBadge(event.effect), " ", h("span", { class: "why", title: event.why }, event.why)] },
+  { name: "Endpoints", class: "col-endpoints", cell: ({ endpoints }) => progressBadge(endpoints) },
   { name: "Times", class: "col-deliveries", cell: deliveries },
 ];
 

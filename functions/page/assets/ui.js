@@ -98,10 +98,14 @@ export function table(label, columns, { rowClass } = {}) {
   return { element, show: (items, keyOf) => reconcile(body, items, keyOf, row) };
 }
 
-/// Asks for a reason and then does something: `run(why, key)`. Resolves with the outcome, or null.
-export function askWhy({ env, title, lines, verb, run }) {
+/// Asks for a reason, and for what else `fields` name (`{name, label, type?, hint?, required?}`), and then does something:
+/// `run(why, key, values)`. Resolves with the outcome, or null.
+export function askWhy({ env, title, lines, verb, fields = [], run }) {
   const id = freshId("why");
   const why = h("textarea", { id, required: true, rows: "3", maxlength: "500", autocomplete: "off" });
+  const inputs = fields.map(({ name, type = "text", hint, required = false }) =>
+    h("input", { id: `${id}-${name}`, name, type, placeholder: hint, required, autocomplete: "off", maxlength: "2000" }),
+  );
   const refusal = h("div", { "aria-live": "assertive" });
   const submit = h("button", { type: "submit", class: "primary" }, verb);
   const cancel = button("Cancel", () => dialog.close());
@@ -111,6 +115,7 @@ export function askWhy({ env, title, lines, verb, run }) {
     h("p", { class: `stamp stamp-${env}` }, h("strong", null, env.toUpperCase()), `: ${ENVIRONMENTS[env]}`),
     h("h2", { id: `${id}-title` }, title),
     lines.map((line) => h("p", null, line)),
+    fields.map(({ label }, place) => [h("label", { for: inputs[place].id }, label), inputs[place]]),
     h("label", { for: id }, "Why? Your reason is recorded with your name."),
     why,
     refusal,
@@ -132,6 +137,13 @@ export function askWhy({ env, title, lines, verb, run }) {
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       if (submit.disabled) return;
+      const missing = inputs.find((input) => input.required && !input.value.trim());
+      if (missing) {
+        fill(refusal, h("p", { class: "trouble" }, "Fill in this field."));
+        missing.setAttribute("aria-invalid", "true");
+        missing.focus();
+        return;
+      }
       if (!why.value.trim()) {
         fill(refusal, h("p", { class: "trouble" }, "Enter a reason: it is recorded with the action."));
         why.setAttribute("aria-invalid", "true");
@@ -141,7 +153,7 @@ export function askWhy({ env, title, lines, verb, run }) {
       setBusy(true);
       key ??= crypto.randomUUID();
       try {
-        outcome = await run(why.value.trim(), key);
+        outcome = await run(why.value.trim(), key, Object.fromEntries(inputs.map(({ name, value }) => [name, value.trim()])));
         dialog.close();
       } catch (error) {
         if (!isPassing(error)) key = null;
@@ -155,7 +167,7 @@ export function askWhy({ env, title, lines, verb, run }) {
     });
     document.body.append(dialog);
     dialog.showModal();
-    why.focus();
+    (inputs[0] ?? why).focus();
   });
 }
 

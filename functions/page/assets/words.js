@@ -107,6 +107,18 @@ export const REASONS = {
 
 export const DEEDS = { resend: "resent", retry: "retried", redrive: "redriven", acknowledge: "acknowledged" };
 
+export const ENDPOINT_STATES = {
+  active: { outcome: "good", means: "It gets its events." },
+  failing: { outcome: "bad", means: "Its last attempts failed. Events wait, and one is tried now and then." },
+  disabled: { outcome: "warning", means: "It gets no events until it is enabled." },
+};
+
+export const PROGRESS = {
+  delivered: { outcome: "good", means: "Every endpoint that wants this event has accepted it." },
+  retrying: { outcome: "warning", means: "An endpoint has not accepted this event yet. It is tried again." },
+  failed: { outcome: "bad", means: "An endpoint has not accepted this event, and it is not tried again." },
+};
+
 export const ENVIRONMENTS = {
   test: "no real money",
   live: "this is real money",

@@ -55,8 +55,8 @@ macro_rules! files {
 }
 
 const FILES: &[(&str, &str)] = files! {
-    "actions.js" "api.js" "app.css" "app.js" "auth.js" "balances.js" "chart.js" "dom.js" "entity.js" "event.js"
-    "favicon.svg" "filters.js" "format.js" "health.js" "index.html" "json.js" "keys.js" "log.js" "quarantine.js"
+    "actions.js" "api.js" "app.css" "app.js" "auth.js" "balances.js" "chart.js" "dom.js" "endpoints.js" "entity.js"
+    "event.js" "favicon.svg" "filters.js" "format.js" "health.js" "index.html" "json.js" "keys.js" "log.js" "quarantine.js"
     "route.js" "search.js" "text.js" "theme.js" "timeline.js" "ui.js" "words.js"
 };
 
