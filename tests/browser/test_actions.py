@@ -170,6 +170,7 @@ HEALTH = {
     "version": "0.1.0", "last_event_at": None, "quarantine": {"count": 0, "more": False},
     "queues": [{"family": "deposits", "waiting": 0, "in_flight": 0, "dead_letters": 0, "oldest_seconds": None},
                {"family": "transfers", "waiting": 4, "in_flight": 1, "dead_letters": 3, "oldest_seconds": 4000}],
+    "endpoints": {"active": 0, "failing": 0, "disabled": 0},
 }
 
 

@@ -98,7 +98,7 @@ def test_the_page_is_light_and_stays_by_itself(page, product):
     own = {url: len(answer.body()) for url, answer in bodies.items() if answer.request.method == "GET"}
     for url, weight in sorted(own.items(), key=lambda entry: -entry[1]):
         print(f"{weight:7} {re.sub(r'^http://[^/]+', '', url)}")
-    assert sum(own.values()) < 150 * 1024
+    assert sum(own.values()) < 180 * 1024
     paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime")
     print(f"first contentful paint: {paint:.0f} ms, {sum(own.values())} bytes")
     assert paint is not None
