@@ -21,7 +21,7 @@ pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     keys: SealingKeys,
     deliveries: AtomicU32,
-    pub(crate) engine: Option<Engine>,
+    _engine: Option<Engine>,
 }
 
 impl World {
@@ -29,7 +29,7 @@ impl World {
     pub(crate) async fn new() -> Self {
         let engine = Engine::open(None).unwrap();
         let table = schema::create(&engine.client(), TABLE).await.unwrap();
-        Self { engine: Some(engine), ..Self::over(table) }
+        Self { _engine: Some(engine), ..Self::over(table) }
     }
 
     /// Over a table that exists.
@@ -42,7 +42,7 @@ impl World {
             table,
             clock: Arc::clone(&clock),
         };
-        Self { pipeline, clock, keys, deliveries: AtomicU32::new(0), engine: None }
+        Self { pipeline, clock, keys, deliveries: AtomicU32::new(0), _engine: None }
     }
 
     pub(crate) fn table(&self) -> &Table {

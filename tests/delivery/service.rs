@@ -9,6 +9,7 @@ use deliver::Deliver;
 use deliver::post::{Answer, Post, PostError};
 use jiff::SignedDuration;
 use local::standins::database::Database;
+use local::standins::engine::{Engine, TABLE};
 use local::standins::queues::{Queues, RedrivePolicy};
 use notify::Notify;
 use serde_json::{Value, json};
@@ -20,7 +21,7 @@ use shared::endpoints::{
 };
 use shared::environment::Environment;
 use shared::publish::{Message, Publish, Published};
-use shared::store::{EndpointChange, Mandate, Table};
+use shared::store::{EndpointChange, Mandate, Table, schema};
 
 use crate::world::World;
 
@@ -100,12 +101,14 @@ pub(crate) struct Path {
     pub(crate) services: Services,
     pub(crate) deliver: Arc<Deliver<Services, Queues, Arc<ManualClock>>>,
     notify: Notify<NoTopics, Table, Queues, Arc<ManualClock>>,
+    engine: Engine,
     read: Mutex<Option<String>>,
 }
 
 impl Path {
     pub(crate) async fn new() -> Self {
-        let world = World::new().await;
+        let engine = Engine::open(None).unwrap();
+        let world = World::over(schema::create(&engine.client(), TABLE).await.unwrap());
         let (clock, table) = (Arc::clone(&world.clock), world.table().clone());
         let queues = Queues::open(Database::open(None).unwrap(), Arc::clone(&clock)).unwrap();
         let services = Services::default();
@@ -118,7 +121,7 @@ impl Path {
             clock: Arc::clone(&clock),
         };
         let notify = Notify { publish: NoTopics, endpoints: table, outbound: queues.clone(), clock };
-        Self { world, queues, services, deliver: Arc::new(deliver), notify, read: Mutex::default() }
+        Self { world, queues, services, deliver: Arc::new(deliver), notify, engine, read: Mutex::default() }
     }
 
     pub(crate) fn table(&self) -> &Table {
@@ -174,8 +177,7 @@ impl Path {
     pub(crate) async fn notify(&self) {
         loop {
             let after = self.read.lock().unwrap().clone();
-            let engine = self.world.engine.as_ref().unwrap();
-            let page = engine.stream(after.as_deref(), 100).unwrap();
+            let page = self.engine.stream(after.as_deref(), 100).unwrap();
             let Some(last) = page.last else { return };
             let event = serde_json::from_value(page.event).unwrap();
             assert!(self.notify.batch(event).await.unwrap().batch_item_failures.is_empty());

@@ -300,7 +300,7 @@ async fn other_peoples_text_acts_on_no_terminal_mail_or_spreadsheet() {
     }
     let (_, csv, _) = run(folder.path(), &["export", "--format", "csv"]);
     let columns = csv.lines().next().unwrap().split(',').count();
-    assert_eq!((csv.lines().count(), columns), (3, 19), "{csv}");
+    assert_eq!((csv.lines().count(), columns), (3, 20), "{csv}");
     for line in csv.lines() {
         let cells = line.split(',').map(|cell| cell.trim_start_matches('"'));
         assert!(!cells.into_iter().any(|cell| cell.starts_with('=')), "{line}");
