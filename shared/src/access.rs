@@ -192,6 +192,12 @@ mod tests {
             assert_eq!(bearer(&claims, Role::Read).is_ok(), reads, "{groups}");
             assert_eq!(bearer(&claims, Role::Act).is_ok(), acts, "{groups}");
         }
+        // Endpoints carry customers' data away: whoever may act may not add one.
+        let act = json!({ "sub": "s", "groups": "bitpowr:act" });
+        assert_eq!(bearer(&act, Role::Configure), Err(Denied::Role(Role::Configure)));
+        let configure = json!({ "sub": "s", "groups": ["bitpowr:configure"] });
+        let allowed = [Role::Read, Role::Act, Role::Configure].map(|role| bearer(&configure, role).is_ok());
+        assert_eq!(allowed, [true, false, true]);
         let other = json!({ "sub": "s", "scope": "bitpowr:act" });
         assert_eq!(bearer(&other, Role::Act), Err(Denied::Role(Role::Act)));
     }

@@ -4,6 +4,7 @@ mod acknowledge;
 mod console;
 mod dead_letters;
 mod doctor;
+mod endpoint;
 mod export;
 mod failure;
 mod filter;
@@ -19,6 +20,7 @@ mod short_id;
 mod show;
 mod subscribe;
 mod trigger;
+mod wanted;
 
 use std::fmt;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
@@ -77,6 +79,8 @@ enum Command {
     DeadLetters(dead_letters::DeadLetters),
     /// Export the log as JSON lines or CSV.
     Export(export::Export),
+    /// Add, list, test, rotate, enable, disable and remove endpoints: services of yours that get signed POSTs.
+    Endpoint(endpoint::EndpointCommand),
     /// Subscribe an e-mail address, a phone number or an HTTPS URL to notifications.
     Subscribe(subscribe::Subscribe),
     /// Check the receiver and report what is wrong.
@@ -155,6 +159,7 @@ pub fn main() -> ExitCode {
             Command::Quarantine(quarantine) => quarantine.run().await,
             Command::DeadLetters(letters) => letters.run().await,
             Command::Export(export) => export.run().await,
+            Command::Endpoint(endpoint) => endpoint.run().await,
             Command::Subscribe(subscribe) => subscribe.run().await,
             Command::Doctor(doctor) => doctor.run().await,
             Command::Console(console) => console.run().await,

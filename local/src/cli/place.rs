@@ -6,12 +6,12 @@ use actions::Actions;
 use api::Api;
 use clap::Args;
 use futures::{Stream, TryStreamExt as _};
-use lambda_http::http::Request;
+use lambda_http::http::{Method, Request};
 use lambda_http::{Body, Response};
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::access::Access;
-use shared::answers::{Entry, List, read};
+use shared::answers::{Endpoint, Entry, List, read};
 use shared::clock::SystemClock;
 use shared::endpoints::Reach;
 use shared::endpoints::signing::DeliveryKeys;
@@ -28,6 +28,9 @@ use crate::product::stack::Stack;
 use crate::product::subscriptions::{Listed, SubscriptionError, Subscriptions as _};
 use crate::standins::development::{self, user};
 
+/// The data folder, where no other is named.
+const DATA: &str = ".bitpowr";
+
 /// Where the data is.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Place {
@@ -35,7 +38,7 @@ pub(super) struct Place {
     #[arg(long, value_name = "ENVIRONMENT", default_value = "test")]
     pub(super) env: Environment,
     /// The data folder; the receiver may be running on it.
-    #[arg(long, value_name = "DIR", default_value = ".bitpowr")]
+    #[arg(long, value_name = "DIR", default_value = DATA)]
     pub(super) data: PathBuf,
     /// Use a deployed stack instead, in the AWS account and region of your credentials.
     #[arg(long, value_name = "NAME", conflicts_with = "data")]
@@ -57,6 +60,19 @@ pub(super) struct Opened {
 }
 
 impl Place {
+    /// The options that name it, for a command that is to be typed next.
+    pub(super) fn options(&self) -> String {
+        match &self.stack {
+            Some(name) => format!(" --stack {name}"),
+            None => {
+                let env = Some(self.env).filter(|env| *env != Environment::Test);
+                let env = env.map(|env| format!(" --env {env}")).unwrap_or_default();
+                let data = Some(self.data.display()).filter(|_| self.data.as_os_str() != DATA);
+                env + &data.map(|data| format!(" --data {data}")).unwrap_or_default()
+            }
+        }
+    }
+
     /// Opens it.
     ///
     /// # Errors
@@ -147,10 +163,26 @@ impl Opened {
         why: &str,
         key: &str,
     ) -> Result<T, NoAnswer> {
-        let request = Request::post(format!("/api/{}/{what}", self.environment))
+        self.order(&Method::POST, what, &json!({ "why": why }), key).await
+    }
+
+    /// Has something done that needs more than a reason.
+    ///
+    /// # Errors
+    /// What the answer says is wrong.
+    pub(super) async fn order<T: DeserializeOwned>(
+        &self,
+        method: &Method,
+        what: &str,
+        order: &Value,
+        key: &str,
+    ) -> Result<T, NoAnswer> {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("/api/{}/{what}", self.environment))
             .header("content-type", "application/json")
             .header("idempotency-key", key)
-            .body(Body::Text(json!({ "why": why }).to_string()));
+            .body(Body::Text(order.to_string()));
         answer(&Box::pin(self.actions.handle(request?)).await)
     }
 
@@ -164,6 +196,14 @@ impl Opened {
             (None, Some(attached)) => attached.list().await,
             (None, None) => Ok(Vec::new()),
         }
+    }
+
+    /// The endpoints: all of them, in one answer.
+    ///
+    /// # Errors
+    /// As [`Opened::get`].
+    pub(super) async fn endpoints(&self) -> Result<Vec<Endpoint>, NoAnswer> {
+        Ok(self.get::<List<Endpoint>>(Endpoint::LIST, &[]).await?.entries)
     }
 
     /// The pages of a list, one after the other.
@@ -212,6 +252,10 @@ pub(super) enum NoAnswer {
 }
 
 fn answer<T: DeserializeOwned>(response: &Response<Body>) -> Result<T, NoAnswer> {
-    let body = response.body().as_ref();
+    let body = match response.body().as_ref() {
+        // There is nothing to say.
+        b"" => b"null",
+        body => body,
+    };
     if response.status().is_success() { Ok(read(body)?) } else { Err(NoAnswer::Refused(read(body)?)) }
 }

@@ -1,7 +1,7 @@
-//! Events by the beginning of their ids.
+//! Events and endpoints by the beginning of their ids.
 
 use futures::TryStreamExt as _;
-use shared::answers::{Event, List};
+use shared::answers::{Endpoint, Event, List};
 
 use super::failure::Failure;
 use super::place::{NoAnswer, Opened};
@@ -51,6 +51,25 @@ pub(super) async fn whole(opened: &Opened, given: &str) -> Result<String, Failur
         return Ok(given.to_owned());
     }
     find(opened, given).await?.ok_or_else(|| unknown(given))
+}
+
+/// The endpoint of which the id or its beginning is given.
+///
+/// # Errors
+/// Where no endpoint, or several, are meant.
+pub(super) async fn endpoint(opened: &Opened, given: &str) -> Result<Endpoint, Failure> {
+    let mut all = opened.endpoints().await?;
+    if let Some(place) = all.iter().position(|endpoint| endpoint.id == given) {
+        return Ok(all.swap_remove(place));
+    }
+    all.retain(|endpoint| given.len() >= SHORTEST && endpoint.id.starts_with(given));
+    match all.as_slice() {
+        [] | [_] => all.pop().ok_or_else(|| Failure::new("Not found: no endpoint has this id.")),
+        several => {
+            let ids: Vec<_> = several.iter().map(|endpoint| endpoint.id.as_str()).collect();
+            Err(Failure::new(format!("several endpoints begin so: {}", ids.join(", "))))
+        }
+    }
 }
 
 /// That no event is of this id.

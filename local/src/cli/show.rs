@@ -1,5 +1,7 @@
 //! `show`: one event, or one entity.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
@@ -101,12 +103,18 @@ pub(super) fn encoded(part: &str) -> String {
 fn tell_event(record: &EventRecord) -> Result<(), Failure> {
     let EventRecord { event, told, delivery_ids: _, attempts, actions, raw } = record;
     fields(event, &[])?;
-    let notified = match (&told.programs, &told.people) {
-        (Some(_), Some(_)) => "programs, people",
-        (Some(_), None) => "programs",
-        (None, _) => "nobody",
+    // Who subscribed is not known here, nor whether a topic reached anybody.
+    let meant_for = match (&told.programs, &told.people) {
+        (Some(_), Some(_)) => "for programs and people",
+        (Some(_), None) => "for programs",
+        (None, _) => "none",
     };
-    say(&format!("notified      {notified}"));
+    say(&format!("notification  {meant_for}"));
+    let notified: BTreeSet<_> =
+        attempts.iter().filter(|attempt| attempt.is_success()).map(|attempt| &*attempt.endpoint).collect();
+    if !notified.is_empty() {
+        say(&format!("notified      {}", Vec::from_iter(notified).join(", ")));
+    }
     if let Some(words) = &told.people {
         say(&format!("subject       {}", words.subject));
     }
@@ -126,15 +134,21 @@ fn tell_event(record: &EventRecord) -> Result<(), Failure> {
 
 /// An attempt, in a line.
 fn described(attempt: &Attempt) -> String {
-    let Attempt { endpoint, number, at, status, error, milliseconds, answer, next_at, .. } = attempt;
-    let outcome = match (status, error) {
+    let Attempt { endpoint, number, at, .. } = attempt;
+    let number = if *number == 0 { String::new() } else { format!(" #{number}") };
+    format!("{at} {endpoint}{number} {}", outcome(attempt))
+}
+
+/// What came of an attempt.
+pub(super) fn outcome(attempt: &Attempt) -> String {
+    let Attempt { status, error, milliseconds, answer, next_at, .. } = attempt;
+    let came = match (status, error) {
         (Some(status), _) => format!("{status} in {milliseconds} ms"),
         (None, error) => error.clone().unwrap_or_default(),
     };
-    let number = if *number == 0 { String::new() } else { format!(" #{number}") };
     let answer = answer.as_ref().map(|answer| format!(": {answer}")).unwrap_or_default();
     let next = next_at.map(|next| format!(", next {next}")).unwrap_or_default();
-    format!("{at} {endpoint}{number} {outcome}{next}{answer}")
+    format!("{came}{next}{answer}")
 }
 
 fn tell_entity(entity: &EntityState) -> Result<(), Failure> {

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use shared::endpoints::EndpointFilter;
 use shared::fold::Effect;
-use shared::model::amount::Decimal;
-use shared::model::{Family, words};
-use shared::names::{UnknownName, in_any_case};
+use shared::model::Family;
+use shared::model::notification::COUNTED;
 use url::Url;
 
 use super::failure::Failure;
 use super::place::Place;
+use super::wanted::Wanted;
 use super::{say, say_json, say_table};
 use crate::product::attached::Attached;
 use crate::product::stack::Stack;
@@ -65,67 +66,31 @@ struct Endpoint {
     json: bool,
 }
 
-/// What is wanted: of each option one of the values; of all options all.
-#[derive(Debug, Args)]
-struct Wanted {
-    /// Only these families.
-    #[arg(long, value_parser = in_any_case::<Family>)]
-    family: Vec<Family>,
-    /// Only these types.
-    #[arg(long)]
-    event: Vec<String>,
-    /// Only these effects.
-    #[arg(long, value_parser = in_any_case::<Effect>)]
-    effect: Vec<Effect>,
-    /// Only these statuses.
-    #[arg(long)]
-    status: Vec<String>,
-    /// Accept types and statuses that Bitpowr does not document.
-    #[arg(long)]
-    unlisted: bool,
-    /// Only these assets.
-    #[arg(long)]
-    asset: Vec<String>,
-    /// Only these chains.
-    #[arg(long)]
-    chain: Vec<String>,
-    /// Only from this amount in US dollars on, where the webhook says one.
-    #[arg(long, value_name = "DOLLARS", value_parser = Decimal::read)]
-    least: Option<Decimal>,
-}
-
 /// The most attributes of a filter policy (Amazon SNS, developer guide, "Filter policy constraints").
 const MOST_ATTRIBUTES: usize = 5;
 
-impl Wanted {
-    fn policy(self) -> Result<FilterPolicy, Failure> {
-        let listed = |given: &str, unknown: Option<UnknownName>| match unknown {
-            Some(unknown) if !self.unlisted => {
-                Err(Failure::usage(format!("{} --unlisted takes it as it is.", unknown.about(given))))
-            }
-            _ => Ok(given.to_lowercase()),
-        };
-        let events = self.event.iter().map(|given| listed(given, words::event(given).err()));
-        let statuses = self.status.iter().map(|given| listed(given, words::status(given).err()));
-        let given = [
-            ("family", self.family.iter().map(Family::to_string).collect()),
-            ("event", events.collect::<Result<_, _>>()?),
-            ("effect", self.effect.iter().map(Effect::to_string).collect()),
-            ("status", statuses.collect::<Result<_, _>>()?),
-            ("asset", self.asset),
-            ("chain", self.chain),
-        ];
-        let one_of: BTreeMap<String, Vec<String>> = given
-            .into_iter()
-            .filter(|(_, values)| !values.is_empty())
-            .map(|(name, values)| (name.to_owned(), values))
-            .collect();
-        if one_of.len() + usize::from(self.least.is_some()) > MOST_ATTRIBUTES {
-            let many = format!("a subscription can filter by at most {MOST_ATTRIBUTES} options");
-            return Err(Failure::new(many));
-        }
-        Ok(FilterPolicy { one_of, least_fiat: self.least })
+/// What a filter is for a topic.
+fn policy(filter: EndpointFilter) -> Result<FilterPolicy, Failure> {
+    let EndpointFilter { family, event, effect, status, asset, chain, counted, least } = filter;
+    let given = [
+        ("family", family.iter().map(Family::to_string).collect()),
+        ("event", event),
+        ("effect", effect.iter().map(Effect::to_string).collect()),
+        ("status", status),
+        ("asset", asset),
+        ("chain", chain),
+        (COUNTED, counted.then(|| "true".to_owned()).into_iter().collect()),
+    ];
+    let one_of: BTreeMap<String, Vec<String>> = given
+        .into_iter()
+        .filter(|(_, values)| !values.is_empty())
+        .map(|(name, values)| (name.to_owned(), values))
+        .collect();
+    if one_of.len() + usize::from(least.is_some()) > MOST_ATTRIBUTES {
+        let many = format!("a subscription can filter by at most {MOST_ATTRIBUTES} options");
+        return Err(Failure::new(many));
     }
+    Ok(FilterPolicy { one_of, least_fiat: least })
 }
 
 /// What is to be done, wherever it is.
@@ -139,7 +104,7 @@ impl Endpoint {
     /// Whether it can be subscribed is seen before anything is opened.
     fn work(self, protocol: Protocol) -> Result<(Place, bool, Work), Failure> {
         check(protocol, &self.endpoint, self.place.stack.is_none())?;
-        Ok((self.place, self.json, Work::Add(protocol, self.endpoint, self.wanted.policy()?)))
+        Ok((self.place, self.json, Work::Add(protocol, self.endpoint, policy(self.wanted.filter()?)?)))
     }
 }
 
@@ -240,26 +205,6 @@ fn is_domain(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn wanted(event: &str, status: &str, unlisted: bool) -> Result<FilterPolicy, Failure> {
-        let given = |text: &str| if text.is_empty() { vec![] } else { vec![text.to_owned()] };
-        let (event, status) = (given(event), given(status));
-        let (family, effect, asset, chain) = (vec![], vec![], vec![], vec![]);
-        Wanted { family, event, effect, status, unlisted, asset, chain, least: None }.policy()
-    }
-
-    #[test]
-    fn words_outside_the_lists_are_subscribed_to_only_on_request() {
-        let failure = wanted("transaction.deposit.sucess", "", false).unwrap_err();
-        assert!(failure.line().contains("did you mean transaction.deposit.success?"), "{}", failure.line());
-        assert_eq!(failure.code, 2);
-        assert!(wanted("", "sucess", false).unwrap_err().line().contains("did you mean success?"));
-        let policy = wanted("Wallets.Teleported", "SUCCESS", true).unwrap();
-        assert_eq!(policy.one_of["event"], ["wallets.teleported"]);
-        assert_eq!(policy.one_of["status"], ["success"]);
-        let policy = wanted("Transaction.deposit.success", "", false).unwrap();
-        assert_eq!(policy.one_of["event"], ["transaction.deposit.success"]);
-    }
 
     #[test]
     fn an_endpoint_fits_its_protocol() {
