@@ -8,14 +8,14 @@
 //! | --- | --- |
 //! | [`mod@decide`] | what is to be done, and what follows from an attempt |
 //! | [`post`] | the HTTP client |
-//! | `parcel` | what is sent |
+//! | [`parcel`] | what is sent |
 //!
 //! What fails is tried again by the queue's delay for some minutes, then waits in the table, in the endpoint's own
 //! partition; [`Deliver::due`] takes up what is due. While an endpoint is failing, all that it has not got waits there, and
 //! one of it is tried now and then.
 
 pub mod decide;
-mod parcel;
+pub mod parcel;
 pub mod post;
 
 use std::collections::HashMap;
@@ -27,8 +27,10 @@ use futures::future::join_all;
 use futures::stream::{self, StreamExt as _};
 use jiff::SignedDuration;
 use shared::clock::{Clock, Moment};
-use shared::endpoints::signing::{self, DeliveryKeys, NoKey};
-use shared::endpoints::{Attempt, Endpoint, EndpointState, Failure, Lane, MOST_DELAY, Outbound, Outgoing};
+use shared::endpoints::signing::{self, DeliveryKeys, NoKey, SigningSecret};
+use shared::endpoints::{
+    Attempt, Endpoint, EndpointState, EndpointUrl, Failure, Lane, MOST_DELAY, Outbound, Outgoing,
+};
 use shared::environment::Environment;
 use shared::queue::QueueError;
 use shared::store::{EndpointChange, Mandate, StoreError, Table, Waiting};
@@ -37,7 +39,7 @@ use tracing::{error, info, warn};
 
 use decide::{SLOW, SLOW_FOR, Task, Verdict};
 use parcel::Parcel;
-use post::Post;
+use post::{Answer, Post, PostError};
 
 /// How many requests one endpoint gets at once from one batch.
 const AT_ONCE: usize = 3;
@@ -350,10 +352,7 @@ impl<P: Post, O: Outbound, C: Clock> Deliver<P, O, C> {
         let Job { endpoint, parcel, .. } = job;
         let at = self.clock.now();
         let secrets = self.keys.secrets(&endpoint.id, endpoint.secrets.in_use(at)).await?;
-        let headers = signing::headers(&secrets, &parcel.id, at, &parcel.body);
-        let began = tokio::time::Instant::now();
-        let answer = self.post.post(&endpoint.url, headers.into(), parcel.body.clone()).await;
-        let took = began.elapsed();
+        let (answer, took) = send(&self.post, &endpoint.url, &secrets, parcel, at).await;
         let mut attempt = Attempt {
             endpoint: endpoint.id.clone(),
             number,
@@ -467,6 +466,20 @@ impl<P: Post, O: Outbound, C: Clock> Deliver<P, O, C> {
     fn expires_at(&self, now: Moment) -> i64 {
         now.after(self.kept_for).as_millis().div_euclid(1000)
     }
+}
+
+/// POSTs a parcel, signed with these secrets: what was answered, and after how long.
+pub async fn send(
+    post: &impl Post,
+    url: &EndpointUrl,
+    secrets: &[SigningSecret],
+    parcel: &Parcel,
+    at: Moment,
+) -> (Result<Answer, PostError>, Duration) {
+    let headers = signing::headers(secrets, &parcel.id, at, &parcel.body);
+    let began = tokio::time::Instant::now();
+    let answer = post.post(url, headers.into(), parcel.body.clone()).await;
+    (answer, began.elapsed())
 }
 
 /// The queue for what is for an endpoint.

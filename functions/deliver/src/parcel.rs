@@ -8,17 +8,17 @@ use shared::store::{Carrier, StoreError, Table};
 
 /// What is sent.
 #[derive(Clone, Debug)]
-pub(crate) struct Parcel {
+pub struct Parcel {
     /// Whose world it is.
-    pub(crate) environment: Environment,
+    pub environment: Environment,
     /// The event's id.
-    pub(crate) id: String,
+    pub id: String,
     /// The resend that it belongs to.
-    pub(crate) resend: Option<String>,
+    pub resend: Option<String>,
     /// Its place in the order of the log.
-    pub(crate) position: String,
+    pub position: String,
     /// The JSON.
-    pub(crate) body: String,
+    pub body: String,
 }
 
 /// What is read of a notification.
@@ -36,7 +36,7 @@ struct Resend {
 
 impl Parcel {
     /// What an event, or an action, carries to endpoints; none where it carries nothing.
-    pub(crate) async fn of(table: &Table, carrier: Carrier) -> Result<Option<Self>, StoreError> {
+    pub async fn of(table: &Table, carrier: Carrier) -> Result<Option<Self>, StoreError> {
         let Some(body) = carrier.notification.and_then(|notification| notification.programs) else {
             return Ok(None);
         };

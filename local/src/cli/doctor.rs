@@ -9,9 +9,10 @@ use clap::Args;
 use futures::TryStreamExt as _;
 use jiff::SignedDuration;
 use serde::Serialize;
-use shared::answers::{EntityState, Event, Health, List, Quarantined, TransactionState};
+use shared::answers::{Endpoint, EntityState, Event, Health, List, Quarantined, TransactionState};
 use shared::aws_error::AwsError;
 use shared::clock::{Clock as _, SystemClock};
+use shared::endpoints::EndpointState;
 use shared::fold::Effect;
 use shared::model::{EntityRef, EntityType, Kind, Oddity};
 
@@ -89,6 +90,7 @@ impl Doctor {
         // Without an answer nobody is known to want messages.
         let known = listed.as_deref().unwrap_or_default().to_vec();
         findings.push(or_note("subscriptions", listed.map(|all| subscriptions(&all)).map_err(Failure::from)));
+        findings.push(or_note("endpoints", endpoints(&opened).await));
         if let Some(stack) = &opened.stack {
             let sms = sms(stack, &known).await;
             findings.push(or_note("versions", versions(stack)));
@@ -255,6 +257,25 @@ impl Looked<'_> {
         };
         state.as_ref()
     }
+/// Whether every endpoint gets its events.
+async fn endpoints(opened: &Opened) -> Result<Finding, Failure> {
+    let what = "endpoints";
+    let all = opened.endpoints().await?;
+    let since = |endpoint: &Endpoint| endpoint.disabled_at.max(endpoint.failing_since);
+    let ill = all.iter().filter(|endpoint| endpoint.state != EndpointState::Active);
+    let Some(newest) = ill.max_by_key(|endpoint| since(endpoint)) else {
+        let active = if all.is_empty() { "none".to_owned() } else { format!("{}, all active", all.len()) };
+        return Ok(finding(what, Verdict::Ok, active));
+    };
+    let count = |state| all.iter().filter(|endpoint| endpoint.state == state).count();
+    let (failing, disabled) = (count(EndpointState::Failing), count(EndpointState::Disabled));
+    let Endpoint { id, url, state, last_failure, .. } = newest;
+    let since = since(newest).map(|since| format!(" since {since}")).unwrap_or_default();
+    let why = last_failure.as_ref().map(|failure| format!(": {}", failure.error)).unwrap_or_default();
+    let found = format!(
+        "{failing} failing, {disabled} disabled; the newest, {id} ({url}), is {state}{since}{why}. See endpoint show {id}"
+    );
+    Ok(finding(what, Verdict::Fail, found))
 }
 
 fn versions(stack: &Stack) -> Result<Finding, Failure> {

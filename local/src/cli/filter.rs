@@ -6,15 +6,24 @@ use shared::fold::Effect;
 use shared::model::{EntityType, Family, Oddity};
 use shared::names::{UnknownName, in_any_case};
 
-/// Which events; all conditions hold.
+use super::time::time;
+
+/// Which events, of which time; all conditions hold.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct Filter {
-    /// Recorded at this time or later: 2026-11-23T05:29:04Z.
-    #[arg(long, value_name = "TIME")]
+    /// Recorded at this time or later: 2026-11-23T05:29:04Z, 2026-11-23, or how long ago: 2h.
+    #[arg(long, value_name = "TIME", value_parser = time)]
     from: Option<Moment>,
     /// Recorded before this time.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     to: Option<Moment>,
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Which events; all conditions hold.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct Which {
     /// Only this family: deposits, transfers …
     #[arg(long, value_parser = in_any_case::<Family>)]
     family: Option<Family>,
@@ -68,10 +77,17 @@ pub(super) fn entity(given: &str) -> Result<String, UnknownName> {
 impl Filter {
     /// As parameters of a question to the log.
     pub(super) fn query(&self) -> Vec<(String, String)> {
+        self.which.query(self.from, self.to)
+    }
+}
+
+impl Which {
+    /// As parameters of a question to the log, about a time.
+    pub(super) fn query(&self, from: Option<Moment>, to: Option<Moment>) -> Vec<(String, String)> {
         let moment = |moment: Option<Moment>| moment.map(|moment| moment.to_string());
         let parameters = [
-            ("from", moment(self.from)),
-            ("to", moment(self.to)),
+            ("from", moment(from)),
+            ("to", moment(to)),
             ("family", self.family.map(|family| family.to_string())),
             ("event", self.event.clone()),
             ("entity", self.entity.clone()),

@@ -10,6 +10,7 @@ use shared::model::money::Amounts;
 
 use super::failure::Failure;
 use super::place::Place;
+use super::time::time;
 use super::{say, say_json, say_table};
 
 #[derive(Debug, Args)]
@@ -22,8 +23,8 @@ pub(super) struct Ledger {
     /// Only this asset.
     #[arg(long)]
     asset: Option<String>,
-    /// As of this time: 2026-11-23T05:29:04Z.
-    #[arg(long, value_name = "TIME")]
+    /// As of this time: 2026-11-23T05:29:04Z, 2026-11-23, or how long ago: 2h.
+    #[arg(long, value_name = "TIME", value_parser = time)]
     at: Option<Moment>,
     /// Print JSON.
     #[arg(long)]

@@ -1,22 +1,17 @@
 //! `log`: events, newest first; and as they come.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use clap::Args;
-use futures::TryStreamExt as _;
-use jiff::SignedDuration;
 use shared::answers::Event;
-use shared::clock::{Clock as _, Moment, SystemClock};
+use shared::clock::{Clock as _, SystemClock};
 use shared::model::Oddity;
 
 use super::failure::Failure;
 use super::filter::Filter;
 use super::place::{Opened, Place};
+use super::tail::{Tail, newest};
 use super::{say, say_json, say_table};
-
-/// What comes late into the index is looked for again for so long.
-const OVERLAP: SignedDuration = SignedDuration::from_secs(5);
 
 #[derive(Debug, Args)]
 pub(super) struct Log {
@@ -61,66 +56,29 @@ impl Log {
 
     /// Prints the newest, and then what comes, oldest first, each event once.
     async fn follow(&self, opened: &Opened, query: Vec<(String, String)>) -> Result<(), Failure> {
-        let from = |moment: Moment| {
-            let mut recent = query.clone();
-            recent.retain(|(name, _)| name != "from");
-            recent.push(("from".to_owned(), moment.before(OVERLAP).to_string()));
-            recent
-        };
-        let begun = SystemClock.now();
         // What came just before is not news, even where it is one too many to be shown. Asked first: what comes
         // between the two questions is in the second, or is found later.
-        let (before, _) = newest(opened, &from(begun), usize::MAX).await?;
+        let mut tail = Tail::after(opened, query.clone(), SystemClock.now()).await?;
         let (mut shown, _) = newest(opened, &query, self.limit).await?;
         shown.reverse();
         self.print(&shown);
-        let known = shown.iter().chain(&before);
-        let mut seen: HashMap<String, Moment> =
-            known.map(|event| (event.id.clone(), event.recorded_at)).collect();
-        let mut latest = begun;
+        tail.note(&shown);
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            let since = latest.before(OVERLAP);
-            let (mut events, _) = newest(opened, &from(latest), usize::MAX).await?;
-            events.retain(|event| !seen.contains_key(&event.id));
-            events.reverse();
-            for event in &events {
-                latest = latest.max(event.recorded_at);
-                seen.insert(event.id.clone(), event.recorded_at);
+            for event in tail.news(opened).await? {
                 if self.json {
-                    say_json(event);
+                    say_json(&event);
                 } else {
-                    say(&row(event).join("  "));
+                    say(&row(&event).join("  "));
                 }
             }
-            // What is older than the look back does not come again.
-            seen.retain(|_, moment| *moment >= since);
         }
     }
-}
-
-/// The newest events that fit, at most so many; and where there is none what may have been meant.
-async fn newest(
-    opened: &Opened,
-    query: &[(String, String)],
-    limit: usize,
-) -> Result<(Vec<Event>, Option<String>), Failure> {
-    let (mut events, mut hint) = (Vec::new(), None);
-    let mut pages = std::pin::pin!(opened.pages(query, None));
-    while let Some(page) = pages.try_next().await? {
-        events.extend(page.entries);
-        hint = page.hint;
-        if events.len() >= limit {
-            events.truncate(limit);
-            break;
-        }
-    }
-    Ok((events, hint))
 }
 
 /// What a list of events shows.
-pub(super) const COLUMNS: [&str; 9] =
-    ["recorded", "event", "entity", "status", "amount", "asset", "effect", "marks", "id"];
+pub(super) const COLUMNS: [&str; 10] =
+    ["recorded", "event", "entity", "status", "amount", "asset", "effect", "marks", "endpoints", "id"];
 
 /// An event as a row of it.
 pub(super) fn row(event: &Event) -> Vec<String> {
@@ -134,6 +92,8 @@ pub(super) fn row(event: &Event) -> Vec<String> {
         event.asset.clone().unwrap_or_default(),
         event.effect.to_string(),
         marks(event),
+        // Whether those have it that want it.
+        event.endpoints.map_or("-".to_owned(), |progress| progress.to_string()),
         event.id.clone(),
     ]
 }

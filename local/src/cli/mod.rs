@@ -8,6 +8,7 @@ mod endpoint;
 mod export;
 mod failure;
 mod filter;
+mod forward;
 mod ledger;
 mod log;
 mod place;
@@ -19,6 +20,8 @@ mod serve;
 mod short_id;
 mod show;
 mod subscribe;
+mod tail;
+mod time;
 mod trigger;
 mod wanted;
 

@@ -1,28 +1,49 @@
-//! `resend`: sends notifications again, of one event or of many.
+//! `resend`: sends notifications again, of one event or of many, to everybody, to one endpoint, or to a URL.
 
 use std::time::Duration;
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use futures::TryStreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use lambda_http::http::Method;
 use serde_json::json;
 use shared::answers::{Done, Event, List};
 use shared::causes::with_causes;
-use shared::clock::{Clock as _, SystemClock};
+use shared::clock::{Clock as _, Moment, SystemClock};
+use shared::endpoints::{EndpointFilter, EndpointState, EndpointUrl, Reach};
 use shared::store::Job;
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
 use super::failure::Failure;
-use super::filter::Filter;
+use super::filter::Which;
+use super::forward::{self, Forward};
 use super::log::{COLUMNS, row};
 use super::place::{NoAnswer, Opened, Place};
 use super::short_id;
 use super::show::encoded;
+use super::time::time;
 use super::{confirm, say, say_json, say_table, spinner};
 
 /// How many events a dry run shows.
 const SAMPLE: usize = 5;
+
+/// Where the range ends, or where the event goes.
+#[derive(Clone, Debug)]
+enum To {
+    Time(Moment),
+    Url(EndpointUrl),
+}
+
+impl To {
+    fn read(text: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        if text.contains("://") {
+            Ok(Self::Url(EndpointUrl::read(text, Reach::LOCAL)?))
+        } else {
+            Ok(Self::Time(time(text)?))
+        }
+    }
+}
 
 #[derive(Debug, Args)]
 pub(super) struct Resend {
@@ -31,10 +52,19 @@ pub(super) struct Resend {
     /// The id of one event; all events that match the filters if omitted.
     #[arg(conflicts_with = "resume")]
     id: Option<String>,
+    /// Send only to this endpoint: of a range, what its filter selects.
+    #[arg(long, value_name = "ENDPOINT", conflicts_with = "resume")]
+    endpoint: Option<String>,
+    /// Recorded at this time or later: 2026-11-23T05:29:04Z, 2026-11-23, or how long ago: 2h.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    from: Option<Moment>,
+    /// Recorded before this time. With an id: POST the event once to this URL, signed, without recording it.
+    #[arg(long, value_name = "TIME or URL", value_parser = To::read)]
+    to: Option<To>,
     #[command(flatten)]
-    filter: Filter,
+    which: Which,
     /// The reason, recorded with your name.
-    #[arg(long, required_unless_present = "resume", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, required_unless_present_any = ["resume", "to"], value_parser = NonEmptyStringValueParser::new())]
     why: Option<String>,
     /// Continue a job that was interrupted.
     #[arg(long, value_name = "JOB")]
@@ -57,45 +87,105 @@ fn between(rate: u64) -> Duration {
 
 impl Resend {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let opened = self.place.open().await?;
-        if let Some(id) = &self.id {
-            let why = self.why.as_deref().unwrap_or_default();
-            let key = Uuid::new_v4().to_string();
-            let id = &short_id::whole(&opened, id).await?;
-            let done: Done = opened.act(&format!("events/{}/resend", encoded(id)), why, &key).await?;
-            if self.json {
-                say_json(&done);
-            } else {
-                say(&format!("{id} was resent"));
+        match (&self.id, &self.to) {
+            (Some(_), Some(To::Time(_))) => {
+                return Err(Failure::usage("with the id of an event, --to is a URL"));
             }
-            return Ok(());
+            (None, Some(To::Url(_))) => {
+                return Err(Failure::usage("--to URL needs the id of an event"));
+            }
+            (Some(_), Some(To::Url(_))) => {}
+            _ if self.why.is_none() && self.resume.is_none() => {
+                return Err(Failure::usage("--why is needed: the reason is recorded with your name"));
+            }
+            _ => {}
         }
+        let opened = self.place.open().await?;
+        match (&self.id, &self.to) {
+            (Some(id), Some(To::Url(url))) => self.to_url(&opened, id, url).await,
+            (Some(id), _) => self.one(&opened, id).await,
+            (None, _) => self.many(&opened).await,
+        }
+    }
+
+    /// The id of the only endpoint that gets it, if there is one.
+    async fn endpoint(&self, opened: &Opened) -> Result<Option<String>, Failure> {
+        let Some(given) = &self.endpoint else { return Ok(None) };
+        let endpoint = short_id::endpoint(opened, given).await?;
+        if endpoint.state == EndpointState::Disabled {
+            let id = endpoint.id;
+            return Err(Failure::new(format!(
+                "the endpoint {id} is disabled: first run endpoint enable {id}"
+            )));
+        }
+        Ok(Some(endpoint.id))
+    }
+
+    /// Resends one event.
+    async fn one(&self, opened: &Opened, given: &str) -> Result<(), Failure> {
+        let id = short_id::whole(opened, given).await?;
+        let endpoint = self.endpoint(opened).await?;
+        let why = self.why.as_deref().unwrap_or_default();
+        let done = resend(opened, &id, endpoint.as_deref(), why, &Uuid::new_v4().to_string()).await?;
+        if self.json {
+            say_json(&done);
+        } else {
+            let to = endpoint.map(|endpoint| format!(" to {endpoint}")).unwrap_or_default();
+            say(&format!("{id} was resent{to}"));
+        }
+        Ok(())
+    }
+
+    /// POSTs one event, once, as an endpoint would get it.
+    async fn to_url(&self, opened: &Opened, given: &str, url: &EndpointUrl) -> Result<(), Failure> {
+        let id = short_id::whole(opened, given).await?;
+        let found = forward::parcel(opened, &id).await?;
+        let (parcel, _) = found.ok_or_else(|| Failure::new("This event has no notification to send."))?;
+        let forward = Forward::new(url.clone())?;
+        if !self.json {
+            say(&format!("signed with {}", forward.secret()));
+        }
+        let attempt = forward.send(&parcel).await;
+        if self.json {
+            say_json(&attempt);
+        } else {
+            say(&forward::answered(&attempt));
+        }
+        if attempt.is_success() { Ok(()) } else { Err(Failure::new(format!("{url} did not accept it"))) }
+    }
+
+    /// Resends all that matches.
+    async fn many(&self, opened: &Opened) -> Result<(), Failure> {
         let job = match &self.resume {
             Some(id) => {
                 let found = opened.table.job(opened.environment, id).await;
                 let found = found.map_err(Failure::of(format!("cannot read job {id}")))?;
                 found.ok_or_else(|| Failure::new(format!("not found: no job has the id {id}")))?
             }
-            None => match self.dry_run(&opened).await? {
+            None => match self.dry_run(opened).await? {
                 Some(job) => job,
                 None => return Ok(()),
             },
         };
-        self.work(&opened, job).await
+        self.work(opened, job).await
     }
 
     /// Shows what would be resent, and asks; none where nothing is to be done.
     async fn dry_run(&self, opened: &Opened) -> Result<Option<Job>, Failure> {
-        let mut filter = self.filter.query();
-        // What comes from now on is notified anyway.
-        if !filter.iter().any(|(name, _)| name == "to") {
-            filter.push(("to".to_owned(), SystemClock.now().to_string()));
-        }
+        let endpoint = self.endpoint(opened).await?;
+        let to = match self.to {
+            Some(To::Time(to)) => to,
+            // What comes from now on is notified anyway.
+            _ => SystemClock.now(),
+        };
+        let filter = self.which.query(self.from, Some(to));
+        let wanted = wanted_by(opened, endpoint.as_deref()).await?;
         let (mut count, mut sample, mut hint) = (0, Vec::new(), None);
         let bar = spinner();
         {
             let mut pages = std::pin::pin!(opened.pages(&filter, None));
-            while let Some(List::<Event> { entries, hint: said, .. }) = pages.try_next().await? {
+            while let Some(List::<Event> { mut entries, hint: said, .. }) = pages.try_next().await? {
+                retain(opened, wanted.as_ref(), &mut entries).await?;
                 count += entries.len();
                 hint = said;
                 sample.extend(entries.into_iter().take(SAMPLE - sample.len().min(SAMPLE)));
@@ -108,7 +198,8 @@ impl Resend {
             say("No events match.");
             hint.iter().for_each(|hint| say(hint));
         } else if !self.json {
-            say(&format!("{count} events would be resent, newest first. The first {}:", sample.len()));
+            let to = endpoint.as_ref().map(|endpoint| format!(" to {endpoint}")).unwrap_or_default();
+            say(&format!("{count} events would be resent{to}, newest first. The first {}:", sample.len()));
             say_table(&COLUMNS, sample.iter().map(row));
         }
         if count == 0 || !(self.yes || confirm(&format!("Resend {count} events?"))?) {
@@ -123,6 +214,7 @@ impl Resend {
             id: Uuid::now_v7().simple().to_string(),
             environment: opened.environment,
             filter,
+            endpoint,
             who: opened.who.clone(),
             why: self.why.clone().unwrap_or_default(),
             begun_at: SystemClock.now(),
@@ -139,6 +231,7 @@ impl Resend {
         if job.finished {
             return Err(Failure::new(format!("job {} is already finished", job.id)));
         }
+        let wanted = wanted_by(opened, job.endpoint.as_deref()).await?;
         self.save(opened, &job).await?;
         if !self.json {
             say(&format!("Job {}. To continue it after an interruption: resend --resume {0}", job.id));
@@ -149,11 +242,12 @@ impl Resend {
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let filter = job.filter.clone();
         let mut pages = std::pin::pin!(opened.pages(&filter, job.cursor.clone()));
-        while let Some(List::<Event> { entries, cursor, .. }) = pages.try_next().await? {
+        while let Some(List::<Event> { mut entries, cursor, .. }) = pages.try_next().await? {
+            retain(opened, wanted.as_ref(), &mut entries).await?;
             for Event { id, .. } in &entries {
                 pace.tick().await;
                 let key = format!("{}/{id}", job.id);
-                match opened.act::<Done>(&format!("events/{}/resend", encoded(id)), &job.why, &key).await {
+                match resend(opened, id, job.endpoint.as_deref(), &job.why, &key).await {
                     Ok(_) => job.told += 1,
                     Err(NoAnswer::Refused(problem)) if problem.code == "never_told" => job.never_told += 1,
                     Err(error) => {
@@ -183,6 +277,42 @@ impl Resend {
         let saved = opened.table.save_job(job).await;
         saved.map_err(Failure::of(format!("cannot save job {}", job.id)))
     }
+}
+
+/// Resends one event; the same `key` does it once.
+async fn resend(
+    opened: &Opened,
+    id: &str,
+    endpoint: Option<&str>,
+    why: &str,
+    key: &str,
+) -> Result<Done, NoAnswer> {
+    let order = json!({ "why": why, "endpoint": endpoint });
+    opened.order(&Method::POST, &format!("events/{}/resend", encoded(id)), &order, key).await
+}
+
+/// What an endpoint wants; none where that is everything.
+async fn wanted_by(opened: &Opened, endpoint: Option<&str>) -> Result<Option<EndpointFilter>, Failure> {
+    let Some(id) = endpoint else { return Ok(None) };
+    let filter = short_id::endpoint(opened, id).await?.filter;
+    Ok(Some(filter).filter(|filter| *filter != EndpointFilter::default()))
+}
+
+/// Leaves what a filter selects.
+async fn retain(
+    opened: &Opened,
+    filter: Option<&EndpointFilter>,
+    events: &mut Vec<Event>,
+) -> Result<(), Failure> {
+    let Some(filter) = filter else { return Ok(()) };
+    let wants = |event: Event| async move {
+        let found = forward::parcel(opened, &event.id).await?;
+        let is_wanted = found.is_some_and(|(_, attributes)| filter.accepts(&attributes));
+        Ok::<_, Failure>(is_wanted.then_some(event))
+    };
+    let wanted = stream::iter(std::mem::take(events)).map(wants).buffered(10);
+    *events = wanted.try_filter_map(async |event| Ok(event)).try_collect().await?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -64,7 +64,7 @@ impl Serve {
         say(&format!("  x-webhook-secret: {}", shown.as_deref().unwrap_or("Base64 of your secret")));
         say(&format!("  data: {kept}    page: {url}/"));
         if let Some(webhook) = &self.webhook {
-            let secret = webhook_secret().await.map_err(Failure::of("the signing secret cannot be made"))?;
+            let secret = webhook_secret()?.reveal();
             say(&format!("  events go to {webhook}, signed with {secret}"));
         }
         if let Some(address) = product.aws_endpoint() {

@@ -23,7 +23,8 @@ use std::time::Duration;
 
 use notify::Notify;
 use shared::clock::{Clock as _, Moment, SystemClock};
-use shared::endpoints::{Endpoint, EndpointFilter, EndpointState, EndpointUrl, Lane, Secrets, signing};
+use shared::endpoints::signing::{self, SigningSecret};
+use shared::endpoints::{Endpoint, EndpointFilter, EndpointState, EndpointUrl, Lane, Secrets};
 use shared::environment::Environment;
 use shared::model::Family;
 use shared::store::{StoreError, Table, schema};
@@ -277,14 +278,13 @@ impl Product {
 /// The id of the endpoint that `--webhook` names.
 const OF_THIS_RUN: &str = "webhook";
 
-/// The signing secret of the endpoint that `--webhook` names: always the same.
+/// The signing secret of the endpoint that `--webhook` names, and of what `listen` sends: always the same.
 ///
 /// # Errors
 /// None: the key is long enough.
-pub async fn webhook_secret() -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
-    let first = Secrets::first(development::KEY_ID);
-    let secrets = development::delivery_keys()?.secrets(OF_THIS_RUN, [&first.current]).await?;
-    Ok(secrets.first().map(signing::SigningSecret::reveal).unwrap_or_default())
+pub fn webhook_secret() -> Result<SigningSecret, signing::WeakKey> {
+    let first = Secrets::first(development::KEY_ID).current;
+    Ok(development::delivery_key()?.secret(OF_THIS_RUN, first.number))
 }
 
 /// Makes the URL of this run an endpoint in both environments, and forgets that of an earlier run.

@@ -26,8 +26,16 @@ const DELIVERY_KEY: &[u8] = b"a delivery key for development only";
 ///
 /// # Errors
 /// None: the key is long enough.
+pub fn delivery_key() -> Result<DeliveryKey, signing::WeakKey> {
+    DeliveryKey::new(KEY_ID, DELIVERY_KEY)
+}
+
+/// The same, as handlers take it.
+///
+/// # Errors
+/// None: the key is long enough.
 pub fn delivery_keys() -> Result<DeliveryKeys, signing::WeakKey> {
-    Ok(DeliveryKeys::fixed(DeliveryKey::new(KEY_ID, DELIVERY_KEY)?))
+    Ok(DeliveryKeys::fixed(delivery_key()?))
 }
 
 /// The webhook secret, where no other is given.

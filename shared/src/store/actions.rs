@@ -123,6 +123,9 @@ pub struct Job {
     pub environment: Environment,
     /// Which events: a query of the log.
     pub filter: Vec<(String, String)>,
+    /// The only endpoint that gets them; everybody, where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
     /// Who wants it …
     pub who: String,
     /// … and why.
