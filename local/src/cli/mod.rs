@@ -10,6 +10,7 @@ mod failure;
 mod filter;
 mod forward;
 mod ledger;
+mod listen;
 mod log;
 mod place;
 mod quarantine;
@@ -84,6 +85,8 @@ enum Command {
     Export(export::Export),
     /// Add, list, test, rotate, enable, disable and remove endpoints: services of yours that get signed POSTs.
     Endpoint(endpoint::EndpointCommand),
+    /// POST what happens to a service on this machine, signed as for an endpoint, until Ctrl-C.
+    Listen(listen::Listen),
     /// Subscribe an e-mail address, a phone number or an HTTPS URL to notifications.
     Subscribe(subscribe::Subscribe),
     /// Check the receiver and report what is wrong.
@@ -163,6 +166,7 @@ pub fn main() -> ExitCode {
             Command::DeadLetters(letters) => letters.run().await,
             Command::Export(export) => export.run().await,
             Command::Endpoint(endpoint) => endpoint.run().await,
+            Command::Listen(listen) => listen.run().await,
             Command::Subscribe(subscribe) => subscribe.run().await,
             Command::Doctor(doctor) => doctor.run().await,
             Command::Console(console) => console.run().await,
