@@ -193,7 +193,7 @@ async fn pages_from_elsewhere_may_not_ask() {
 /// Queues that keep what is sent, and whose dead letters are put back as it is written here: how many at each step,
 /// and whether the step fails.
 #[derive(Default)]
-struct Scripted {
+pub(crate) struct Scripted {
     steps: Mutex<VecDeque<(usize, bool)>>,
     sent: Mutex<Vec<String>>,
 }
@@ -217,7 +217,7 @@ fn keys() -> SealingKeys {
     SealingKeys::new(SealingKey::new("k", [1; 32]).unwrap(), [])
 }
 
-fn acting(table: Table, queues: Scripted) -> Actions<Scripted, SystemClock> {
+pub(crate) fn acting(table: Table, queues: Scripted) -> Actions<Scripted, SystemClock> {
     Actions {
         table,
         queues,

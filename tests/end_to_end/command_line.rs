@@ -73,35 +73,41 @@ async fn rebuild_finds_everything_as_the_webhooks_say_running_and_stopped() {
 }
 
 /// A product on a folder, and commands on the same.
-struct Desk {
-    folder: tempfile::TempDir,
-    serving: Serving,
+pub(crate) struct Desk {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) serving: Serving,
 }
 
 impl Desk {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let serving = Serving::start(folder.path(), &[]);
         Self { folder, serving }
     }
 
-    fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+    pub(crate) fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         run(self.folder.path(), arguments)
     }
 
     /// What a command prints that has to go well.
-    fn well(&self, arguments: &[&str]) -> String {
+    pub(crate) fn well(&self, arguments: &[&str]) -> String {
         let (code, output, error) = self.run(arguments);
         assert_eq!(code, Some(0), "{arguments:?}: {output}{error}");
         output
     }
 
-    fn json<T: DeserializeOwned>(&self, arguments: &[&str]) -> T {
+    pub(crate) fn json<T: DeserializeOwned>(&self, arguments: &[&str]) -> T {
         read(self.well(&[arguments, &["--json"]].concat()).as_bytes()).unwrap()
     }
 
+    /// The events that `log` prints with these filters.
+    pub(crate) fn log(&self, filters: &[&str]) -> Vec<Event> {
+        let printed = self.well(&[&["log", "--json"], filters].concat());
+        printed.lines().map(|line| read(line.as_bytes()).unwrap()).collect()
+    }
+
     /// What people did here.
-    async fn actions(&self) -> Vec<Action> {
+    pub(crate) async fn actions(&self) -> Vec<Action> {
         let answer = self.serving.client.get("actions").await;
         List::deserialize(answer).unwrap().entries
     }
@@ -132,7 +138,7 @@ async fn log_and_show_find_an_event_and_print_no_control_characters() {
     assert_eq!((shown.event.amount.as_deref(), &shown.event), (Some("0.5"), &event));
     assert_eq!(shown.told.programs.unwrap()["event"], event.event);
     let text = desk.well(&["show", &event.id]);
-    assert!(text.contains("notified      programs, people") && !text.contains('\u{1b}'), "{text}");
+    assert!(text.contains("notification  for programs and people") && !text.contains('\u{1b}'), "{text}");
     let (code, _, error) = desk.run(&["show", "unknown"]);
     assert_eq!((code, error.trim()), (Some(1), "error: Not found: no event has this id."));
     let (code, _, error) = desk.run(&["log", "--effect", "wonderful"]);

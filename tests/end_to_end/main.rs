@@ -15,6 +15,7 @@
 //! | [`process`] | the real binary: killed, restarted, stopped, misused |
 //! | [`command_line`] | what the binary's other commands show of the data, with the product running and stopped |
 //! | [`unreachable`] | what is said of a stack that cannot be reached, without reaching for one |
+//! | [`endpoints`] | the life of endpoints on the command line and over HTTP, and what a service gets |
 //! | [`documentation`] | the README's table is what the code does |
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
@@ -23,6 +24,7 @@ mod acting;
 mod command_line;
 mod delivering;
 mod documentation;
+mod endpoints;
 mod exposed;
 mod horizon;
 mod invocations;
