@@ -13,9 +13,11 @@ WITHOUT_RESOURCE = {
     "xray:PutTraceSegments", "xray:PutTelemetryRecords", "dynamodb:ListStreams", "cloudwatch:GetMetricData",
     "cloudwatch:DescribeAlarms", "lambda:GetAccountSettings", "sns:GetSMSAttributes",
 }
-# Where a star stands for what is in one bucket, for a topic's subscriptions, or for the paths of one API under one
-# method.
-WITHIN = re.compile(r"\$\{UntoldBucket\.Arn\}/\*|\$\{(People|Programs)Topic\}:\*|arn:.*:\$\{HttpApi\}/\*/(GET|POST)/api/\*")
+# Where a star stands for what is in one bucket, for a topic's subscriptions, or for the stages of one API, and in it for
+# what can be looked at, or for what one thing can be asked to do.
+WITHIN = re.compile(
+    r"\$\{UntoldBucket\.Arn\}/\*|\$\{(People|Programs)Topic\}:\*"
+    r"|arn:.*:\$\{HttpApi\}/\*/(GET/api/\*|(POST|DELETE)/api/\$\{Environment\}/[a-z-]+(/\*)?)")
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +107,95 @@ def test_a_family_is_a_bulkhead(resources, family):
     assert mapping["ScalingConfig"]["MaximumConcurrency"] >= 2
 
 
+def test_each_lane_of_the_endpoints_is_a_bulkhead(resources):
+    outbound = (ROOT / "shared" / "src" / "endpoints" / "outbound.rs").read_text()
+    lanes = re.findall(r'(Fast|Slow) "([a-z-]+)";', outbound)
+    assert [lane for lane, _ in lanes] == ["Fast", "Slow"]
+    function = resources["DeliverFunction"]["Properties"]
+    mappings = {event["Properties"]["Queue"]["Fn::GetAtt"][0]: event["Properties"]
+                for event in function["Events"].values() if event["Type"] == "SQS"}
+    assert set(mappings) == {"EndpointsQueue", "EndpointsSlowQueue"}
+    for (_, ending), name in zip(lanes, ("Endpoints", "EndpointsSlow")):
+        queue, letters = resources[f"{name}Queue"]["Properties"], resources[f"{name}DeadLetters"]["Properties"]
+        # Its name tells the function which lane it is, and is no other stack's: those that are kept are not in the way.
+        assert queue["QueueName"]["Fn::Sub"][0] == f"${{AWS::StackName}}-${{Once}}-{ending}"
+        assert queue["VisibilityTimeout"] >= 6 * function["Timeout"]
+        assert queue["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": [f"{name}DeadLetters", "Arn"]}
+        assert letters["MessageRetentionPeriod"] == 14 * 24 * 3600
+        mapping = mappings[f"{name}Queue"]
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert 2 <= mapping["ScalingConfig"]["MaximumConcurrency"] <= 5
+
+
+def test_nobody_but_whoever_delivers_and_manages_endpoints_reads_the_delivery_key(resources):
+    readers = {name for name, statement in allowed(resources) if "DeliveryKey" in texts(statement["Resource"])}
+    assert readers == {"DeliverRole", "ActionsRole", "ConfigurePolicy"}
+
+
+def leading_keys(resources, name, action):
+    """The partitions that a role may do this to; None where it may to all."""
+    found = set()
+    for holder, statement in allowed(resources):
+        if holder == name and action in texts(statement["Action"]):
+            condition = statement.get("Condition", {}).get("ForAllValues:StringLike")
+            if condition is None:
+                return None
+            found |= {key.removeprefix("${Environment}#") for key in texts(condition["dynamodb:LeadingKeys"])}
+    return found
+
+
+def test_notify_reads_the_endpoints_and_nothing_else_of_the_table(resources):
+    assert leading_keys(resources, "NotifyRole", "dynamodb:Query") == {"endpoints"}
+    of_table = {action for name, statement in allowed(resources) if name == "NotifyRole"
+                for action in texts(statement["Action"])
+                if action.startswith("dynamodb:") and "Stream" not in action
+                and action not in ("dynamodb:GetRecords", "dynamodb:GetShardIterator")}
+    assert of_table == {"dynamodb:Query"}
+
+
+def test_deliver_writes_no_event_and_no_balance(resources):
+    entities = (ROOT / "shared" / "src" / "model" / "entity.rs").read_text()
+    entities = re.findall(r'^        \w+ "(\w+)";$', entities.split("EntityType {")[1].split("}")[0], re.M)
+    assert len(entities) == 5
+    own = {"endpoints", "attempts#*", "waiting#*"}
+    events = {f"{entity}#*" for entity in entities} | {"nothing#*", "raw#*"}
+    for action in ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"):
+        assert leading_keys(resources, "DeliverRole", action) == own | events
+    assert leading_keys(resources, "DeliverRole", "dynamodb:PutItem") == {"waiting#*", "endpoints", "days#actions"}
+    assert leading_keys(resources, "DeliverRole", "dynamodb:UpdateItem") == {"attempts#*", "endpoints", "days#actions"}
+    assert leading_keys(resources, "DeliverRole", "dynamodb:DeleteItem") == {"waiting#*"}
+
+
+def test_whoever_acts_manages_no_endpoints(resources):
+    """Over the API, and in the table."""
+    paths = {name: {text.split("/api/${Environment}/")[1] for found, statement in allowed(resources)
+                    if found == name and "execute-api:Invoke" in texts(statement["Action"])
+                    for text in texts(statement["Resource"])}
+             for name in ("OperatorPolicy", "ConfigurePolicy")}
+    assert paths["OperatorPolicy"] == {"events/*", "quarantine/*", "dead-letters/*"}
+    assert paths["ConfigurePolicy"] == {"endpoints", "endpoints/*"}
+    record, = (statement for name, statement in allowed(resources)
+               if name == "OperatorPolicy" and statement["Sid"] == "Record")
+    excluded = record["Condition"]["ForAllValues:StringNotLike"]["dynamodb:LeadingKeys"]
+    assert texts(excluded) == ["${Environment}#endpoints"]
+    assert leading_keys(resources, "ConfigurePolicy", "dynamodb:PutItem") == {"endpoints", "days#actions"}
+
+
+def test_only_attempts_and_what_waits_expires(resources):
+    attribute = resources["Table"]["Properties"]["TimeToLiveSpecification"]["AttributeName"]
+    store = ROOT / "shared" / "src" / "store"
+    files = {file.name for file in store.glob("*.rs") if re.search(rf"\b{attribute}\b", file.read_text())}
+    assert files == {"attempts.rs"}
+
+
+def test_no_alarm_has_more_metrics_than_aws_takes(resources):
+    alarms = {name: resource["Properties"] for name, resource in resources.items()
+              if resource["Type"] == "AWS::CloudWatch::Alarm"}
+    assert len(alarms) == 14
+    for name, alarm in alarms.items():
+        assert len([metric for metric in alarm.get("Metrics", []) if "MetricStat" in metric]) <= 10, name
+
+
 def test_the_stream_comes_again_from_what_was_not_taken(resources):
     mapping = resources["NotifyFunction"]["Properties"]["Events"]["Outbox"]["Properties"]
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
@@ -152,7 +243,8 @@ def test_nothing_but_webhooks_and_the_page_is_open(resources):
             guarded = properties.get("AuthorizationType") == {"Fn::If": ["HasIssuer", "JWT", "AWS_IAM"]}
             keys[properties["RouteKey"]] = guarded and "AuthorizerId" in properties
     assert keys == {
-        "ANY /webhooks/{environment}": False, "ANY /api/{proxy+}": True, "POST /api/{proxy+}": True,
+        "ANY /webhooks/{environment}": False,
+        "ANY /api/{proxy+}": True, "POST /api/{proxy+}": True, "DELETE /api/{proxy+}": True,
         "GET /": False, "GET /assets/{file}": False, "GET /config.json": False,
     }
     # The page's function has no rights but to log: there is nothing behind it.
