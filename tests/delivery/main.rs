@@ -11,5 +11,6 @@
 mod attempts;
 mod reach;
 mod service;
+#[allow(dead_code, reason = "these tests bring their own engine")]
 #[path = "../world.rs"]
 mod world;

@@ -128,6 +128,21 @@ async fn stream() -> Value {
     stream
 }
 
+/// What a schedule sends.
+fn schedule() -> Value {
+    json!({
+        "version": "0",
+        "id": "00000000-0000-4000-8000-000000000000",
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": "000000000000",
+        "time": "2026-11-23T00:00:00Z",
+        "region": "eu-west-1",
+        "resources": [],
+        "detail": {},
+    })
+}
+
 /// Every file under `events/`, by its path.
 async fn invocations() -> BTreeMap<PathBuf, Value> {
     let mut files = BTreeMap::new();
@@ -157,21 +172,8 @@ async fn invocations() -> BTreeMap<PathBuf, Value> {
     add("actions", "redrive", http("POST", "/api/test/dead-letters/deposits/redrive", None, why));
     add("actions", "resend", http("POST", &format!("/api/test/events/{}/resend", told().await), None, why));
     add("page", "page", http("GET", "/", None, None));
-    add(
-        "sweep",
-        "schedule",
-        json!({
-            "version": "0",
-            "id": "00000000-0000-4000-8000-000000000000",
-            "detail-type": "Scheduled Event",
-            "source": "aws.events",
-            "account": "000000000000",
-            "time": "2026-11-23T00:00:00Z",
-            "region": "eu-west-1",
-            "resources": [],
-            "detail": {},
-        }),
-    );
+    add("deliver", "schedule", schedule());
+    add("sweep", "schedule", schedule());
     files
 }
 

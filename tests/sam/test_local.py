@@ -89,6 +89,10 @@ def test_sweep_finds_no_dead_letters(local):
     assert local.invoke("SweepFunction", "sweep/schedule.json") == {"moved": 0}
 
 
+def test_deliver_takes_up_what_is_due(local):
+    assert local.invoke("DeliverFunction", "deliver/schedule.json") is None
+
+
 def test_start_api_serves_the_webhooks_path(local, tmp_path):
     port = free_port()
     with open(tmp_path / "log", "w") as log:

@@ -257,6 +257,8 @@ impl Looked<'_> {
         };
         state.as_ref()
     }
+}
+
 /// Whether every endpoint gets its events.
 async fn endpoints(opened: &Opened) -> Result<Finding, Failure> {
     let what = "endpoints";
