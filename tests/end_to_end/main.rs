@@ -32,6 +32,7 @@ mod once;
 mod process;
 mod reading;
 mod refused;
+mod signatures;
 mod story;
 mod support;
 mod telling;
