@@ -54,6 +54,8 @@ pub enum Task {
     Wait,
     /// Its next attempt is not due yet.
     Later(Duration),
+    /// Its next attempt is due later than a queue can delay it: it waits in the table, perhaps already.
+    WaitUntil(Moment),
     /// It belongs into the other queue.
     Move,
     /// The endpoint is disabled, and will not get it.
@@ -76,15 +78,13 @@ pub fn task(endpoint: &Endpoint, earlier: &[Attempt], lane: Lane, now: Moment) -
         EndpointState::Failing => return Task::Wait,
         EndpointState::Active => {}
     }
-    match last.and_then(|last| last.next_at).map(|next| next.since(now)) {
+    let after_attempt = last.filter(|last| last.number > 0).and_then(|last| last.next_at);
+    match after_attempt.map(|next| (next, next.since(now))) {
         // Clocks differ, and a queue counts in seconds.
-        Some(pause) if pause > SignedDuration::from_secs(1) && last.is_some_and(|last| last.number > 0) => {
-            match Duration::try_from(pause) {
-                Ok(pause) if pause <= MOST_DELAY => Task::Later(pause),
-                // It waits in the table.
-                _ => Task::Nothing,
-            }
-        }
+        Some((next, pause)) if pause > SignedDuration::from_secs(1) => match Duration::try_from(pause) {
+            Ok(pause) if pause <= MOST_DELAY => Task::Later(pause),
+            _ => Task::WaitUntil(next),
+        },
         _ if endpoint.is_slow(now) && lane == Lane::Fast => Task::Move,
         _ => Task::Attempt(number(earlier)),
     }
@@ -233,7 +233,8 @@ mod tests {
             (&active, vec![], Lane::Fast, Task::Attempt(1)),
             (&active, tried(0), Lane::Fast, Task::Attempt(2)),
             (&active, tried(60), Lane::Fast, Task::Later(Duration::from_secs(60))),
-            (&active, tried(1800), Lane::Fast, Task::Nothing),
+            // Perhaps a crash came between the attempt and what was to follow from it.
+            (&active, tried(1800), Lane::Fast, Task::WaitUntil(now().after(SignedDuration::from_secs(1800)))),
             (&active, vec![attempt(1, 200)], Lane::Fast, Task::Nothing),
             (&active, waits, Lane::Fast, Task::Attempt(1)),
             (&slow, vec![], Lane::Fast, Task::Move),

@@ -200,6 +200,7 @@ impl<P: Post, O: Outbound, C: Clock> Deliver<P, O, C> {
             Task::Nothing => {}
             Task::Move => again(Lane::Slow, Duration::ZERO).await?,
             Task::Later(delay) => again(lane_of(job.endpoint, now), delay).await?,
+            Task::WaitUntil(next) => self.wait(job, next).await?,
             Task::Wait => {
                 let next_at = job.endpoint.probe_at.unwrap_or(now);
                 self.wait(job, now).await?;
