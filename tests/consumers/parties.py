@@ -96,8 +96,8 @@ class Product:
         made = self.post("endpoints", url=url, **fields)
         return made["id"], made["secret"]
 
-    def state(self, endpoint):
-        return next(one for one in self.get("endpoints")["endpoints"] if one["id"] == endpoint)["state"]
+    def known(self, endpoint):
+        return next(one for one in self.get("endpoints")["endpoints"] if one["id"] == endpoint)
 
     def samples(self):
         """Sends a sample of every event, each about something of its own, and gives their types."""

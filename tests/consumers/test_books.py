@@ -6,11 +6,12 @@ import random
 import re
 import threading
 import time
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
-from parties import NodeService, PythonService, Server, until
+from parties import PATIENCE, NodeService, PythonService, Server, until
 
 ACCOUNTS, ASSETS = ("alice", "bob", "carol"), ("BTC", "ETH", "USDT_TRON")
 
@@ -57,6 +58,10 @@ def services(started, product, tmp_path):
     return [started(kind(product, tmp_path)) for kind in (NodeService, PythonService)]
 
 
+def failed_at(product, service):
+    return datetime.fromisoformat(product.known(service.endpoint)["last_failure"]["at"])
+
+
 def applied(product):
     """Waits until everything that was accepted is applied."""
     def idle():
@@ -69,11 +74,11 @@ def notified(product):
     return {event["id"] for event in product.all("events", "events") if event["effect"] not in ("stale", "repeat")}
 
 
-def equal(product, service):
+def equal(product, service, patience=PATIENCE):
     """Waits until a service has got every event, and compares its books with the balances and with the ledger."""
     applied(product)
     missing = notified(product)
-    until(lambda: not (missing - service.received()))
+    until(lambda: not (missing - service.received()), patience)
     assert service.balances() == product.balances() == product.ledger()
 
 
@@ -109,23 +114,31 @@ def test_a_contradiction_takes_money_back_and_is_not_paid_out(product, services)
 
 def test_what_an_outage_kept_away_is_made_up_for(product, services):
     chance = random.Random(14)
-    before, during = lives(chance, 5, "before"), lives(chance, 15, "during")
-    for webhook in before:
+    for webhook in lives(chance, 5, "before"):
         product.send(webhook)
     for service in services:
+        equal(product, service)
         service.kill()
-    for webhook in disorder(chance, during):
-        product.send(webhook)
+    # Each of these fails, then waits; the first of them is tried again while the others wait, and fails again.
+    product.send(transaction("deposit.success", "first"))
     for service in services:
-        until(lambda: product.state(service.endpoint) == "failing")
+        until(lambda: product.known(service.endpoint)["last_failure"])
+    for webhook in disorder(chance, lives(chance, 15, "during")):
+        product.send(webhook)
+    until(lambda: all(product.known(service.endpoint)["state"] == "failing" for service in services))
+    failed = [failed_at(product, service) for service in services]
+    # Later than what failed beside it.
+    until(lambda: all(failed_at(product, service) - before > timedelta(seconds=3)
+                      for service, before in zip(services, failed)))
     applied(product)
     for service in services:
         assert service.balances() != product.balances()
         service.start()
         product.post(f"endpoints/{service.endpoint}/enable")
     for service in services:
-        equal(product, service)
-        assert product.state(service.endpoint) == "active"
+        # All of it at once, also what was to be tried in a minute.
+        equal(product, service, patience=30)
+        assert product.known(service.endpoint)["state"] == "active"
 
 
 def test_kills_in_the_middle_change_nothing(product, services):

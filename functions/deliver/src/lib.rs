@@ -312,7 +312,9 @@ impl<P: Post, O: Outbound, C: Clock> Deliver<P, O, C> {
         let next = match recalled.job(outgoing) {
             Some(job) if !job.earlier.iter().any(Attempt::is_success) => {
                 let (attempt, _) = self.attempt(&job, decide::number(&job.earlier)).await?;
-                attempt.next_at
+                // A failing endpoint's failure says nothing about the event: it is due once the endpoint has recovered.
+                let is_failing = job.endpoint.state == EndpointState::Failing;
+                attempt.next_at.map(|next| if is_failing { self.clock.now() } else { next })
             }
             _ => None,
         };
