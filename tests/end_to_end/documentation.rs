@@ -73,14 +73,14 @@ fn the_table_of_events_is_current() {
     }
 }
 
-/// The documents: those of the root, and everything below `docs`.
+/// The documents: those of the root, and everything below `docs` but what others wrote.
 fn documents(root: &Path) -> Vec<PathBuf> {
     let (mut folders, mut found) =
         (vec![root.join("docs")], vec![root.join("README.md"), root.join("CHANGELOG.md")]);
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() {
+            if path.is_dir() && !path.ends_with("node_modules") {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "md") {
                 found.push(path);
