@@ -135,7 +135,8 @@ class Service:
         with closing(socket.create_server(("127.0.0.1", 0))) as free:
             self.port = free.getsockname()[1]
         self.database = folder / f"{self.name}.db"
-        self.endpoint, secret = product.endpoint(f"http://127.0.0.1:{self.port}/hook", description=self.name)
+        self.url = f"http://127.0.0.1:{self.port}/hook"
+        self.endpoint, secret = product.endpoint(self.url, description=self.name)
         self.environment = {**os.environ, "WEBHOOK_SECRET": secret, "PORT": str(self.port),
                             "DATABASE": str(self.database), "BITPOWR_API": api, "BITPOWR_TOKEN": "a-token"}
         self.start()

@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
+import requests
 
-from parties import PATIENCE, NodeService, PythonService, Server, until
+from parties import PATIENCE, NodeService, PythonService, Recorder, Server, until
 
 ACCOUNTS, ASSETS = ("alice", "bob", "carol"), ("BTC", "ETH", "USDT_TRON")
 
@@ -94,6 +95,34 @@ def test_duplicates_and_disorder_change_nothing(product, services):
     for service in services:
         equal(product, service)
     assert len(product.balances()) == 9
+
+
+def test_an_older_event_that_comes_later_changes_nothing(product, services):
+    for service in services:
+        service.kill()
+    product.send(transaction("deposit.created", "one", "3"))
+    for service in services:
+        until(lambda: product.known(service.endpoint)["last_failure"])
+        service.start()
+    product.send(transaction("deposit.success", "one", "3"))
+    # The first of the two comes again after five seconds.
+    for service in services:
+        until(lambda: len(service.received()) == 1)
+        assert service.balances()["alice", "BTC"]["received"] == 3
+    for service in services:
+        equal(product, service)
+
+
+def test_what_is_not_signed_is_not_booked(product, services, started):
+    recorder = started(Recorder())
+    product.endpoint(recorder.url)
+    product.send(transaction("deposit.success", "one"))
+    (headers, body), = until(recorder.by_id).values()
+    for service in services:
+        equal(product, service)
+        for forged in ({}, headers, {**headers, "webhook-id": "another"}, {**headers, "webhook-signature": "v1,"}):
+            assert requests.post(service.url, data=body.encode(), headers=forged, timeout=30).status_code == 401
+        assert len(service.received()) == 1
 
 
 def test_a_contradiction_takes_money_back_and_is_not_paid_out(product, services):
