@@ -19,6 +19,7 @@ use shared::model::{Body, Decimal, Entity, EventName, lifecycle};
 use shared::rebuild::Mode;
 use shared::store::{LogFilter, Table, schema};
 
+use crate::consumer;
 use crate::faults::{Fault, Faults};
 use crate::lives::{Said, lives, say, setting};
 use crate::pure::{ends, of_no_kind};
@@ -176,6 +177,17 @@ async fn by_workers(world: &World, lives: &[Said], workers: usize, rng: &mut fas
     .await;
 }
 
+/// What programs are sent leads a consumer to the product's books, whatever happens to it on the way.
+async fn books_agree(table: &Table, found: &Outcome, rng: &mut fastrand::Rng) -> Result<(), TestCaseError> {
+    let sent = consumer::notifications(table).await;
+    prop_assert_eq!(&consumer::moved(&sent), &found.balances);
+    for only_counted in [false, true] {
+        let received = consumer::reaching(&sent, only_counted, rng);
+        prop_assert_eq!(&consumer::books(&received), &found.balances, "{:#?}", received);
+    }
+    Ok(())
+}
+
 /// One set of events, both ways: what was injected.
 async fn check(lives: &[Said], seed: u64) -> Result<BTreeMap<Fault, u64>, TestCaseError> {
     let mut rng = fastrand::Rng::with_seed(seed);
@@ -193,6 +205,7 @@ async fn check(lives: &[Said], seed: u64) -> Result<BTreeMap<Fault, u64>, TestCa
     prop_assert_eq!(&found.balances, &found.ledger);
     prop_assert_eq!(&found.balances, &found.contributions());
     prop_assert!(report.is_clean(), "{:#?}", report);
+    books_agree(&table, &found, &mut rng).await?;
     Ok(faults.injected())
 }
 
