@@ -1,18 +1,23 @@
 //! The notification of an event: in words for people, in JSON for programs. It is rendered when the event is
-//! applied, and stored with it.
+//! applied, and stored with it. What `rebuild` moves has one as well.
 
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
+use serde_json::{Map, Value, json};
+
+use crate::clock::Moment;
 use crate::decide::New;
 use crate::environment::Environment;
 use crate::family::FamilyRules;
-use crate::fold::{Folded, People};
+use crate::fold::{Effect, Folded, Known, People};
 use crate::model::lifecycle::{self, Outcome};
-use crate::model::notification::{self, Audience, COUNTED, Counted, Counts, ForPrograms};
+use crate::model::notification::{self, Attribute, Audience, COUNTED, Counted, Counts, ForPrograms};
 use crate::model::{
-    Body, EntityType, EventName, Fact, Facts, Kind, Meaning, Notification, Oddity, Word, Words, money,
+    Body, EntityRef, EntityType, EventName, Fact, Facts, Family, Kind, Meaning, Notification, Oddity,
+    Posting, Word, Words, money,
 };
 use crate::printable::one_line;
+use crate::store::EventItem;
 
 /// The largest `data` that a notification carries, in bytes; of a larger one programs get the event's id only.
 const MAX_DATA: usize = 32 * 1024;
@@ -86,10 +91,7 @@ impl<'a> Notice<'a> {
     /// Words of the usual form: one sentence, followed by what is known, a line each. Subject and SMS carry
     /// the environment unless it is live, so that nobody takes play money for money.
     pub fn say(&self, sentence: &str, fields: &[(&str, Fact)]) -> Words {
-        let mark = match self.environment {
-            Environment::Test => "[test] ",
-            Environment::Live => "",
-        };
+        let mark = mark(self.environment);
         let conflict = if self.conflict { "CONFLICT: " } else { "" };
         // What the webhook says stays within its line, and makes none of its own.
         let headline = one_line(&format!("{mark}{conflict}{sentence}")).into_owned();
@@ -134,21 +136,16 @@ pub fn render<F: FamilyRules>(
         Some((meaning, folded)) => F::words(&Notice::new(event.environment, &body.event, meaning, folded)),
         None => not_understood(event.environment, &body.event, &event.id),
     };
-    let programs = for_programs(new, &words.subject, body)?;
-    let attributes = notification::attributes(
-        [
-            (COUNTED, (!programs.counted.is_empty()).then_some("true")),
-            ("environment", Some(event.environment.as_str())),
-            ("family", Some(event.family.as_str())),
-            ("event", body.event.plain()),
-            ("effect", Some(event.effect.as_str())),
-            ("status", Some(event.status.as_str())),
-            ("asset", event.asset.as_deref()),
-            ("chain", folded.and_then(|folded| folded.facts.get(Fact::Chain))),
-        ],
-        folded.and_then(|folded| folded.facts.get(Fact::DollarAmount)),
-    );
-    let programs = Some(serde_json::to_string(&programs)?);
+    let nothing = Facts::default();
+    let about = About {
+        event,
+        facts: folded.map_or(&nothing, |folded| &folded.facts),
+        kind: folded.and_then(|folded| folded.kind),
+        counted: Counted::of(&new.changes()),
+        counts: folded.map_or_else(Counts::default, |folded| Counts::of(new.version(), &folded.known.posted)),
+    };
+    let attributes = attributes(&about, body.event.plain());
+    let programs = Some(about.for_programs(&words.subject, body.data.clone())?);
     let people = wants_people::<F>(new, meaning, &body.event).then_some(words);
     Ok(Some(Notification { people, programs, endpoint: None, attributes }))
 }
@@ -167,7 +164,7 @@ fn wants_people<F: FamilyRules>(new: &New, meaning: Option<&Meaning>, event: &Ev
 
 /// What people read of an event that is about nothing that is known.
 fn not_understood(environment: Environment, event: &EventName, id: &str) -> Words {
-    let mark = if environment == Environment::Test { "[test] " } else { "" };
+    let mark = mark(environment);
     let headline = one_line(&format!("{mark}Event {event} is not understood")).into_owned();
     let text = format!(
         "{headline}.\n\nIts type is unknown, or its object has no identifier. It is kept, and changes nothing. Please look \
@@ -176,54 +173,186 @@ fn not_understood(environment: Environment, event: &EventName, id: &str) -> Word
     Words::new(&headline, &text, &headline)
 }
 
-/// The JSON for programs.
-fn for_programs(new: &New, subject: &str, body: &Body) -> Result<ForPrograms, serde_json::Error> {
-    let (event, folded) = (&new.event, new.folded.as_ref());
-    let data = serde_json::to_string(&body.data)?;
-    let data = if data.len() <= MAX_DATA {
-        Value::Object(body.data.clone())
-    } else {
-        json!({ "event_id": event.id })
-    };
-    let nothing = Facts::default();
-    let facts = folded.map_or(&nothing, |folded| &folded.facts);
-    let fact = |fact| facts.get(fact).map(str::to_owned);
-    let is_transaction =
-        event.entity.as_ref().is_some_and(|entity| entity.entity_type == EntityType::Transaction);
-    Ok(ForPrograms {
-        event_type: event.event.clone(),
-        timestamp: event.occurred_at,
-        id: event.id.clone(),
-        environment: event.environment,
-        event: event.event.clone(),
-        family: event.family,
-        entity: event.entity.clone(),
-        kind: folded.and_then(|folded| folded.kind),
-        effect: event.effect,
-        why: event.why.clone(),
-        status: event.status.clone(),
-        conflict: event.conflict,
-        oddity: event.oddity,
-        subject: Some(subject.to_owned()),
-        amount: fact(Fact::Amount),
-        asset: event.asset.clone(),
-        account: if is_transaction { Some(money::account(facts).to_owned()) } else { fact(Fact::AccountId) },
-        sub_account: fact(Fact::SubAccountId),
-        customer: fact(Fact::Customer),
-        reference: fact(Fact::Reference),
-        memo: fact(Fact::Memo),
-        hash: fact(Fact::Hash),
-        address: fact(Fact::Address),
-        from_address: money::sender(facts).map(str::to_owned),
-        label: fact(Fact::Label),
-        external_id: fact(Fact::ExternalId),
-        idempotency_key: fact(Fact::IdempotencyKey),
-        recipients: facts.set(Fact::Recipients).map(str::to_owned).collect(),
-        counted: Counted::of(&new.changes()),
-        counts: folded.map_or_else(Counts::default, |folded| Counts::of(new.version(), &folded.known.posted)),
-        occurred_at: event.occurred_at,
-        received_at: event.received_at,
-        recorded_at: event.recorded_at,
-        data,
-    })
+/// What corrections bear as their type.
+const CORRECTION: &str = "correction";
+
+/// What `rebuild` moves, for programs: a ledger line without an event is notified as well. People have its report.
+#[derive(Debug)]
+pub struct Correction<'a> {
+    /// Names it.
+    pub id: &'a str,
+    /// Whose world it is.
+    pub environment: Environment,
+    /// The transaction that counts otherwise now; none where a balance was not what its transactions add up to.
+    pub transaction: Option<Corrected<'a>>,
+    /// What changes on which balance.
+    pub changes: &'a [(Kind, Posting)],
+    /// Why.
+    pub why: &'a str,
+    /// When.
+    pub at: Moment,
+}
+
+/// A transaction that counts otherwise after a correction.
+#[derive(Clone, Copy, Debug)]
+pub struct Corrected<'a> {
+    /// Its identifier.
+    pub uid: &'a str,
+    /// All that is known of it now.
+    pub known: &'a Known,
+    /// The version of the state that says so.
+    pub version: u64,
+}
+
+impl Correction<'_> {
+    /// Renders it.
+    ///
+    /// # Errors
+    /// Where it cannot be written as JSON.
+    pub fn render(&self) -> Result<Notification, serde_json::Error> {
+        let first = self.changes.first();
+        let kind = self.transaction.and_then(|of| of.known.sole_kind().or(first.map(|(kind, _)| *kind)));
+        let facts = self.transaction.map(|of| of.known.of(kind)).unwrap_or_default();
+        let posting = first.map(|(_, posting)| posting);
+        let event = EventItem {
+            id: self.id.to_owned(),
+            environment: self.environment,
+            event: CORRECTION.to_owned(),
+            family: match kind {
+                Some(Kind::Deposit) => Family::Deposits,
+                Some(Kind::Transfer) => Family::Transfers,
+                Some(Kind::Contract) => Family::Contracts,
+                Some(Kind::Unknown) => Family::Legacy,
+                None => Family::Accounts,
+            },
+            entity: self
+                .transaction
+                .map(|of| EntityRef { entity_type: EntityType::Transaction, uid: of.uid.to_owned() }),
+            kind,
+            effect: Effect::Applied,
+            why: self.why.to_owned(),
+            status: match self.transaction {
+                Some(_) => lifecycle::status(EntityType::Transaction, &facts).to_owned(),
+                None => "corrected".to_owned(),
+            },
+            oddity: kind.and_then(|kind| money::oddity(kind, &facts)),
+            acknowledged: false,
+            conflict: !money::contradictions(&facts).is_empty(),
+            asset: money::asset(&facts).or(posting.map(|posting| posting.asset.as_str())).map(str::to_owned),
+            amount: facts.get(Fact::Amount).map(str::to_owned),
+            deliveries: 0,
+            received_at: self.at,
+            recorded_at: self.at,
+            occurred_at: self.at,
+            notification: None,
+        };
+        let what = match (self.transaction, kind, posting) {
+            (Some(of), Some(kind), _) => format!("{kind} {}", one_line(of.uid)),
+            (_, _, Some(posting)) => format!("balance of {}", one_line(&posting.account)),
+            _ => "balance".to_owned(),
+        };
+        let subject =
+            Words::new(&format!("{}The {what} was corrected", mark(self.environment)), "", "").subject;
+        let about = About {
+            event: &event,
+            facts: &facts,
+            kind,
+            counted: Counted::of(self.changes),
+            counts: self
+                .transaction
+                .map_or_else(Counts::default, |of| Counts::of(of.version, &of.known.posted)),
+        };
+        let attributes = attributes(&about, Some(CORRECTION));
+        let programs = Some(about.for_programs(&subject, Map::new())?);
+        Ok(Notification { people: None, programs, endpoint: None, attributes })
+    }
+}
+
+/// What stands before what people read, unless it is about real money.
+fn mark(environment: Environment) -> &'static str {
+    match environment {
+        Environment::Test => "[test] ",
+        Environment::Live => "",
+    }
+}
+
+/// What programs are notified of.
+struct About<'a> {
+    event: &'a EventItem,
+    /// What is known of its entity now.
+    facts: &'a Facts,
+    /// For a transaction the kind as which it counts.
+    kind: Option<Kind>,
+    counted: Vec<Counted>,
+    counts: Counts,
+}
+
+/// What subscribers can filter by.
+fn attributes(about: &About<'_>, event: Option<&str>) -> BTreeMap<String, Attribute> {
+    let About { event: of, facts, .. } = about;
+    let texts = [
+        ("environment", Some(of.environment.as_str())),
+        ("family", Some(of.family.as_str())),
+        ("event", event),
+        ("effect", Some(of.effect.as_str())),
+        ("status", Some(of.status.as_str())),
+        ("asset", of.asset.as_deref()),
+        ("chain", facts.get(Fact::Chain)),
+        (COUNTED, (!about.counted.is_empty()).then_some("true")),
+    ];
+    notification::attributes(texts, facts.get(Fact::DollarAmount))
+}
+
+impl About<'_> {
+    /// The JSON for programs.
+    fn for_programs(self, subject: &str, data: Map<String, Value>) -> Result<String, serde_json::Error> {
+        let Self { event, facts, kind, counted, counts } = self;
+        let data = if serde_json::to_string(&data)?.len() <= MAX_DATA {
+            Value::Object(data)
+        } else {
+            json!({ "event_id": event.id })
+        };
+        let fact = |fact| facts.get(fact).map(str::to_owned);
+        let counts_for = match event.entity.as_ref().map(|entity| entity.entity_type) {
+            Some(EntityType::Transaction) => Some(money::account(facts).to_owned()),
+            Some(_) => fact(Fact::AccountId),
+            None => counted.first().map(|counted| counted.account.clone()),
+        };
+        serde_json::to_string(&ForPrograms {
+            event_type: event.event.clone(),
+            timestamp: event.occurred_at,
+            id: event.id.clone(),
+            environment: event.environment,
+            event: event.event.clone(),
+            family: event.family,
+            entity: event.entity.clone(),
+            kind,
+            effect: event.effect,
+            why: event.why.clone(),
+            status: event.status.clone(),
+            conflict: event.conflict,
+            oddity: event.oddity,
+            subject: Some(subject.to_owned()),
+            amount: fact(Fact::Amount),
+            asset: event.asset.clone(),
+            account: counts_for,
+            sub_account: fact(Fact::SubAccountId),
+            customer: fact(Fact::Customer),
+            reference: fact(Fact::Reference),
+            memo: fact(Fact::Memo),
+            hash: fact(Fact::Hash),
+            address: fact(Fact::Address),
+            from_address: money::sender(facts).map(str::to_owned),
+            label: fact(Fact::Label),
+            external_id: fact(Fact::ExternalId),
+            idempotency_key: fact(Fact::IdempotencyKey),
+            recipients: facts.set(Fact::Recipients).map(str::to_owned).collect(),
+            counted,
+            counts,
+            occurred_at: event.occurred_at,
+            received_at: event.received_at,
+            recorded_at: event.recorded_at,
+            data,
+        })
+    }
 }

@@ -44,7 +44,7 @@ pub(crate) async fn notifications(table: &Table) -> Vec<ForPrograms> {
             break;
         }
     }
-    rendered.iter().map(|one| serde_json::from_str(&one.programs).unwrap()).collect()
+    rendered.iter().map(|one| serde_json::from_str(one.programs.as_deref().unwrap()).unwrap()).collect()
 }
 
 /// What reaches a consumer: of each uid the last notification that passes its filter, and some of the others, some of
@@ -87,6 +87,13 @@ pub(crate) fn books(received: &[ForPrograms]) -> Books {
         }
     }
     without_nothing(books)
+}
+
+/// Asserts that a consumer that got everything ends with these books.
+pub(crate) async fn ends_with(table: &Table, expected: &Books) {
+    let sent = notifications(table).await;
+    assert_eq!(books(&sent), *expected, "{sent:#?}");
+    assert_eq!(moved(&sent), *expected, "{sent:#?}");
 }
 
 fn book(books: &mut Books, counts: &Counts, with: impl Fn(&Decimal, &Decimal) -> Decimal) {

@@ -25,18 +25,31 @@ use shared::model::transaction::Transaction;
 use shared::model::{Body, Entity, EntityType, EventName, Family, Kind, Meaning, Words};
 use shared::notice::Notice;
 use shared::pipeline::apply;
-use shared::rebuild::{self, Mode, Report};
-use shared::store::{Table, schema};
+use shared::rebuild::{self, Interpreter, Mode, Report};
+use shared::store::{Action, Table, schema};
 
+use crate::consumer;
 use crate::workers::Outcome;
 use crate::world::World;
 
 const TEST: Environment = Environment::Test;
 
+/// Also writes what differs.
+pub(crate) const WRITE: Mode<'_> = Mode::Write { who: "the test" };
+
 /// Rebuilds everything.
-pub(crate) async fn rebuild(table: &Table, mode: Mode, now: Moment) -> Report {
-    let clock = ManualClock::at(now);
-    rebuild::rebuild(table, TEST, None, &families::meaning, mode, &clock, |_| {}).await.unwrap()
+pub(crate) async fn rebuild(table: &Table, mode: Mode<'_>, now: Moment) -> Report {
+    rebuild_as(table, &families::meaning, mode, now).await
+}
+
+/// Rebuilds everything, as a build that understands events so.
+pub(crate) async fn rebuild_as(
+    table: &Table,
+    interpret: &Interpreter<'_>,
+    mode: Mode<'_>,
+    now: Moment,
+) -> Report {
+    rebuild::rebuild(table, TEST, None, interpret, mode, &ManualClock::at(now), |_| {}).await.unwrap()
 }
 
 /// A table with three deposits and an account, and the means to damage it.
@@ -66,13 +79,14 @@ impl Damaged {
 
     /// Rebuilds, and finds everything as it was.
     async fn mend(&self, expected: &Outcome) {
-        let report = rebuild(self.world.table(), Mode::Write, self.world.clock.now()).await;
+        let report = rebuild(self.world.table(), WRITE, self.world.clock.now()).await;
         assert!(report.differences.iter().all(|difference| difference.written), "{report:#?}");
         assert!(report.imbalances.iter().all(|imbalance| imbalance.written), "{report:#?}");
         assert!(report.broken.iter().all(|broken| broken.written), "{report:#?}");
         let report = self.check().await;
         assert!(report.is_clean(), "{report:#?}");
         assert_eq!(Outcome::of(self.world.table()).await, *expected);
+        consumer::ends_with(self.world.table(), expected.balances()).await;
     }
 
     fn key(pk: &str, sk: &str) -> HashMap<String, AttributeValue> {
@@ -213,7 +227,7 @@ async fn money_that_an_earlier_version_misread_is_moved_with_a_line_that_says_so
     let [difference] = &report.differences[..] else { panic!("{report:#?}") };
     assert_eq!(Vec::from_iter(&difference.differs), ["amount", "contribution"]);
     assert!(report.imbalances.is_empty());
-    rebuild(table, Mode::Write, damaged.world.clock.now()).await;
+    rebuild(table, WRITE, damaged.world.clock.now()).await;
     assert_eq!(balance().await, "15");
     let ledger = table.ledger(TEST, ("a", None), None, 100, None).await.unwrap().items;
     let line = ledger.iter().find(|line| line.rule == "rebuild").unwrap();
@@ -223,6 +237,35 @@ async fn money_that_an_earlier_version_misread_is_moved_with_a_line_that_says_so
     );
     assert_eq!(line.transaction.as_ref().unwrap().entity_type, EntityType::Transaction);
     assert!(damaged.check().await.is_clean());
+
+    consumer::ends_with(table, Outcome::of(table).await.balances()).await;
+    let correction = consumer::notifications(table).await.into_iter().find(|one| one.event == "correction");
+    let correction = correction.unwrap();
+    assert_eq!((correction.family, correction.kind), (Family::Deposits, Some(Kind::Deposit)));
+    assert_eq!(correction.entity.unwrap().uid, "misread");
+    assert_eq!((correction.counted[0].change.to_string(), correction.counts.version), ("7.2".to_owned(), 2));
+    let actions = table.actions(TEST, 10, None).await.unwrap().items;
+    let [action] = &actions[..] else { panic!("{actions:?}") };
+    assert_eq!((action.action, action.who.as_str()), (Action::Rebuild, "the test"));
+    assert_eq!(action.notification.as_ref().unwrap().people, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_version_of_what_a_uid_counts_never_falls_though_its_state_was_gone() {
+    let damaged = Damaged::new().await;
+    let table = damaged.world.table();
+    let correct = async |amount: &str, day: u8| {
+        let data = json!({ "uid": "one", "amount": amount, "assetType": "BTC", "accountId": "a",
+            "updatedAt": format!("2026-01-0{day}T00:00:00Z") });
+        damaged.world.deliver("transaction.deposit.success", data).await;
+    };
+    correct("5", 1).await;
+    for (amount, day) in [("6", 2), ("7", 3)] {
+        damaged.delete("test#transaction#one", "state").await;
+        rebuild(table, WRITE, damaged.world.clock.now()).await;
+        correct(amount, day).await;
+    }
+    consumer::ends_with(table, Outcome::of(table).await.balances()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -245,7 +288,7 @@ async fn events_may_arrive_meanwhile() {
     let rebuild_meanwhile = async || {
         let mut rounds = 0;
         while !done.load(Ordering::SeqCst) {
-            let report = rebuild(world.table(), Mode::Write, world.clock.now()).await;
+            let report = rebuild(world.table(), WRITE, world.clock.now()).await;
             assert!(report.is_clean(), "{report:#?}");
             rounds += 1;
         }
@@ -297,7 +340,7 @@ async fn no_money_is_taken_away_for_an_event_that_the_index_does_not_know_yet() 
     });
     let config = damaged.client.config().to_builder().http_client(lagging).build();
     let table = Table::new(Client::from_conf(config), TABLE);
-    for mode in [Mode::Check, Mode::Write] {
+    for mode in [Mode::Check, WRITE] {
         let report = rebuild(&table, mode, damaged.world.clock.now()).await;
         assert!(report.is_clean(), "{report:#?}");
         // It is found in the ledger.

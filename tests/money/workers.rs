@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use futures::future::join_all;
 use jiff::SignedDuration;
+use local::product::families;
 use local::standins::engine::Engine;
 use local::with_family;
 use proptest::prelude::{Strategy as _, any, prop_assert, prop_assert_eq};
@@ -15,11 +16,11 @@ use shared::clock::{Clock as _, Moment};
 use shared::environment::Environment;
 use shared::family::meaning;
 use shared::fold::Known;
-use shared::model::{Body, Decimal, Entity, EventName, lifecycle};
+use shared::model::{Body, Decimal, Entity, EventName, Meaning, lifecycle};
 use shared::rebuild::Mode;
 use shared::store::{LogFilter, Table, schema};
 
-use crate::consumer;
+use crate::consumer::{self, Books};
 use crate::faults::{Fault, Faults};
 use crate::lives::{Said, lives, say, setting};
 use crate::pure::{ends, of_no_kind};
@@ -35,8 +36,8 @@ const CASES: u32 = 60;
 #[derive(Debug, PartialEq)]
 pub(crate) struct Outcome {
     states: BTreeMap<Entity, Known>,
-    balances: BTreeMap<(String, String), Vec<Decimal>>,
-    ledger: BTreeMap<(String, String), Vec<Decimal>>,
+    balances: Books,
+    ledger: Books,
     /// The ends of transactions, and what else stands once it was seen, that were told.
     told: BTreeSet<(Entity, String)>,
     /// Of each event: when it was received first.
@@ -114,9 +115,13 @@ impl Outcome {
         Self { states, balances, ledger, told, events }
     }
 
+    pub(crate) fn balances(&self) -> &Books {
+        &self.balances
+    }
+
     /// What the states of the transactions add up to.
-    fn contributions(&self) -> BTreeMap<(String, String), Vec<Decimal>> {
-        let mut sums: BTreeMap<(String, String), Vec<Decimal>> = BTreeMap::new();
+    fn contributions(&self) -> Books {
+        let mut sums = Books::new();
         for posting in self.states.values().flat_map(|known| known.posted.values()) {
             let amounts = &posting.amounts;
             let sum = sums
@@ -177,6 +182,15 @@ async fn by_workers(world: &World, lives: &[Said], workers: usize, rng: &mut fas
     .await;
 }
 
+/// What a build understands that reads 8 where others read 1.5.
+fn otherwise(body: &Body, at: Moment) -> Result<Option<Meaning>, serde_json::Error> {
+    let mut body = body.clone();
+    if let Some(amount) = body.data.get_mut("amount").filter(|amount| **amount == json!("1.5")) {
+        *amount = json!("8");
+    }
+    families::meaning(&body, at)
+}
+
 /// What programs are sent leads a consumer to the product's books, whatever happens to it on the way.
 async fn books_agree(table: &Table, found: &Outcome, rng: &mut fastrand::Rng) -> Result<(), TestCaseError> {
     let sent = consumer::notifications(table).await;
@@ -206,6 +220,13 @@ async fn check(lives: &[Said], seed: u64) -> Result<BTreeMap<Fault, u64>, TestCa
     prop_assert_eq!(&found.balances, &found.contributions());
     prop_assert!(report.is_clean(), "{:#?}", report);
     books_agree(&table, &found, &mut rng).await?;
+
+    // A later build reads another amount in the same bodies: it corrects, and notifies of it.
+    rebuilding::rebuild_as(&table, &otherwise, rebuilding::WRITE, world.clock.now()).await;
+    let corrected = Outcome::of(&table).await;
+    prop_assert_eq!(&corrected.balances, &corrected.ledger);
+    prop_assert_eq!(&corrected.balances, &corrected.contributions());
+    books_agree(&table, &corrected, &mut rng).await?;
     Ok(faults.injected())
 }
 

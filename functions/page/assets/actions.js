@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { fill, h } from "./dom.js";
 import { identifier, moment, plain } from "./format.js";
-import { to, toEvent } from "./route.js";
+import { to, toEntity, toEvent } from "./route.js";
 import { heading, pages, table } from "./ui.js";
 
 const HREF = {
@@ -11,6 +11,8 @@ const HREF = {
   quarantine: () => to("quarantine"),
   dead_letters: () => to("health"),
   endpoint: () => to("endpoints"),
+  transaction: (uid) => toEntity({ type: "transaction", uid }),
+  balance: () => to("balances"),
 };
 
 const WHAT = { event: "event", quarantine: "quarantined body", dead_letters: "dead letters of", endpoint: "endpoint" };
@@ -48,7 +50,7 @@ export function show({ main, env, signal, every }) {
   fill(
     main,
     heading("Actions"),
-    h("p", { class: "lead muted" }, "Every resend, acknowledgement, retry, redrive and change of an endpoint: who did it, when and why."),
+    h("p", { class: "lead muted" }, "Every resend, acknowledgement, retry, redrive, correction and change of an endpoint: who did it, when and why."),
     h("div", { class: "list" }, list.element),
     shown.foot,
   );

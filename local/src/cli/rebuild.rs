@@ -49,7 +49,7 @@ fn entities(text: &str) -> Result<Entities, NoEntity> {
 impl Rebuild {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let opened = self.place.open().await?;
-        let mode = if self.check { Mode::Check } else { Mode::Write };
+        let mode = if self.check { Mode::Check } else { Mode::Write { who: &opened.who } };
         let bar = spinner();
         let progress = |Report { events, entities, balances, .. }: &Report| {
             bar.set_message(format!("{events} events, {entities} entities, {balances} balance shards"));

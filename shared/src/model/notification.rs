@@ -167,7 +167,7 @@ impl Counted {
 /// booked, is right whatever is lost, repeated or out of order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Grows with each event of the uid.
+    /// Grows with each event of the uid, and with each correction.
     pub version: u64,
     /// What each kind counts for.
     pub lines: Vec<CountLine>,
@@ -221,6 +221,12 @@ pub struct Notification {
 }
 
 impl Notification {
+    /// The version of the counts that it tells programs.
+    pub fn version(&self) -> Option<u64> {
+        let programs: Value = serde_json::from_str(self.programs.as_deref()?).ok()?;
+        programs.pointer("/counts/version")?.as_u64()
+    }
+
     /// The same, which says that it was sent before; to everybody, or to one endpoint only.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use super::ledgers::Ledger;
 use super::report::{Imbalance, Report};
-use super::{Mode, RULE, Run};
+use super::{RULE, Run};
 use crate::clock::Clock;
 use crate::decide::posted_to;
 use crate::model::ledger::{Cause, LedgerLine};
@@ -90,11 +90,14 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
             contributions: contributions.clone(),
             written: false,
         };
-        if let Some(after) = contributions.filter(|_| self.mode == Mode::Write) {
+        if let Some(after) = contributions.filter(|_| self.mode.writes()) {
             let cause = Cause { entity: None, event_id: None, rule: RULE, at: self.clock.now() };
             let place = (imbalance.account.as_str(), imbalance.asset.as_str(), imbalance.shard);
             let line = LedgerLine::following(&tip, place, &after - &tip.amounts, &cause);
             let mut plan = Plan::default();
+            let (account, asset) = (imbalance.account.clone(), imbalance.asset.clone());
+            let change = Posting { account, asset, amounts: line.change.clone() };
+            self.correct_balance(&mut plan, partition, line.number, change)?;
             plan.lines(self.environment, vec![line], read.as_ref());
             imbalance.written = self.table.commit(plan).await?;
         }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::refold::refold_known;
+use super::refold::{RefoldedKnown, refold_known};
 use super::report::{Difference, Report, Unread};
-use super::{Mode, RULE, RefoldError, Run};
+use super::{RULE, RefoldError, Run};
 use crate::causes::with_causes;
 use crate::clock::Clock;
 use crate::decide::{post, posted_to};
@@ -77,15 +77,16 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
             let state: Option<StateItem> = table.recall([state_key.clone()]).await?.item(&state_key)?;
             let before = state.as_ref().map(|state| state.known.clone());
             let posted_before = before.as_ref().map(|before| before.posted.clone()).unwrap_or_default();
-            let (known, last_event) = match refold_known(table, environment, entity, self.interpret).await {
-                Ok(refolded) => refolded,
-                Err(RefoldError::Store(error)) => return Err(error),
-                // What it counts stays as it is.
-                Err(error) => {
-                    let unread = Unread { entity: entity.into(), why: with_causes(&error) };
-                    return Ok(Rebuilt { posted: posted_before, unread: Some(unread), ..nothing });
-                }
-            };
+            let RefoldedKnown { known, last_event, notified } =
+                match refold_known(table, environment, entity, self.interpret).await {
+                    Ok(refolded) => refolded,
+                    Err(RefoldError::Store(error)) => return Err(error),
+                    // What it counts stays as it is.
+                    Err(error) => {
+                        let unread = Unread { entity: entity.into(), why: with_causes(&error) };
+                        return Ok(Rebuilt { posted: posted_before, unread: Some(unread), ..nothing });
+                    }
+                };
             let posted = known.posted.clone();
             if before.as_ref().map_or_else(|| known == Known::default(), |before| *before == known) {
                 return Ok(Rebuilt { posted, ..nothing });
@@ -98,7 +99,7 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
                 continue;
             }
             let difference = Difference::between(entity, before.as_ref(), &known);
-            if self.mode == Mode::Check {
+            if !self.mode.writes() {
                 // Its money counts as it was posted; that it should be otherwise is reported here.
                 return Ok(Rebuilt { posted: posted_before, difference: Some(difference), ..nothing });
             }
@@ -106,8 +107,11 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
             let key = |(kind, posting): &(Kind, Posting)| posted_to(environment, &entity.uid, *kind, posting);
             let keys: Vec<_> = changes.iter().map(key).collect();
             let recalled = table.recall(keys.clone()).await?;
-            let event_id = last_event.as_deref();
-            let plan = self.state_plan(entity, (read, known), &recalled, changes, event_id)?;
+            // It never falls, also where the state was gone: a consumer would take what comes next for old.
+            let corrected = table.corrected(&state_key, &entity.uid).await?;
+            let version = read.max(notified).max(corrected);
+            let state = StateItem::after(version, known, self.clock.now());
+            let plan = self.state_plan(entity, read, state, &recalled, changes, last_event.as_deref())?;
             if table.commit(plan).await? {
                 let entered = keys.into_iter().map(|key| key.pk).collect();
                 let difference = Some(Difference { written: true, ..difference });
@@ -117,20 +121,22 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
         }
     }
 
-    /// The state as the events say, and what follows for balances.
+    /// The state as the events say, in the place of the version that was read, and what follows for balances.
     fn state_plan(
         &self,
         entity: &Entity,
-        (read, known): (Option<u64>, Known),
+        read: Option<u64>,
+        state: StateItem,
         recalled: &Recalled,
         changes: Vec<(Kind, Posting)>,
         event_id: Option<&str>,
     ) -> Result<Plan, StoreError> {
-        let now = self.clock.now();
+        let key = keys::state(self.environment, entity);
         let mut plan = Plan::default();
+        self.correct_transaction(&mut plan, (&key, &entity.uid), &state.known, state.version, &changes)?;
         let cause = |_| (event_id, RULE.to_owned());
-        post(&mut plan, self.environment, &entity.uid, recalled, changes, cause, now)?;
-        plan.state(keys::state(self.environment, entity), StateItem::after(read, known, now), read);
+        post(&mut plan, self.environment, &entity.uid, recalled, changes, cause, self.clock.now())?;
+        plan.state(key, state, read);
         Ok(plan)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::balances::Shard;
 use super::report::{Broken, Report};
-use super::{Mode, RULE, Run};
+use super::{RULE, Run};
 use crate::clock::Clock;
 use crate::model::ledger::{BalanceItem, Cause, LedgerLine};
 use crate::model::money::Amounts;
@@ -105,7 +105,7 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
             Some(Err(broken)) => broken,
             _ => mended.broken("is missing"),
         };
-        let written = self.mode == Mode::Write;
+        let written = self.mode.writes();
         if written {
             let mut plan = Plan::default();
             plan.mended_line(self.environment, mended.clone());

@@ -2,7 +2,7 @@
 //!
 //! States are folded anew from the bodies of their events, contributions follow from the states, balances from
 //! the contributions. What differs is reported or, on demand, written, with a ledger line for every balance that
-//! moves. Events may arrive meanwhile: a state is only judged if it did not change while its events were read
+//! moves, and a notification of it for programs. Events may arrive meanwhile: a state is only judged if it did not change while its events were read
 //! (each event changes its version), a balance only if nobody posted to it since the first state was read.
 //!
 //! Which entities there are is found in an index, which may be behind, and in the ledgers, which are not: what a
@@ -13,10 +13,12 @@
 //! | `refold` | what the events of one entity say, read from their bodies again |
 //! | `entities` | which states differ, and what is written for them |
 //! | `ledgers` | which ledger lines do not follow the one before them |
+//! | `corrections` | how programs are notified of what moves money |
 //! | `balances` | which balances are not what their ledgers and transactions add up to |
 //! | `report` | what was found |
 
 mod balances;
+mod corrections;
 mod entities;
 mod ledgers;
 mod refold;
@@ -39,11 +41,28 @@ const RULE: &str = "rebuild";
 
 /// Whether differences are only reported, or also written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum Mode<'a> {
     /// Only reported.
     Check,
     /// Also written.
-    Write,
+    Write {
+        /// Who wants it.
+        who: &'a str,
+    },
+}
+
+impl<'a> Mode<'a> {
+    fn writes(self) -> bool {
+        self != Self::Check
+    }
+
+    /// Who wants what is written.
+    fn who(self) -> &'a str {
+        match self {
+            Self::Check => "",
+            Self::Write { who } => who,
+        }
+    }
 }
 
 /// Folds anew what is derived from the log: everything, or (balances left aside) some entities.
@@ -55,7 +74,7 @@ pub async fn rebuild(
     environment: Environment,
     only: Option<&[Entity]>,
     interpret: &Interpreter<'_>,
-    mode: Mode,
+    mode: Mode<'_>,
     clock: &impl Clock,
     progress: impl Fn(&Report),
 ) -> Result<Report, StoreError> {
@@ -95,7 +114,7 @@ struct Run<'a, C, P> {
     table: &'a Table,
     environment: Environment,
     interpret: &'a Interpreter<'a>,
-    mode: Mode,
+    mode: Mode<'a>,
     clock: &'a C,
     progress: P,
     report: Report,

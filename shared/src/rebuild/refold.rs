@@ -36,6 +36,8 @@ pub struct Refolded {
     is_known: bool,
     /// The last event, if there is any.
     last_event: Option<String>,
+    /// The highest version of its counts that was notified.
+    notified: Option<u64>,
 }
 
 /// Reads the bodies of an entity's events again, and joins what they say. `antedated`: an event that is to count
@@ -68,6 +70,7 @@ pub async fn refold(
                 refolded.facts = refolded.facts.join(meaning.added());
                 refolded.is_known = true;
             }
+            refolded.notified = refolded.notified.max(event.notification.and_then(|told| told.version()));
             refolded.last_event = Some(event.id);
         }
         start = reached;
@@ -77,8 +80,16 @@ pub async fn refold(
     }
 }
 
-/// Reads the events of all that has one state again: of a transaction those of every kind under its uid. And which of
-/// them is the last.
+/// All that is known under one uid, and of its events.
+pub(super) struct RefoldedKnown {
+    pub(super) known: Known,
+    /// The last event, if there is any.
+    pub(super) last_event: Option<String>,
+    /// The highest version that was notified.
+    pub(super) notified: Option<u64>,
+}
+
+/// Reads the events of all that has one state again: of a transaction those of every kind under its uid.
 ///
 /// # Errors
 /// [`RefoldError`], with the event's id.
@@ -87,12 +98,12 @@ pub(super) async fn refold_known(
     environment: Environment,
     entity: &Entity,
     interpret: &Interpreter<'_>,
-) -> Result<(Known, Option<String>), RefoldError> {
+) -> Result<RefoldedKnown, RefoldError> {
     let kinds = match entity.entity_type {
         EntityType::Transaction => Kind::ALL.map(Some).to_vec(),
         _ => vec![None],
     };
-    let (mut known, mut last_event) = (Known::default(), None);
+    let (mut known, mut last_event, mut notified) = (Known::default(), None, None);
     for kind in kinds {
         let pk = keys::entity(environment, &Entity { kind, ..entity.clone() });
         let refolded = refold(table, environment, &pk, interpret, None).await?;
@@ -100,6 +111,7 @@ pub(super) async fn refold_known(
             known = known.join(kind, refolded.facts);
         }
         last_event = refolded.last_event.or(last_event);
+        notified = refolded.notified.max(notified);
     }
-    Ok((known.settled(), last_event))
+    Ok(RefoldedKnown { known: known.settled(), last_event, notified })
 }

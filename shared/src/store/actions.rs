@@ -1,7 +1,7 @@
-//! What people do to what is kept: resend an event, retry a body of the quarantine, redrive dead
-//! letters. Each is recorded with who did it, when and why. The record of a resend holds the notification itself: its
-//! insertion is in the table's stream, as an event's is, so that nothing is sent that was not recorded and
-//! nothing recorded that is not sent.
+//! What people do to what is kept: resend an event, retry a body of the quarantine, redrive dead letters, rebuild. Each is
+//! recorded with who did it, when and why. The record of a resend, and of a correction by `rebuild`, holds the
+//! notification itself: its insertion is in the table's stream, as an event's is, so that nothing is sent that was not
+//! recorded and nothing recorded that is not sent.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use super::commit::Writes;
 use super::keys::{self, Key, List};
 use super::lists::list;
 use super::query::RangeQuery;
-use super::table::{StoreError, Table, to_item};
+use super::table::{Item, StoreError, Table, to_item};
 use crate::clock::Moment;
 use crate::environment::Environment;
 use crate::model::{Family, Notification};
@@ -39,6 +39,8 @@ crate::names! {
         DisableEndpoint "disable_endpoint";
         /// An endpoint was removed.
         RemoveEndpoint "remove_endpoint";
+        /// Money was moved to where the webhooks say that it is.
+        Rebuild "rebuild";
     }
 }
 
@@ -53,6 +55,10 @@ crate::names! {
         DeadLetters "dead_letters";
         /// An endpoint.
         Endpoint "endpoint";
+        /// A transaction, of whatever kind.
+        Transaction "transaction";
+        /// A balance.
+        Balance "balance";
     }
 }
 
@@ -62,7 +68,7 @@ pub struct Target {
     /// What kind of thing.
     #[serde(rename = "type")]
     pub target_type: TargetType,
-    /// Its id; of dead letters the family.
+    /// Its id; of dead letters the family, of a transaction the uid, of a balance account and asset.
     pub id: String,
 }
 
@@ -102,13 +108,14 @@ pub struct ActionItem {
     /// Whether dead letters may be left that it would have put back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub more: bool,
-    /// What is told again.
+    /// What is notified again; of a correction what is notified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notification: Option<Notification>,
 }
 
 impl ActionItem {
-    pub(super) fn new(environment: Environment, action: Action, target: Target, mandate: &Mandate) -> Self {
+    /// What somebody does, before anything is known of how it goes.
+    pub fn new(environment: Environment, action: Action, target: Target, mandate: &Mandate) -> Self {
         let Mandate { id, who, why, at } = mandate.clone();
         Self { id, environment, action, target, who, why, at, moved: None, more: false, notification: None }
     }
@@ -213,9 +220,7 @@ impl Table {
         also: impl Fn(&mut Writes<'_>) -> Result<(), StoreError>,
     ) -> Result<Record, StoreError> {
         let key = keys::action(pk, &action.target.id, &action.id);
-        self.mark_day(action.environment, List::Actions, action.at).await?;
-        let mut item = to_item(&key, &action)?;
-        list(&mut item, action.environment, List::Actions, &action.id, action.at);
+        let item = self.action_item(&key, &action).await?;
         let mut backoff = Backoff::default();
         loop {
             let mut writes = Writes::new(self);
@@ -231,10 +236,36 @@ impl Table {
         }
     }
 
+    /// The item of an action, in its place in the list; the day is marked.
+    pub(super) async fn action_item(&self, key: &Key, action: &ActionItem) -> Result<Item, StoreError> {
+        self.mark_day(action.environment, List::Actions, action.at).await?;
+        let mut item = to_item(key, action)?;
+        list(&mut item, action.environment, List::Actions, &action.id, action.at);
+        Ok(item)
+    }
+
     /// What was done to a target in this partition, oldest first.
     pub(super) async fn actions_on(&self, pk: &str, target: &str) -> Result<Vec<ActionItem>, StoreError> {
         /// More are not shown with their target; the list of actions has all.
         const SHOWN: usize = 100;
+        let mut actions = self.actions_until(pk, target, SHOWN).await?;
+        actions.sort_by_key(|action| action.at);
+        Ok(actions)
+    }
+
+    /// The highest version of the counts that corrections of a transaction notified of; its state is there.
+    pub(crate) async fn corrected(&self, state: &Key, uid: &str) -> Result<Option<u64>, StoreError> {
+        let corrections = self.actions_until(&state.pk, uid, usize::MAX).await?;
+        Ok(corrections.iter().filter_map(|action| action.notification.as_ref()?.version()).max())
+    }
+
+    /// At most so many of the actions on a target in this partition.
+    async fn actions_until(
+        &self,
+        pk: &str,
+        target: &str,
+        most: usize,
+    ) -> Result<Vec<ActionItem>, StoreError> {
         let prefix = keys::action_prefix(target);
         let query = RangeQuery {
             index: None,
@@ -243,11 +274,8 @@ impl Table {
             low: prefix,
             newest_first: false,
         };
-        let items = self.query(&query, SHOWN).await?;
-        let mut actions: Vec<ActionItem> =
-            items.into_iter().map(serde_dynamo::from_item).collect::<Result<_, _>>()?;
-        actions.sort_by_key(|action| action.at);
-        Ok(actions)
+        let items = self.query(&query, most).await?;
+        Ok(items.into_iter().map(serde_dynamo::from_item).collect::<Result<_, _>>()?)
     }
 
     /// How far a job is; none where there is no such job.

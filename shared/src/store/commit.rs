@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Up
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::actions::ActionItem;
 use super::deliveries::{DELIVERIES, deliveries};
 use super::events::{EventItem, RawItem, SeenItem};
 use super::facets::{self, Facet};
@@ -68,6 +69,7 @@ enum Write {
     BalanceEntry { key: Key, item: BalanceEntry },
     Asked { key: Key },
     Earlier { key: Key, change: Earlier },
+    Action { key: Key, item: ActionItem },
 }
 
 /// A delivery of an event that was received before those that are known.
@@ -141,6 +143,11 @@ impl Plan {
     /// A ledger line in the place of one that is missing or does not fit; the balance stays.
     pub fn mended_line(&mut self, environment: Environment, line: LedgerLine) {
         self.0.push(Write::MendedLine { partition: partition(environment, &line), line });
+    }
+
+    /// What somebody does, beside what changes by it.
+    pub fn action(&mut self, key: Key, item: ActionItem) {
+        self.0.push(Write::Action { key, item });
     }
 
     /// An earlier delivery of an event.
@@ -220,6 +227,7 @@ impl Table {
                 Write::BalanceEntry { key, item } => writes.restate(to_item(&key, &item)?)?,
                 Write::Asked { key } => writes.create(key.to_item())?,
                 Write::Earlier { key, change } => writes.update(earlier(&key, &change))?,
+                Write::Action { key, item } => writes.create(self.action_item(&key, &item).await?)?,
             }
         }
         writes.commit().await
