@@ -16,10 +16,12 @@ lint:
     cargo fmt --all
     cargo clippy --workspace --all-targets -- -D warnings
 
-# Write what is generated anew: the README's table of events, the invocation events, the verification vectors.
+# Write what is generated anew: the README's table of events, the invocation events, the schema of
+# notifications, the tables on money, the verification vectors.
 update:
     UPDATE=1 cargo test --package bitpowr-webhooks --test end_to_end documentation
     UPDATE=1 cargo test --package bitpowr-webhooks --test end_to_end invocations
+    UPDATE=1 cargo test --package shared --lib schema
     UPDATE=1 cargo test --package bitpowr-webhooks --test money document -- --test-threads 1
     python3 shared/vectors/generate.py
 

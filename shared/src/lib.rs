@@ -39,6 +39,8 @@ pub mod rebuild;
 pub mod refusal;
 pub mod rotating;
 pub mod runtime;
+#[cfg(test)]
+mod schema;
 mod shown;
 pub mod store;
 pub mod telemetry;

@@ -81,6 +81,27 @@ fn likeness(a: &str, b: &str) -> usize {
 #[macro_export]
 macro_rules! names {
     (
+        $(#[doc = $about:literal])*
+        $what:literal $name:ident {
+            $($(#[doc = $doc:literal])* $variant:ident $text:literal;)*
+        }
+    ) => {
+        $crate::names! {
+            @names
+            $(#[doc = $about])*
+            $what $name { $($(#[doc = $doc])* $variant $text;)* }
+        }
+        $crate::schema_of_names! { $name [$($about)*] $($text [$($doc)*];)* }
+    };
+    // From within another macro: the documentation cannot be looked into.
+    (
+        $(#[$about:meta])*
+        $what:literal $name:ident { $($names:tt)* }
+    ) => {
+        $crate::names! { @names $(#[$about])* $what $name { $($names)* } }
+    };
+    (
+        @names
         $(#[$about:meta])*
         $what:literal $name:ident {
             $($(#[$doc:meta])* $variant:ident $text:literal;)*
@@ -130,6 +151,31 @@ macro_rules! names {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let name = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
                 name.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+/// The schema of an enum of [`names!`](crate::names!) is wanted by a test alone.
+#[cfg(not(test))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! schema_of_names {
+    ($($any:tt)*) => {};
+}
+
+/// The schema of an enum of [`names!`](crate::names!): what each name means.
+#[cfg(test)]
+#[macro_export]
+macro_rules! schema_of_names {
+    ($name:ident [$($about:literal)*] $($text:literal [$($doc:literal)*];)*) => {
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                $crate::schema::of_names(&[$($about),*], &[$(($text, &[$($doc),*])),*])
             }
         }
     };

@@ -353,6 +353,7 @@ impl About<'_> {
             received_at: event.received_at,
             recorded_at: event.recorded_at,
             data,
+            resend: None,
         })
     }
 }

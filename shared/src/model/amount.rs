@@ -17,7 +17,7 @@ crate::names! {
         NotANumber "not_a_number";
         /// The amount is below zero.
         Negative "negative";
-        /// The amount has more than [`MAX_DIGITS`] digits when written out in full.
+        /// The amount has more than 38 digits when written out in full.
         TooLong "too_long";
         /// No event names the asset.
         AssetUnknown "asset_unknown";

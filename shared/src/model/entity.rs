@@ -85,6 +85,7 @@ impl Entity {
 
 /// How an event names its entity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EntityRef {
     /// What it is.
     #[serde(rename = "type")]

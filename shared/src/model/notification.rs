@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::amount::{Decimal, Oddity};
 use super::catalogue::Family;
@@ -62,39 +62,41 @@ pub const COUNTED: &str = "counted";
 
 /// What programs get: JSON, the same to endpoints and to topics.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(title = "Notification"))]
 pub struct ForPrograms {
-    /// The event's type, in lower case; the name that Standard Webhooks have for it.
+    /// The event's type, in lower case, or `correction`; the name that Standard Webhooks has for it.
     #[serde(rename = "type")]
     pub event_type: String,
-    /// When it happened; the name that Standard Webhooks have for it.
+    /// When it happened; the name that Standard Webhooks has for it.
     pub timestamp: Moment,
-    /// The event's id.
+    /// The event's id: the key to recognise what comes twice. Of a correction the id of the action.
     pub id: String,
-    /// Whose world it is.
+    /// Bitpowr's environment.
     pub environment: Environment,
-    /// The event's type, in lower case.
+    /// The event's type once more.
     pub event: String,
-    /// Its family.
+    /// The event's family.
     pub family: Family,
-    /// What it is about; none where its object has no identifier.
+    /// What the event is about; null where its object has no identifier.
     pub entity: Option<EntityRef>,
-    /// For a transaction the kind as which the event counts.
+    /// For a transaction the kind as which the event counts; otherwise null.
     pub kind: Option<Kind>,
-    /// What it did.
+    /// What the event did.
     pub effect: Effect,
-    /// Why.
+    /// The reason for the effect, in words.
     pub why: String,
-    /// Its own last word: `created`, `success` …
+    /// The event's own status: `created`, `success`, `aml_flagged` …
     pub status: String,
     /// Whether the events of its entity contradict each other.
     pub conflict: bool,
-    /// Why the money that it speaks of counts for nothing.
+    /// Why the money that it speaks of counts for nothing; null where it counts, or where there is none.
     pub oddity: Option<Oddity>,
     /// One sentence for people.
     pub subject: Option<String>,
     /// How much, in units of the asset, with every digit.
     pub amount: Option<String>,
-    /// The asset.
+    /// The asset: its type, else its identifier.
     pub asset: Option<String>,
     /// The account that it counts for.
     pub account: Option<String>,
@@ -120,28 +122,46 @@ pub struct ForPrograms {
     pub idempotency_key: Option<String>,
     /// Where a batch goes.
     pub recipients: Vec<String>,
-    /// What this event moved: a line for each column of a balance.
+    /// What this event moved: an entry for each column of a balance; empty where it moved nothing.
     pub counted: Vec<Counted>,
-    /// All that the entity's uid counts now.
+    /// All that the uid of `entity` counts now.
     pub counts: Counts,
-    /// When it happened, as the object says; else when it was received.
+    /// When it happened, as the object says; otherwise when it was received.
     pub occurred_at: Moment,
-    /// When the first delivery of it was received.
+    /// When the first delivery of the event was received.
     pub received_at: Moment,
-    /// When it was applied.
+    /// When the event was applied.
     pub recorded_at: Moment,
-    /// The object, as Bitpowr sent it; of more than 32 KiB a reference to it: `{"event_id": …}`.
+    /// The object, as Bitpowr sent it; of more than 32 KiB a reference to it: `{"event_id": …}`. Its amounts may be numbers:
+    /// read them as exact decimals.
+    #[cfg_attr(test, schemars(with = "Map<String, Value>"))]
     pub data: Value,
+    /// Only in a notification that was resent on request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Resend"))]
+    pub resend: Option<Resend>,
+}
+
+/// By which action a notification was sent again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Resend {
+    /// The action's id.
+    pub id: String,
+    /// When it was requested.
+    pub at: Moment,
 }
 
 /// What an event moved in one column of a balance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Counted {
     /// The account.
     pub account: String,
     /// The asset.
     pub asset: String,
     /// The column: `received`, `sent`, `fees` or `pending`.
+    #[cfg_attr(test, schemars(extend("enum" = ["received", "sent", "fees", "pending"])))]
     pub field: String,
     /// What was added; below zero where it was taken away.
     pub change: Decimal,
@@ -163,18 +183,20 @@ impl Counted {
     }
 }
 
-/// All that a uid counts. A consumer that keeps the one of the highest version, and books the difference to what it had
-/// booked, is right whatever is lost, repeated or out of order.
+/// All that a uid counts. Keep the one of the highest version for each uid, and book the difference to what you booked:
+/// then your books are right, whatever is lost, repeated or out of order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Counts {
     /// Grows with each event of the uid, and with each correction.
     pub version: u64,
-    /// What each kind counts for.
+    /// What the transaction counts, by its kind: an internal transfer is a deposit and a transfer.
     pub lines: Vec<CountLine>,
 }
 
 /// What a transaction of one kind counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CountLine {
     /// The kind.
     pub kind: Kind,
@@ -234,7 +256,8 @@ impl Notification {
     pub fn again(&self, id: &str, at: Moment, endpoint: Option<String>) -> Result<Self, serde_json::Error> {
         let mut programs: Map<String, Value> =
             serde_json::from_str(self.programs.as_deref().unwrap_or("{}"))?;
-        programs.insert("resend".to_owned(), json!({ "id": id, "at": at }));
+        let resend = Resend { id: id.to_owned(), at };
+        programs.insert("resend".to_owned(), serde_json::to_value(resend)?);
         let mut attributes = self.attributes.clone();
         attributes.insert("resend".to_owned(), Attribute::String("true".to_owned()));
         let people = self.people.as_ref().filter(|_| endpoint.is_none());
