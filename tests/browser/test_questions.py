@@ -41,6 +41,14 @@ def test_a_time_that_is_none_is_refused_in_words_and_shown_as_it_was_given(page,
     expect(rows(page)).to_have_count(1)
 
 
+def test_balances_are_not_everybodys_where_an_account_is_misspelt(page, product):
+    page.watch.expected.append("400")
+    product.apply(sample("transaction.deposit.success", uid="d"))
+    page.goto("/?env=test&view=balances&acount=zzz")
+    expect(page.get_by_role("alert")).to_contain_text("Unknown parameter acount: did you mean account?")
+    expect(rows(page)).to_have_count(0)
+
+
 @pytest.mark.parametrize(("question", "says"), [
     ("famly=deposits", "Unknown parameter famly: did you mean family?"),
     ("family=depsits", "Unknown family depsits: did you mean deposits?"),

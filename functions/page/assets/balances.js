@@ -37,7 +37,7 @@ const accountLink = (account) =>
   account === "unattributed" ? h("span", { class: "muted" }, "unattributed") : h("a", { href: toEntity({ type: "account", uid: account }) }, identifier(account));
 
 export function showBalances({ main, route, env, signal, every, title }) {
-  const { account, at } = route.params;
+  const { at } = route.params;
   const ledger = (balance) => to("ledger", { account: balance.account, asset: balance.asset, at });
   const column = (name) => ({ name, class: "number", cell: (balance) => quantity(balance[name.toLowerCase()]) });
   const list = table("Balances", [
@@ -48,7 +48,7 @@ export function showBalances({ main, route, env, signal, every, title }) {
   ]);
   const shown = pages({
     load: async (cursor) => {
-      const { balances, cursor: next } = await get(env, "balances", { account, at, cursor }, signal);
+      const { balances, cursor: next } = await get(env, "balances", { ...route.params, cursor }, signal);
       return { items: balances, cursor: next };
     },
     show: (items) => list.show(items, (balance) => `${balance.account} ${balance.asset}`),
@@ -88,7 +88,7 @@ export function showLedger({ main, route, env, signal, every, title }) {
   ]);
   const shown = pages({
     load: async (cursor) => {
-      const { ledger, cursor: next } = await get(env, "ledger", { account, asset, at, cursor }, signal);
+      const { ledger, cursor: next } = await get(env, "ledger", { ...route.params, cursor }, signal);
       return { items: ledger, cursor: next };
     },
     show: (items) => list.show(items, (line) => `${line.asset} ${line.shard} ${line.number}`),

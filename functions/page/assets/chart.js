@@ -24,7 +24,7 @@ const HEIGHT = 190;
 const MARGIN = { top: 8, right: 4, bottom: 22, left: 44 };
 
 export function show({ main, route, env, signal, every, title }) {
-  const range = route.params.range in RANGES ? route.params.range : "24h";
+  const range = Object.hasOwn(RANGES, route.params.range) ? route.params.range : "24h";
   const { name, span, step } = RANGES[range];
   const options = Object.entries(RANGES).map(([value, { name: text }]) => [value, text]);
   const holder = h("div", null, h("p", { class: "muted loading" }, "Reading …"));
