@@ -5,7 +5,7 @@ use std::future::Future;
 
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use base64::Engine as _;
-use lambda_http::http::{HeaderValue, Response, StatusCode, header};
+use lambda_http::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use lambda_http::request::LambdaRequest;
 use lambda_http::{
     Adapter, Body, Context, Error, LambdaEvent, Request, RequestExt as _, Service as _, service_fn,
@@ -130,11 +130,16 @@ pub fn json<T: Serialize>(status: StatusCode, body: &T) -> Response<Body> {
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    for_nobody_else(headers);
+    response
+}
+
+/// What every answer says of itself.
+fn for_nobody_else(headers: &mut HeaderMap) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // No page elsewhere may take an answer in, not even as an image (Fetch Standard, "CORP check").
     headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
-    response
 }
 
 /// An answer that is as asked for.
@@ -146,7 +151,7 @@ pub fn ok<T: Serialize>(body: T) -> Response<Body> {
 pub fn no_content() -> Response<Body> {
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = StatusCode::NO_CONTENT;
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for_nobody_else(response.headers_mut());
     response
 }
 

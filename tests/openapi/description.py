@@ -26,7 +26,7 @@ REGISTRY = Registry().with_resource(BASE, DRAFT202012.create_resource(DESCRIPTIO
 def operations():
     """Every operation: path, method, and what is said of it."""
     for path, item in DESCRIPTION["paths"].items():
-        for method in ("get", "post"):
+        for method in ("get", "post", "delete"):
             if method in item:
                 yield path, method, item[method]
 

@@ -23,6 +23,7 @@ PLURALS = {"transaction": "transactions", "account": "accounts", "asset": "asset
 # How long something may take that takes a second at rest. A delivery that fails is tried again after 2, 4, 8 and 16
 # seconds: half a minute in all, which a limit has to exceed.
 PATIENCE = 90
+NOBODY = "http://127.0.0.1:1/"
 AUTHENTIC = {"x-webhook-secret": seals.std(SECRET.encode()), "content-type": "application/json"}
 
 
@@ -73,6 +74,13 @@ class Product:
             assert time.monotonic() < until, "deliveries are still waiting"
             time.sleep(0.05)
 
+    def add_endpoint(self, key=None, environment="test"):
+        """The id of an endpoint that nobody answers at; the same key names the same one."""
+        answer = self.ask("POST", f"/api/{environment}/endpoints", json={"url": NOBODY, "why": "a test"},
+                          headers={"Idempotency-Key": key} if key else {})
+        assert answer.status_code == 201, answer.text
+        return answer.json()["id"]
+
     def notifications(self):
         return [json.loads(line) for line in self.printed if line.startswith("{")]
 
@@ -95,6 +103,8 @@ class Product:
         late = transaction("deposit.created", "late")
         self.hand_over("deposits", sealed(late, reason="not_applied", detail="It could not be applied for three days."))
         self.settle()
+        # The first of them is the one of the examples.
+        self.endpoints = {key: self.add_endpoint(key) for key in ("the-shop", "the-books")}
         self.known = self._known()
         for key in ("one", "two"):
             told = self.known["events"]["applied"]
@@ -108,6 +118,7 @@ class Product:
         known = {
             "events": {event["effect"]: event["id"] for event in events},
             "quarantine": {body["reason"]: body["id"] for body in bodies},
+            "endpoints": self.endpoints,
         }
         for entity in (event["entity"] for event in events if event["entity"]):
             some = known.setdefault(PLURALS[entity["type"]], {})

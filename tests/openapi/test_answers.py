@@ -6,12 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from schemathesis import checks
 
-from description import SCHEMA, errors, operations, parameters, pointer, resolved
+from description import DESCRIPTION, SCHEMA, errors, operations, parameters, pointer, resolved
 from running import AUTHENTIC, PATIENCE, sealed, transaction
 
 RESEND = "/api/{environment}/events/{id}/resend"
 RETRY = "/api/{environment}/quarantine/{id}/retry"
 REDRIVE = "/api/{environment}/dead-letters/{family}/redrive"
+ENDPOINTS = "/api/{environment}/endpoints"
+ENDPOINT = ENDPOINTS + "/{id}"
 WEBHOOK = "/webhooks/{environment}"
 
 CONFORMANCE = [checks.status_code_conformance, checks.content_type_conformance, checks.response_headers_conformance,
@@ -111,10 +113,12 @@ def test_other_names_and_other_pages_are_refused(product, path, method):
 
 @pytest.mark.parametrize("path, method", [(path, method) for path, method, _ in operations()])
 def test_other_methods_are_refused_with_those_that_are_served(product, path, method):
-    for other in {"GET", "POST", "PUT", "DELETE", "OPTIONS", "TRACE"} - {method.upper()}:
+    served = [method for method in ("get", "post", "delete") if method in DESCRIPTION["paths"][path]]
+    for other in {"GET", "POST", "PUT", "DELETE", "OPTIONS", "TRACE"} - {one.upper() for one in served}:
         answer = product.ask(other, filled(path, method))
         refused(answer, method.upper(), path, 405, "method_not_allowed")
-        assert answer.headers["allow"] == {"get": "GET, HEAD", "post": "POST"}[method], other
+        allowed = ", ".join("GET, HEAD" if one == "get" else one.upper() for one in served)
+        assert answer.headers["allow"] == allowed, other
 
 
 # ------------------------------------------------------------------------------------------------- reading
@@ -222,6 +226,49 @@ def test_dead_letters_are_put_back_a_hundred_at_a_time(product):
         assert (done["moved"], done["more"], done["action"]["moved"]) == (moved, more, moved)
 
 
+def test_an_endpoint_lives(product):
+    """Each answer in its life is as it is described, also those that nobody gets by chance."""
+    endpoint = f"/api/test/endpoints/{product.add_endpoint()}"
+    act = lambda what: described(product.act(f"{endpoint}/{what}"), "POST", f"{ENDPOINT}/{what}")
+    assert act("test").status_code == 202
+    assert act("rotate").json()["secret"].startswith("whsec_")
+    refused(product.act(f"{endpoint}/rotate"), "POST", f"{ENDPOINT}/rotate", 409, "rotating")
+    assert (act("disable").json()["state"], act("enable").json()["state"]) == ("disabled", "active")
+    act("disable")
+    refused(product.act(f"{endpoint}/test"), "POST", f"{ENDPOINT}/test", 409, "disabled")
+    assert len(described(product.get(endpoint), "GET", ENDPOINT).json()["actions"]) == 6
+    # The body may be absent.
+    assert described(product.ask("DELETE", endpoint), "DELETE", ENDPOINT).status_code == 204
+    refused(product.get(endpoint), "GET", ENDPOINT, 404, "not_found")
+
+
+@pytest.mark.parametrize("filter, says", [
+    ({"family": "depsits"}, "Unknown family depsits: did you mean deposits?"),
+    ({"event": ["sucess"]}, "Set `unlisted` to accept it."),
+    ({"familly": []}, "Unknown word of a filter familly: did you mean family?"),
+])
+def test_a_filter_that_is_not_understood(product, filter, says):
+    body = {"url": "http://127.0.0.1:1/", "filter": filter, "why": "a test"}
+    answer = product.ask("POST", "/api/test/endpoints", json=body)
+    refused(answer, "POST", ENDPOINTS, 400, "invalid_request")
+    assert says in answer.json()["detail"]
+
+
+def test_an_event_is_resent_to_one_endpoint(product):
+    event = f"/api/test/events/{product.known['events']['applied']}"
+    body = {"why": "a test", "endpoint": product.known["endpoints"]["the-books"]}
+    done = described(product.ask("POST", f"{event}/resend", json=body), "POST", RESEND).json()
+    until = time.monotonic() + PATIENCE
+    while not (tried := [one for one in product.get(event).json()["attempts"]
+                         if one.get("resend") == done["action"]["id"]]):
+        assert time.monotonic() < until, "nothing was tried"
+        time.sleep(0.05)
+    assert {one["endpoint"] for one in tried} == {body["endpoint"]}
+    described(product.get(event), "GET", "/api/{environment}/events/{id}")
+    refused(product.ask("POST", f"{event}/resend", json={**body, "endpoint": "ep_none"}), "POST", RESEND, 404,
+            "not_found")
+
+
 @pytest.mark.parametrize("options, status, code", [
     ({"data": b'{"why":"x"}'}, 415, "unsupported_media_type"),
     ({"data": "why=x", "headers": {"content-type": "application/x-www-form-urlencoded"}}, 415,
@@ -234,7 +281,7 @@ def test_dead_letters_are_put_back_a_hundred_at_a_time(product):
     ({"json": {"why": "x" * 10 * 1024 * 1024}}, 413, "too_large"),
 ])
 def test_an_order_that_is_not_understood(product, options, status, code):
-    for path in (RESEND, RETRY, REDRIVE):
+    for path in (RESEND, RETRY, REDRIVE, ENDPOINTS, f"{ENDPOINT}/test", f"{ENDPOINT}/rotate"):
         refused(product.ask("POST", filled(path, "post"), **options), "POST", path, status, code)
 
 

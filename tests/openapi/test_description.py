@@ -90,6 +90,9 @@ def test_every_operation_that_is_handled_is_described():
         handled.add(("get", f"/api/{{}}/{plural}/{{}}"))
     for kind, action in re.findall(r'\["([\w-]+)", \w+, "(\w+)"\] => ', source("functions/actions/src/lib.rs")):
         handled.add(("post", f"/api/{{}}/{kind}/{{}}/{action}"))
+    for kind, more, method in re.findall(r'\["(\w+)"(, id)?\] if \*method == Method::(\w+)',
+                                         source("functions/actions/src/lib.rs")):
+        handled.add((method.lower(), f"/api/{{}}/{kind}" + ("/{}" if more else "")))
     for first in re.findall(r'\["(\w+)", name\]', source("functions/ingest/src/lib.rs")):
         handled.add(("post", f"/{first}/{{}}"))
     page = source("functions/page/src/lib.rs")
@@ -99,7 +102,7 @@ def test_every_operation_that_is_handled_is_described():
         handled.add(("get", f"/{folder}/{{}}"))
     for path in re.findall(r'path\(\) == "(/\w+)"', source("local/src/standins/gateway.rs")):
         handled.add(("get", path))
-    assert len(handled) == 23
+    assert len(handled) == 31
     assert {(method, re.sub(r"{\w+}", "{}", path)) for path, method, _ in operations()} == handled
 
 
@@ -114,9 +117,9 @@ def test_every_parameter_that_is_read_is_described():
 
 
 def test_who_may_ask_is_described():
-    read, act = re.findall(r'^ +\w+ "([\w:]+)"', between("shared/src/access.rs", '"role" Role {'), re.M)
+    read, act, configure = re.findall(r'^ +\w+ "([\w:]+)"', between("shared/src/access.rs", '"role" Role {'), re.M)
     for path, method, operation in operations():
-        role = act if method == "post" else read
+        role = read if method == "get" else configure if "/endpoints" in path else act
         expected = ([{"webhookSecret": []}] if path.startswith("/webhooks/") else
                     [{"oidc": [role]}, {"awsSigV4": []}, {}] if path.startswith("/api/") else [])
         assert operation["security"] == expected, (method, path)
@@ -134,7 +137,9 @@ def test_limits_are_those_of_the_source():
     least, most = re.search(r"\((\d+)\.\.=([\d_]+)\)\.contains\(&step\)", query).groups()
     assert (stats["step"]["minimum"], stats["step"]["maximum"]) == (int(least), int(most))
     characters = re.search(r"MOST_CHARACTERS: usize = (\d+);", source("functions/actions/src/lib.rs")).group(1)
-    assert DESCRIPTION["components"]["schemas"]["Order"]["properties"]["why"]["maxLength"] == int(characters)
+    schemas = DESCRIPTION["components"]["schemas"]
+    assert schemas["Order"]["properties"]["why"]["maxLength"] == int(characters)
+    assert schemas["NewEndpoint"]["properties"]["description"]["maxLength"] == int(characters)
 
 
 @pytest.mark.parametrize("schema, file, start, more", [
@@ -144,6 +149,8 @@ def test_limits_are_those_of_the_source():
     ("Kind", "shared/src/model/entity.rs", '"kind" Kind {', []),
     ("Family", "shared/src/model/catalogue.rs", '"family" Family {', []),
     ("Reason", "shared/src/model/body.rs", "\nreasons! {", []),
+    ("EndpointState", "shared/src/endpoints/endpoint.rs", '"state" EndpointState {', []),
+    ("Progress", "shared/src/endpoints/attempt.rs", '"progress" Progress {', []),
     ("Step", "shared/src/model/lifecycle.rs", "\nsteps! {", ["unknown"]),
 ])
 def test_names_are_those_of_the_source(schema, file, start, more):
@@ -165,6 +172,7 @@ def test_codes_are_those_of_the_source():
                  "functions/page/src/lib.rs", "local/src/standins/gateway.rs", "local/src/standins/guard.rs", "shared/src/http.rs",
                  "shared/src/refusal.rs"):
         used |= set(re.findall(r'StatusCode::\w+,\s*"(\w+)"', source(file)))
+    used |= set(re.findall(r'Refusal::Conflict\("(\w+)"', source("functions/actions/src/endpoints.rs")))
     # Nobody has seen them: what they tell of is a fault of the local server.
     used -= {"internal", "bad_request"}
     used |= set(enumerated("Reason")) - {"not_applied", "not_understood"}

@@ -92,17 +92,9 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
                 Some(served.ok_or(Refusal::NotFound("Not found: this environment is not served here."))?)
             }
         };
-        if matches!(
-            *question,
-            ["events", _, "resend" | "acknowledge"]
-                | ["quarantine", _, "retry"]
-                | ["dead-letters", _, "redrive"]
-                | ["endpoints", _, "test" | "rotate" | "enable" | "disable"]
-        ) {
-            return Ok(method_not_allowed("POST"));
-        }
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return Ok(method_not_allowed("GET, HEAD"));
+        let methods = methods(question);
+        if methods == "POST" || !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Ok(method_not_allowed(methods));
         }
         let Some(environment) = environment else { return Ok(json_text(OPENAPI)) };
         self.read(environment, question, request.uri().query().unwrap_or_default()).await
@@ -324,6 +316,19 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
             queues: queues?.into_iter().map(Queue::from).collect(),
             endpoints: counts,
         })
+    }
+}
+
+/// The methods of a path under an environment, here and in `actions`.
+fn methods(question: &[&str]) -> &'static str {
+    match question {
+        ["events", _, "resend" | "acknowledge"]
+        | ["quarantine", _, "retry"]
+        | ["dead-letters", _, "redrive"]
+        | ["endpoints", _, "test" | "rotate" | "enable" | "disable"] => "POST",
+        ["endpoints"] => "GET, HEAD, POST",
+        ["endpoints", _] => "GET, HEAD, DELETE",
+        _ => "GET, HEAD",
     }
 }
 

@@ -81,6 +81,15 @@ fn endpoint() -> Endpoint {
     }
 }
 
+fn endpoint_record() -> EndpointRecord {
+    EndpointRecord {
+        endpoint: endpoint(),
+        waiting: Size { count: 1000, more: true },
+        test: Some(Test { id: "t".to_owned(), at: at(), attempts: vec![attempt()] }),
+        actions: vec![action(None)],
+    }
+}
+
 fn record(raw: Raw) -> EventRecord {
     let people = Some(Words::new("a subject", "a text", "a message"));
     EventRecord {
@@ -194,12 +203,7 @@ fn what_is_rendered_is_read_back() {
     check(&stats());
     check(&health());
     check(&page(endpoint()));
-    check(&EndpointRecord {
-        endpoint: endpoint(),
-        waiting: Size { count: 1000, more: true },
-        test: Some(Test { id: "t".to_owned(), at: at(), attempts: vec![attempt()] }),
-        actions: vec![action(None)],
-    });
+    check(&endpoint_record());
     check(&WithSecret { endpoint: endpoint(), secret: "whsec_x".to_owned() });
     check(&Switched { endpoint: endpoint(), missed: Some(Missed { from: at(), to: at() }) });
     check(&Tested { id: "t".to_owned() });
@@ -287,6 +291,15 @@ fn every_answer_is_as_the_description_says() {
     check("Transaction", json!(transaction()));
     check("Stats", json!(stats()));
     check("Health", json!(health()));
+    check("EndpointPage", json!(page(endpoint())));
+    check("EndpointRecord", json!(endpoint_record()));
+    check("WithSecret", json!(WithSecret { endpoint: endpoint(), secret: "whsec_x".to_owned() }));
+    check(
+        "Switched",
+        json!(Switched { endpoint: endpoint(), missed: Some(Missed { from: at(), to: at() }) }),
+    );
+    check("Switched", json!(Switched { endpoint: endpoint(), missed: None }));
+    check("Tested", json!(Tested { id: "t".to_owned() }));
     check("Done", json!(Done { action: action(None) }));
     check("Redriven", json!(Redriven { action: action(Some(1)), moved: 1, more: false }));
 }
