@@ -179,7 +179,7 @@ async fn show(place: &Place, given: &str, json: bool) -> Result<(), Failure> {
     let EndpointRecord { endpoint, waiting, test, actions } = record;
     let line = |name: &str, value: Option<String>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
-            say(&format!("{name:<15} {value}"));
+            say(&format!("{name:<17}{value}"));
         }
     };
     line("id", Some(endpoint.id.clone()));

@@ -7,7 +7,7 @@ use clap::builder::NonEmptyStringValueParser;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use lambda_http::http::Method;
 use serde_json::json;
-use shared::answers::{Done, Event, List};
+use shared::answers::{Done, Endpoint, Event, List};
 use shared::causes::with_causes;
 use shared::clock::{Clock as _, Moment, SystemClock};
 use shared::endpoints::{EndpointFilter, EndpointState, EndpointUrl, Reach};
@@ -108,23 +108,10 @@ impl Resend {
         }
     }
 
-    /// The id of the only endpoint that gets it, if there is one.
-    async fn endpoint(&self, opened: &Opened) -> Result<Option<String>, Failure> {
-        let Some(given) = &self.endpoint else { return Ok(None) };
-        let endpoint = short_id::endpoint(opened, given).await?;
-        if endpoint.state == EndpointState::Disabled {
-            let id = endpoint.id;
-            return Err(Failure::new(format!(
-                "the endpoint {id} is disabled: first run endpoint enable {id}"
-            )));
-        }
-        Ok(Some(endpoint.id))
-    }
-
     /// Resends one event.
     async fn one(&self, opened: &Opened, given: &str) -> Result<(), Failure> {
         let id = short_id::whole(opened, given).await?;
-        let endpoint = self.endpoint(opened).await?;
+        let endpoint = endpoint(opened, self.endpoint.as_deref()).await?.map(|endpoint| endpoint.id);
         let why = self.why.as_deref().unwrap_or_default();
         let done = resend(opened, &id, endpoint.as_deref(), why, &Uuid::new_v4().to_string()).await?;
         if self.json {
@@ -172,20 +159,19 @@ impl Resend {
 
     /// Shows what would be resent, and asks; none where nothing is to be done.
     async fn dry_run(&self, opened: &Opened) -> Result<Option<Job>, Failure> {
-        let endpoint = self.endpoint(opened).await?;
+        let endpoint = endpoint(opened, self.endpoint.as_deref()).await?;
         let to = match self.to {
             Some(To::Time(to)) => to,
             // What comes from now on is notified anyway.
             _ => SystemClock.now(),
         };
         let filter = self.which.query(self.from, Some(to));
-        let wanted = wanted_by(opened, endpoint.as_deref()).await?;
         let (mut count, mut sample, mut hint) = (0, Vec::new(), None);
         let bar = spinner();
         {
             let mut pages = std::pin::pin!(opened.pages(&filter, None));
             while let Some(List::<Event> { mut entries, hint: said, .. }) = pages.try_next().await? {
-                retain(opened, wanted.as_ref(), &mut entries).await?;
+                retain(opened, endpoint.as_ref(), &mut entries).await?;
                 count += entries.len();
                 hint = said;
                 sample.extend(entries.into_iter().take(SAMPLE - sample.len().min(SAMPLE)));
@@ -198,7 +184,7 @@ impl Resend {
             say("No events match.");
             hint.iter().for_each(|hint| say(hint));
         } else if !self.json {
-            let to = endpoint.as_ref().map(|endpoint| format!(" to {endpoint}")).unwrap_or_default();
+            let to = endpoint.as_ref().map(|endpoint| format!(" to {}", endpoint.id)).unwrap_or_default();
             say(&format!("{count} events would be resent{to}, newest first. The first {}:", sample.len()));
             say_table(&COLUMNS, sample.iter().map(row));
         }
@@ -214,7 +200,7 @@ impl Resend {
             id: Uuid::now_v7().simple().to_string(),
             environment: opened.environment,
             filter,
-            endpoint,
+            endpoint: endpoint.map(|endpoint| endpoint.id),
             who: opened.who.clone(),
             why: self.why.clone().unwrap_or_default(),
             begun_at: SystemClock.now(),
@@ -231,7 +217,7 @@ impl Resend {
         if job.finished {
             return Err(Failure::new(format!("job {} is already finished", job.id)));
         }
-        let wanted = wanted_by(opened, job.endpoint.as_deref()).await?;
+        let endpoint = endpoint(opened, job.endpoint.as_deref()).await?;
         self.save(opened, &job).await?;
         if !self.json {
             say(&format!("Job {}. To continue it after an interruption: resend --resume {0}", job.id));
@@ -243,7 +229,7 @@ impl Resend {
         let filter = job.filter.clone();
         let mut pages = std::pin::pin!(opened.pages(&filter, job.cursor.clone()));
         while let Some(List::<Event> { mut entries, cursor, .. }) = pages.try_next().await? {
-            retain(opened, wanted.as_ref(), &mut entries).await?;
+            retain(opened, endpoint.as_ref(), &mut entries).await?;
             for Event { id, .. } in &entries {
                 pace.tick().await;
                 let key = format!("{}/{id}", job.id);
@@ -291,20 +277,25 @@ async fn resend(
     opened.order(&Method::POST, &format!("events/{}/resend", encoded(id)), &order, key).await
 }
 
-/// What an endpoint wants; none where that is everything.
-async fn wanted_by(opened: &Opened, endpoint: Option<&str>) -> Result<Option<EndpointFilter>, Failure> {
-    let Some(id) = endpoint else { return Ok(None) };
-    let filter = short_id::endpoint(opened, id).await?.filter;
-    Ok(Some(filter).filter(|filter| *filter != EndpointFilter::default()))
+/// The only endpoint that gets it, if one is given.
+async fn endpoint(opened: &Opened, given: Option<&str>) -> Result<Option<Endpoint>, Failure> {
+    let Some(given) = given else { return Ok(None) };
+    let endpoint = short_id::endpoint(opened, given).await?;
+    if endpoint.state == EndpointState::Disabled {
+        let id = endpoint.id;
+        return Err(Failure::new(format!("the endpoint {id} is disabled: first run endpoint enable {id}")));
+    }
+    Ok(Some(endpoint))
 }
 
-/// Leaves what a filter selects.
+/// Leaves what an endpoint wants.
 async fn retain(
     opened: &Opened,
-    filter: Option<&EndpointFilter>,
+    endpoint: Option<&Endpoint>,
     events: &mut Vec<Event>,
 ) -> Result<(), Failure> {
-    let Some(filter) = filter else { return Ok(()) };
+    let filter = endpoint.map(|endpoint| &endpoint.filter);
+    let Some(filter) = filter.filter(|filter| **filter != EndpointFilter::default()) else { return Ok(()) };
     let wants = |event: Event| async move {
         let found = forward::parcel(opened, &event.id).await?;
         let is_wanted = found.is_some_and(|(_, attributes)| filter.accepts(&attributes));
