@@ -87,7 +87,7 @@ impl Service {
     }
 
     async fn next(&self) -> Got {
-        tokio::time::timeout(PATIENCE, self.got.lock().await.recv()).await.expect("nothing came").unwrap()
+        tokio::time::timeout(PATIENCE, self.got.lock().await.recv()).await.unwrap().unwrap()
     }
 
     /// Nothing has come that was not taken.
@@ -139,7 +139,7 @@ async fn an_endpoint_lives_on_the_command_line() {
     }
 
     // It is tested, and the exit code says what came of it.
-    let beginning = &id[..9];
+    let beginning = id.get(..9).unwrap();
     let said = desk.well(&["endpoint", "test", beginning, "--why", "a first test"]);
     assert!(said.contains(": 200 in ") && said.contains("noted"), "{said}");
     let test = service.next().await;

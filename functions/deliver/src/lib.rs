@@ -129,7 +129,7 @@ impl<P: Post, O: Outbound, C: Clock> Deliver<P, O, C> {
         for (id, outgoing) in &messages {
             match (outgoing, &recalled) {
                 (Ok(outgoing), Ok(_)) => {
-                    by_endpoint.entry(&outgoing.endpoint).or_default().push((id, outgoing))
+                    by_endpoint.entry(&outgoing.endpoint).or_default().push((id, outgoing));
                 }
                 (Ok(_), Err(error)) => failed.push((id, error.to_string())),
                 (Err(error), _) => failed.push((id, error.to_string())),

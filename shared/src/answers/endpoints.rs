@@ -1,5 +1,10 @@
 //! Endpoints, as they are shown: of the URL scheme and host only, since its path may hold a token.
 
+#![allow(
+    clippy::disallowed_types,
+    reason = "what serde derives to read a flattened struct names floats; no amount here is a number"
+)]
+
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Entry};

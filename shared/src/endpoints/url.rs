@@ -158,8 +158,8 @@ fn is_routable_v6(address: Ipv6Addr) -> bool {
     let [a, b, ..] = address.segments();
     // Global unicast is 2000::/3. NAT64 (64:ff9b::/96), unique local, link-local, multicast and loopback are not in it.
     let is_global_unicast = a & 0xe000 == 0x2000;
-    let is_special = (a == 0x2001 && b < 0x0200) // protocol assignments: Teredo, ORCHID, benchmarks
-        || (a == 0x2001 && b == 0x0db8) // documentation
+    // Of 2001::/16 protocol assignments (Teredo, ORCHID, benchmarks), and documentation.
+    let is_special = (a == 0x2001 && (b < 0x0200 || b == 0x0db8))
         || a == 0x2002 // 6to4
         || (a == 0x3fff && b < 0x1000); // documentation
     is_global_unicast && !is_special
