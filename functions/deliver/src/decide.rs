@@ -128,15 +128,20 @@ pub enum Verdict {
     Disabled,
 }
 
-/// What an endpoint's failure makes of it; the endpoint is as it is after that was counted.
-pub fn verdict(endpoint: &Endpoint, status: Option<u16>, now: Moment) -> Verdict {
+/// What an endpoint's failure makes of it; `before`: what it was when the attempt began; the endpoint is as it is after
+/// the failure was counted.
+pub fn verdict(before: EndpointState, endpoint: &Endpoint, status: Option<u16>, now: Moment) -> Verdict {
     let longer = |since: Option<Moment>, than| since.is_some_and(|since| now.since(since) >= than);
     let last_good = endpoint.last_success_at.or(Some(endpoint.created_at));
     let is_hopeless = longer(last_good, DISABLED_AFTER) && longer(endpoint.failing_since, FAILED_FOR);
     match endpoint.state {
         EndpointState::Disabled => Verdict::Same,
         _ if status == Some(410) || is_hopeless => Verdict::Disabled,
-        EndpointState::Failing => Verdict::Failing(endpoint.probes.saturating_add(1)),
+        EndpointState::Failing if before == EndpointState::Failing => {
+            Verdict::Failing(endpoint.probes.saturating_add(1))
+        }
+        // It began before, beside the one that was one too many.
+        EndpointState::Failing => Verdict::Same,
         EndpointState::Active if endpoint.failures >= FAILURES => Verdict::Failing(0),
         EndpointState::Active => Verdict::Same,
     }
@@ -251,10 +256,14 @@ mod tests {
     fn an_endpoint_is_failing_after_some_failures_and_disabled_after_days() {
         let active = endpoint(EndpointState::Active);
         let failed = |failures| Endpoint { failures, failing_since: Some(now()), ..active.clone() };
+        let began = |state| move |endpoint: &Endpoint, status, now| verdict(state, endpoint, status, now);
+        let verdict = began(EndpointState::Active);
         assert_eq!(verdict(&failed(4), Some(500), now()), Verdict::Same);
         assert_eq!(verdict(&failed(5), None, now()), Verdict::Failing(0));
         assert_eq!(verdict(&failed(1), Some(410), now()), Verdict::Disabled);
         let failing = Endpoint { probes: 3, state: EndpointState::Failing, ..failed(9) };
+        assert_eq!(verdict(&failing, None, now()), Verdict::Same, "it is no probe");
+        let verdict = began(EndpointState::Failing);
         assert_eq!(verdict(&failing, None, now()), Verdict::Failing(4));
         let after = |days: i64| now().after(SignedDuration::from_hours(24 * days));
         assert_eq!(verdict(&failing, None, after(4)), Verdict::Failing(4));

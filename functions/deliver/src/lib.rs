@@ -405,7 +405,7 @@ impl<P: Post, O: Outbound, C: Clock> Deliver<P, O, C> {
         info!(endpoint = endpoint.id, number = attempt.number, error, "an attempt failed");
         let failure = Failure { at: now, error: error.clone() };
         let Some(after) = self.table.note_failure(endpoint, &failure).await? else { return Ok(()) };
-        match decide::verdict(&after, attempt.status, now) {
+        match decide::verdict(endpoint.state, &after, attempt.status, now) {
             Verdict::Same => {}
             Verdict::Failing(probes) => {
                 if after.state == EndpointState::Active {
