@@ -104,7 +104,8 @@ impl Place {
         &self.pk
     }
 
-    fn seen(&self) -> Key {
+    /// Where its content is seen.
+    pub(crate) fn seen(&self) -> Key {
         keys::seen(&self.pk, &self.identity)
     }
 
@@ -316,8 +317,8 @@ impl Again {
     }
 
     /// The event's id.
-    pub fn id(&self, place: &Place) -> String {
-        place.identity.id(self.seen.occurrence)
+    pub fn id(&self) -> String {
+        self.seen.event_id().to_owned()
     }
 
     /// Where the event is.
@@ -325,12 +326,10 @@ impl Again {
         Key { pk: place.pk.clone(), sk: self.seen.event_sk.clone() }
     }
 
-    /// What became of a delivery that is only counted: it is ambiguous where the same thing may have happened again.
-    pub fn counted(&self, delivery: &Delivery, meaning: Option<&Meaning>, place: &Place) -> Applied {
+    /// Whether a delivery that is only counted may say that the same thing happened once more: nothing shows it.
+    pub fn may_be_new(&self, delivery: &Delivery, meaning: Option<&Meaning>) -> bool {
         let known = self.state.as_ref().zip(meaning);
-        let ambiguous = recurs(delivery)
-            && known.is_some_and(|(state, meaning)| fold::is_ambiguous(&state.known, meaning));
-        self.applied(meaning, place, ambiguous)
+        recurs(delivery) && known.is_some_and(|(state, meaning)| fold::is_ambiguous(&state.known, meaning))
     }
 
     /// Whether the entity's state has to be folded anew where the delivery is an earlier one.
@@ -359,8 +358,10 @@ impl Again {
         let mut ambiguous = false;
         if let Some((state, facts)) = self.state.as_ref().zip(refolded) {
             let known = Known { facts, ..Known::default() };
-            // The later delivery of the same content is a repetition now.
-            ambiguous = recurs(delivery) && later.is_some_and(|later| fold::is_ambiguous(&known, later));
+            // The later delivery of the same content is a repetition now. What nobody was notified of is not ambiguous.
+            ambiguous = recurs(delivery)
+                && event.notification.is_some()
+                && later.is_some_and(|later| fold::is_ambiguous(&known, later));
             if let Some(key) = place.state.clone() {
                 plan.state(key, StateItem::after(Some(state.version), known, now), Some(state.version));
             }
@@ -369,19 +370,21 @@ impl Again {
             if event.occurred_at == event.received_at { received_at } else { event.occurred_at };
         let change = Earlier {
             environment: delivery.environment,
-            id: self.id(place),
+            id: self.id(),
             received_at,
             occurred_at,
             effect: if ambiguous { Effect::Ambiguous } else { event.effect },
             delivery_id: delivery.delivery_id.clone(),
+            deliveries: event.deliveries,
         };
         plan.earlier(self.event_key(place), change);
-        (plan, self.applied(meaning, place, ambiguous))
+        (plan, self.counted(meaning, ambiguous))
     }
 
-    fn applied(&self, meaning: Option<&Meaning>, place: &Place, ambiguous: bool) -> Applied {
+    /// What became of a delivery that was counted; `ambiguous`: it made the event so.
+    pub fn counted(&self, meaning: Option<&Meaning>, ambiguous: bool) -> Applied {
         Applied {
-            id: self.id(place),
+            id: self.id(),
             effect: if ambiguous { Effect::Ambiguous } else { Effect::Repeat },
             new: false,
             entity: meaning.map(|meaning| EntityRef::from(&meaning.entity)),
@@ -392,6 +395,21 @@ impl Again {
 
 fn recurs(delivery: &Delivery) -> bool {
     delivery.body.event.known().is_some_and(|event| event.recurs())
+}
+
+/// An event that was kept about nothing, as it is understood now, and what it can be found by. Its id, its times and its
+/// deliveries stay.
+pub(crate) fn taken_up(
+    kept: &EventItem,
+    delivery: &Delivery,
+    meaning: &Meaning,
+    known: Option<Known>,
+) -> (EventItem, Facts) {
+    let folded = fold::fold(known.as_ref(), meaning);
+    let event = new_event(delivery, Some(meaning), Some(&folded), kept.id.clone(), kept.recorded_at);
+    let why = format!("{}; understood since a later version, and taken up by rebuild", event.why);
+    let (deliveries, notification) = (kept.deliveries, kept.notification.clone());
+    (EventItem { why, deliveries, notification, ..event }, found_by(delivery, Some(meaning), Some(&folded)))
 }
 
 /// The event, before its notification is rendered.

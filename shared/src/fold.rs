@@ -287,12 +287,17 @@ fn judge_object(sides: &Sides, meaning: &Meaning) -> (Effect, String) {
         return not_understood(meaning);
     }
     let status = |facts| lifecycle::status(entity_type, facts);
+    // What a set has no room for is news each time: rather twice than never.
+    let joins = event
+        .members
+        .iter()
+        .any(|(set, members)| before.members.get(set).is_none_or(|known| !members.is_subset(known)));
     // What stands once it was seen is news however late it comes.
     let stands =
         event.steps.iter().any(|step| lifecycle::stands(entity_type, step) && !before.steps.contains(step));
     if !before.steps.is_empty() && status(before) != status(after) {
         (Effect::Applied, format!("{} became {}", status(before), status(after)))
-    } else if before.members != after.members || stands {
+    } else if joins || stands {
         (Effect::Applied, "news, whenever it comes".to_owned())
     } else if event.overtaken_by(before) {
         (Effect::Stale, "a newer word was known already".to_owned())

@@ -221,11 +221,12 @@ async fn attempt<F: FamilyRules>(
             }
         }
         Decision::Again(again) => {
-            let applied = again.counted(delivery, meaning, place);
-            let ambiguous = applied.effect == Effect::Ambiguous;
-            let (key, id) = (again.event_key(place), &delivery.delivery_id);
-            table.count_delivery(delivery.environment, &key, &applied.id, id, ambiguous).await?;
-            return Ok(Some(applied));
+            let may_be_new = again.may_be_new(delivery, meaning);
+            let (key, id) = (again.event_key(place), again.id());
+            let ambiguous = table
+                .count_delivery(delivery.environment, &key, &id, &delivery.delivery_id, may_be_new)
+                .await?;
+            return Ok(Some(again.counted(meaning, ambiguous)));
         }
     };
     Ok(table.commit(plan).await?.then_some(applied))
@@ -245,7 +246,7 @@ async fn antedate<F: FamilyRules>(
     let Some(event) = recalled.item(&key).map_err(DeliveryError::from)? else { return Ok(None) };
     let (mut refolded, mut later) = (None, None);
     if again.needs_refolding(said) {
-        let antedated = (again.id(place), delivery.received_at);
+        let antedated = (again.id(), delivery.received_at);
         let folded = refold(table, delivery.environment, place.pk(), &meaning::<F>, Some(antedated)).await?;
         refolded = Some(folded.facts);
         later = meaning::<F>(&delivery.body, again.first_received_at()).map_err(StoreError::from)?;

@@ -9,6 +9,7 @@
 //! | [`faults`] | what stands between the SDK and the table, and injects them |
 //! | [`rebuilding`] | what is derived can be derived again, and what was damaged is found and mended |
 //! | [`past`] | balances and ledger as of a past moment |
+//! | [`limits`] | no limit decides in silence |
 //! | [`document`] | docs/money.md's tables are what the code does; each odd amount is a test |
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
@@ -16,6 +17,7 @@
 mod consumer;
 mod document;
 mod faults;
+mod limits;
 mod lives;
 mod past;
 mod pure;

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use bigdecimal::{BigDecimal, Zero as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::facts::CUT;
+
 /// The most digits a single amount may have, written out in full, and still be counted. It is what DynamoDB's
 /// own numbers hold, and far above the 18 decimals of any token; sums may grow beyond it and stay exact.
 pub const MAX_DIGITS: usize = 38;
@@ -65,7 +67,8 @@ impl Decimal {
     /// # Errors
     /// The [`Oddity`] because of which it is not counted.
     pub fn read(text: &str) -> Result<Self, Oddity> {
-        let decimal = Number::scan(text).ok_or(Oddity::NotANumber)?;
+        let decimal = Number::scan(text)
+            .ok_or_else(|| if Number::was_cut(text) { Oddity::TooLong } else { Oddity::NotANumber })?;
         if decimal.digits_written_out().is_none_or(|digits| digits > MAX_DIGITS) {
             return Err(Oddity::TooLong);
         }
@@ -140,6 +143,13 @@ impl<'a> Number<'a> {
             integer,
             fraction,
             exponent,
+        })
+    }
+
+    /// Whether a text is the beginning of a number that was longer than what is followed of a text.
+    fn was_cut(text: &'a str) -> bool {
+        text.split_once(CUT).is_some_and(|(head, _)| {
+            head.len() > MAX_DIGITS && Self::scan(head.trim_end_matches(['.', 'e', 'E', '+', '-'])).is_some()
         })
     }
 

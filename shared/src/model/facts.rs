@@ -111,13 +111,11 @@ impl Fact {
 
     /// A value as it is followed: of bounded length, and one of two that differ stays different.
     fn bounded(self, value: &str) -> String {
-        if value.len() > MAX_TEXT
-            && let Ok(amount) = Decimal::read(value)
-            && self.is_amount()
-        {
-            return amount.to_string();
+        let number = Some(value).filter(|value| value.len() > MAX_TEXT && self.is_amount());
+        match number.and_then(Decimal::spelling).filter(|spelling| spelling.len() <= MAX_TEXT) {
+            Some(spelling) => Decimal::read(value).map_or(spelling, |amount| amount.to_string()),
+            None => shorten(value),
         }
-        shorten(value)
     }
 }
 
@@ -212,6 +210,9 @@ const MAX_TEXT: usize = 1024;
 const MAX_VALUES: usize = 8;
 const MAX_MEMBERS: usize = 128;
 
+/// What stands where a text was cut off.
+pub(crate) const CUT: char = '…';
+
 /// A text of at most 1024 bytes. What is cut off is marked and stands for itself by the start of its SHA-256, so that two
 /// texts that differ stay different.
 pub(crate) fn shorten(text: &str) -> String {
@@ -219,7 +220,7 @@ pub(crate) fn shorten(text: &str) -> String {
         return text.to_owned();
     }
     let hash: String = Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    let end = format!("…{hash}");
+    let end = format!("{CUT}{hash}");
     let fits = |(start, c): &(usize, char)| start + c.len_utf8() <= MAX_TEXT - end.len();
     let mut kept: String = text.char_indices().take_while(fits).map(|(_, c)| c).collect();
     kept.push_str(&end);
@@ -361,6 +362,7 @@ impl Facts {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::model::Oddity;
     use proptest::prelude::*;
 
     pub(crate) fn any_facts() -> impl Strategy<Value = Facts> {
@@ -392,6 +394,21 @@ pub(crate) mod tests {
                 members,
                 updated_at,
             })
+    }
+
+    #[test]
+    fn an_amount_of_any_length_has_its_mark() {
+        let marked = |text: &str| Decimal::read(&Fact::Amount.bounded(text)).map(|amount| amount.to_string());
+        let (ones, zeros) = ("1".repeat(2000), "0".repeat(2000));
+        assert_eq!(marked(&format!("1.{zeros}")), Ok("1".to_owned()));
+        assert_eq!(marked(&format!("-1.{zeros}")), Err(Oddity::Negative));
+        for long in
+            [format!("1{zeros}"), ones.clone(), format!("-{ones}"), format!("0.{ones}"), format!("1e{ones}")]
+        {
+            assert_eq!(marked(&long), Err(Oddity::TooLong), "{long}");
+        }
+        assert_eq!(marked(&format!("1,{zeros}")), Err(Oddity::NotANumber));
+        assert_ne!(Fact::Amount.bounded(&ones), Fact::Amount.bounded(&format!("{ones}1")));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::actions::ActionItem;
-use super::deliveries::{DELIVERIES, deliveries};
+use super::deliveries::{COUNT, DELIVERIES, MAX_DELIVERIES, deliveries};
 use super::events::{EventItem, RawItem, SeenItem};
 use super::facets::{self, Facet};
 use super::keys::{self, Key, List};
@@ -87,6 +87,8 @@ pub struct Earlier {
     pub effect: Effect,
     /// The delivery.
     pub delivery_id: String,
+    /// How many deliveries were counted before it.
+    pub deliveries: u64,
 }
 
 impl Plan {
@@ -241,19 +243,24 @@ fn partition(environment: Environment, line: &LedgerLine) -> String {
 /// What somebody has looked at is not this any more.
 fn earlier(key: &Key, change: &Earlier) -> UpdateBuilder {
     let text = |moment: Moment| AttributeValue::S(moment.to_string());
-    let Earlier { environment, id, received_at, occurred_at, effect, delivery_id } = change;
+    let Earlier { environment, id, received_at, occurred_at, effect, delivery_id, deliveries: counted } =
+        change;
     let effect_place = facets::place(Facet::Effect, *environment, effect.as_str(), id);
-    Update::builder()
+    let set = "SET received_at = :received, occurred_at = :occurred, effect = :effect, by_effect = :place \
+               REMOVE acknowledged";
+    let update = Update::builder()
         .set_key(Some(key.to_item()))
-        .update_expression(
-            "SET received_at = :received, occurred_at = :occurred, effect = :effect, by_effect = :place \
-             REMOVE acknowledged ADD deliveries :one, delivery_ids :ids",
-        )
-        .condition_expression("attribute_exists(pk)")
+        .condition_expression("deliveries = :counted")
+        .expression_attribute_values(":counted", AttributeValue::N(counted.to_string()))
         .expression_attribute_values(":received", text(*received_at))
         .expression_attribute_values(":occurred", text(*occurred_at))
         .expression_attribute_values(":effect", AttributeValue::S(effect.to_string()))
-        .expression_attribute_values(":place", AttributeValue::S(effect_place))
+        .expression_attribute_values(":place", AttributeValue::S(effect_place));
+    if *counted >= MAX_DELIVERIES {
+        return update.update_expression(set);
+    }
+    update
+        .update_expression(format!("{set} {COUNT}"))
         .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
         .expression_attribute_values(":ids", deliveries(delivery_id))
 }
@@ -304,12 +311,23 @@ impl<'a> Writes<'a> {
         Ok(())
     }
 
-    /// Deletes an item, which must be there.
-    pub(super) fn delete(&mut self, key: &Key) -> Result<(), StoreError> {
+    /// Deletes an item that must be there, and whose attribute must have a value, where that is given.
+    pub(super) fn delete(
+        &mut self,
+        key: &Key,
+        guard: Option<(&str, AttributeValue)>,
+    ) -> Result<(), StoreError> {
+        let (condition, values) = match guard {
+            Some((name, value)) => {
+                (format!("{name} = :read"), Some(HashMap::from([(":read".to_owned(), value)])))
+            }
+            None => ("attribute_exists(pk)".to_owned(), None),
+        };
         let delete = Delete::builder()
             .table_name(&*self.table.name)
             .set_key(Some(key.to_item()))
-            .condition_expression("attribute_exists(pk)")
+            .condition_expression(condition)
+            .set_expression_attribute_values(values)
             .build()
             .map_err(|error| StoreError::Aws(error.into()))?;
         self.items.push(TransactWriteItem::builder().delete(delete).build());

@@ -20,6 +20,9 @@ pub const MAX_DELIVERIES: u64 = 256;
 /// The deliveries that brought an item, by their ids.
 pub(super) const DELIVERIES: &str = "delivery_ids";
 
+/// The change that counts a delivery.
+pub(super) const COUNT: &str = "ADD deliveries :one, delivery_ids :ids";
+
 pub(super) fn deliveries(first: &str) -> AttributeValue {
     AttributeValue::Ss(vec![first.to_owned()])
 }
@@ -31,7 +34,8 @@ pub(super) fn delivery_ids(item: &Item) -> BTreeSet<String> {
 }
 
 impl Table {
-    /// Counts a further delivery of an event, once per delivery id; `ambiguous`: it makes the event ambiguous.
+    /// Counts a further delivery of an event, once per delivery id. `ambiguous`: it makes the event ambiguous, unless nobody
+    /// was notified of it; whether it did.
     ///
     /// # Errors
     /// [`StoreError`]; counting it again counts it once.
@@ -42,52 +46,67 @@ impl Table {
         event_id: &str,
         delivery_id: &str,
         ambiguous: bool,
-    ) -> Result<(), StoreError> {
-        let place = ambiguous
-            .then(|| facets::place(Facet::Effect, environment, Effect::Ambiguous.as_str(), event_id));
-        let place = place.map(AttributeValue::S);
-        self.count(key, delivery_id, place).await
+    ) -> Result<bool, StoreError> {
+        if ambiguous {
+            let place = facets::place(Facet::Effect, environment, Effect::Ambiguous.as_str(), event_id);
+            // It is marked also where it is counted no more.
+            for is_counted in [true, false] {
+                let marking = self.by_delivery(key, delivery_id, is_counted, Some(&place));
+                if meets_condition(marking).await? {
+                    return Ok(true);
+                }
+            }
+        }
+        self.count(key, delivery_id).await?;
+        Ok(false)
     }
 
-    /// Adds a delivery id to an item's, and where it is new one to its deliveries; `ambiguous` is the place of an
-    /// event that this delivery makes ambiguous, also where it is counted no more. Nobody has looked at that yet.
-    pub(super) async fn count(
+    /// Adds a delivery id to an item's, and where it is new one to its deliveries.
+    pub(super) async fn count(&self, key: &Key, delivery_id: &str) -> Result<(), StoreError> {
+        meets_condition(self.by_delivery(key, delivery_id, true, None)).await?;
+        Ok(())
+    }
+
+    /// What a delivery changes that is new to an item: it is counted, or as many are counted as ever are; and it marks the
+    /// item as ambiguous, which is then at this place, if anybody was notified of it. Nobody has looked at that yet.
+    fn by_delivery(
         &self,
         key: &Key,
         delivery_id: &str,
-        ambiguous: Option<AttributeValue>,
-    ) -> Result<(), StoreError> {
-        let update = |change: &str, while_counted: &str| {
-            let update = self
-                .client
-                .update_item()
-                .table_name(&*self.name)
-                .set_key(Some(key.to_item()))
-                .update_expression(change)
-                .condition_expression(format!(
-                    "attribute_exists(pk) AND NOT contains(delivery_ids, :id) AND size(delivery_ids) {while_counted} :most"
-                ))
-                .expression_attribute_values(":id", AttributeValue::S(delivery_id.to_owned()))
-                .expression_attribute_values(":most", AttributeValue::N(MAX_DELIVERIES.to_string()));
-            match &ambiguous {
-                Some(place) => update
-                    .expression_attribute_values(":effect", AttributeValue::S(Effect::Ambiguous.to_string()))
-                    .expression_attribute_values(":place", place.clone()),
-                None => update,
-            }
+        is_counted: bool,
+        ambiguous: Option<&str>,
+    ) -> UpdateItemFluentBuilder {
+        let (count, room) = if is_counted { (COUNT, "<") } else { ("", ">=") };
+        let (mark, notified) = match ambiguous {
+            Some(_) => (
+                "SET effect = :effect, by_effect = :place REMOVE acknowledged",
+                "AND attribute_exists(notification)",
+            ),
+            None => ("", ""),
         };
-        let mark = if ambiguous.is_some() {
-            "SET effect = :effect, by_effect = :place REMOVE acknowledged"
-        } else {
-            ""
-        };
-        let counting = update(&format!("ADD deliveries :one, delivery_ids :ids {mark}"), "<")
-            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
-            .expression_attribute_values(":ids", deliveries(delivery_id));
-        if !meets_condition(counting).await? && ambiguous.is_some() {
-            meets_condition(update(mark, ">=")).await?;
+        let condition = format!(
+            "attribute_exists(pk) AND NOT contains(delivery_ids, :id) AND size(delivery_ids) {room} :most {notified}"
+        );
+        let mut update = self
+            .client
+            .update_item()
+            .table_name(&*self.name)
+            .set_key(Some(key.to_item()))
+            .update_expression(format!("{count} {mark}"))
+            .condition_expression(condition)
+            .expression_attribute_values(":id", AttributeValue::S(delivery_id.to_owned()))
+            .expression_attribute_values(":most", AttributeValue::N(MAX_DELIVERIES.to_string()));
+        if is_counted {
+            update = update
+                .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+                .expression_attribute_values(":ids", deliveries(delivery_id));
         }
-        Ok(())
+        if let Some(place) = ambiguous {
+            update = update
+                .expression_attribute_values(":effect", AttributeValue::S(Effect::Ambiguous.to_string()))
+                .expression_attribute_values(":place", AttributeValue::S(place.to_owned()));
+        }
+        update
     }
 }
 

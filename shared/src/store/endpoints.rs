@@ -140,7 +140,7 @@ impl Table {
                     .expression_attribute_names("#state", "state")
                     .expression_attribute_values(":state", state(EndpointState::Disabled)),
             ),
-            EndpointChange::Remove => writes.delete(&key),
+            EndpointChange::Remove => writes.delete(&key, None),
         });
         Ok(record.await?.into_action())
     }

@@ -72,6 +72,13 @@ pub struct SeenItem {
     pub event_sk: String,
 }
 
+impl SeenItem {
+    /// The id of its event. What was kept about nothing, and is understood now, has the one that it had.
+    pub fn event_id(&self) -> &str {
+        keys::id_of(&self.event_sk)
+    }
+}
+
 /// A body, byte for byte: text if it is UTF-8, else binary.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RawItem {

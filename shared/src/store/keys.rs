@@ -97,9 +97,12 @@ pub fn asked(environment: Environment, day: &str, event: &str) -> Key {
     Key::new(format!("{environment}#asked#{day}"), component(event))
 }
 
+/// The start of the sort keys of contents that were seen.
+pub(super) const SEEN_PREFIX: &str = "seen#";
+
 /// The latest occurrence of a content.
 pub fn seen(pk: &str, identity: &Identity) -> Key {
-    Key::new(pk.to_owned(), format!("seen#{}", identity.hex()))
+    Key::new(pk.to_owned(), format!("{SEEN_PREFIX}{}", identity.hex()))
 }
 
 /// The start of the sort keys of an entity's events.
@@ -243,6 +246,11 @@ pub fn log_place(environment: Environment, list: List, recorded_at: Moment, id: 
 /// The order within the log: by time, then by id.
 pub fn log_position(recorded_at: Moment, id: &str) -> String {
     format!("{recorded_at}#{id}")
+}
+
+/// The id of an event, from its sort key or its place in the log.
+pub(super) fn id_of(position: &str) -> &str {
+    position.rsplit_once('#').map_or(position, |(_, id)| id)
 }
 
 /// The partition that marks on which days a list has entries.

@@ -94,7 +94,7 @@ impl Table {
         let mut backoff = Backoff::default();
         loop {
             if let Some(found) = self.get::<QuarantineItem>(&key).await? {
-                self.count(&key, delivery_id, None).await?;
+                self.count(&key, delivery_id).await?;
                 if found.retried_at.is_some() {
                     self.relist(&key, &found).await?;
                 }
