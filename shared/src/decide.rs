@@ -403,9 +403,9 @@ pub(crate) fn taken_up(
     kept: &EventItem,
     delivery: &Delivery,
     meaning: &Meaning,
-    known: Option<Known>,
+    known: Option<&Known>,
 ) -> (EventItem, Facts) {
-    let folded = fold::fold(known.as_ref(), meaning);
+    let folded = fold::fold(known, meaning);
     let event = new_event(delivery, Some(meaning), Some(&folded), kept.id.clone(), kept.recorded_at);
     let why = format!("{}; understood since a later version, and taken up by rebuild", event.why);
     let (deliveries, notification) = (kept.deliveries, kept.notification.clone());

@@ -1,6 +1,7 @@
 //! What is derived is derived again from the bodies: the same; and what was damaged is found and mended.
 
 use std::collections::HashMap;
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_sdk_dynamodb::Client;
@@ -14,19 +15,21 @@ use aws_smithy_types::body::SdkBody;
 use futures::future::join_all;
 use local::product::families;
 use local::standins::engine::{Engine, TABLE};
+use local::with_family;
 use serde_json::{Value, json};
 use shared::clock::{Clock as _, ManualClock, Moment};
-use shared::decide::Delivery;
+use shared::decide::{Applied, Delivery};
 use shared::environment::Environment;
 use shared::family::FamilyRules;
+use shared::fold::Effect;
 use shared::model::lifecycle::Step;
 use shared::model::notification::Audience;
 use shared::model::transaction::Transaction;
 use shared::model::{Body, Entity, EntityType, EventName, Family, Kind, Meaning, Words};
 use shared::notice::Notice;
 use shared::pipeline::apply;
-use shared::rebuild::{self, Interpreter, Mode, Report};
-use shared::store::{Action, Table, schema};
+use shared::rebuild::{self, Interpreter, Mode, Report, TakenUp};
+use shared::store::{Action, Facet, LogFilter, Mandate, Table, schema};
 
 use crate::consumer;
 use crate::workers::Outcome;
@@ -266,6 +269,95 @@ async fn the_version_of_what_a_uid_counts_never_falls_though_its_state_was_gone(
         correct(amount, day).await;
     }
     consumer::ends_with(table, Outcome::of(table).await.balances()).await;
+}
+
+/// An earlier version, which understood nothing of a family.
+pub(crate) struct Blind<F>(PhantomData<F>);
+
+impl<F: FamilyRules> FamilyRules for Blind<F> {
+    const FAMILY: Family = F::FAMILY;
+    type Data = F::Data;
+
+    fn meaning(_: &EventName, _: &F::Data, _: Moment) -> Option<Meaning> {
+        None
+    }
+
+    fn audience(event: &EventName) -> Audience {
+        F::audience(event)
+    }
+
+    fn words(notice: &Notice<'_>) -> Words {
+        F::words(notice)
+    }
+}
+
+/// Applies a webhook as an earlier version, which understood nothing of it.
+pub(crate) async fn apply_blindly(world: &World, event: &str, data: &Value, delivery_id: &str) -> Applied {
+    let raw = json!({ "event": event, "data": data }).to_string();
+    let delivery = Delivery {
+        environment: TEST,
+        body: Body::parse(raw.as_bytes(), TEST).unwrap(),
+        raw: raw.into_bytes(),
+        received_at: world.clock.now(),
+        delivery_id: delivery_id.to_owned(),
+    };
+    with_family!(delivery.body.event.family(), F => {
+        apply::<Blind<F>>(world.table(), &*world.clock, &delivery).await.unwrap()
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_earlier_version_kept_about_nothing_is_taken_up_under_its_id() {
+    let damaged = Damaged::new().await;
+    let (world, table) = (&damaged.world, damaged.world.table());
+    let data = json!({ "uid": "credit", "type": "CREDIT", "amount": "8", "assetType": "BTC", "accountId": "a",
+        "hash": "f00d", "tos": [{ "address": "t1" }, { "address": "t2" }] });
+    let kept = apply_blindly(world, "transaction.success", &data, "first").await;
+    assert_eq!((kept.effect, &kept.entity), (Effect::None, &None));
+    let record = table.event(TEST, &kept.id).await.unwrap().unwrap();
+    let raw = record.raw.clone();
+    let mandate =
+        Mandate { id: "again".to_owned(), who: "w".to_owned(), why: "x".to_owned(), at: world.clock.now() };
+    table.resend(&record, None, &mandate).await.unwrap().unwrap();
+
+    let report = damaged.check().await;
+    let [TakenUp { event, entity, kind, written: false }] = &report.taken_up[..] else {
+        panic!("{report:#?}")
+    };
+    assert_eq!((event, entity.uid.as_str(), *kind), (&kept.id, "credit", Some(Kind::Deposit)));
+    rebuild(table, WRITE, world.clock.now()).await;
+    let report = damaged.check().await;
+    assert!(report.is_clean(), "{report:#?}");
+
+    // It is in the history, and found by all that it says, under its id; it counts.
+    let credit = Entity::transaction(Kind::Deposit, "credit");
+    let history = table.history(TEST, &[credit], 10, None).await.unwrap().items;
+    let [event] = &history[..] else { panic!("{history:#?}") };
+    assert_eq!((&event.id, event.effect, event.status.as_str()), (&kept.id, Effect::Applied, "success"));
+    for (facet, value) in [(Facet::Hash, "f00d"), (Facet::Address, "t2"), (Facet::Effect, "applied")] {
+        let filter = LogFilter {
+            entity: Some("credit".to_owned()),
+            facets: vec![(facet, value.to_owned())],
+            ..LogFilter::default()
+        };
+        assert_eq!(table.log(TEST, &filter, 10, None).await.unwrap().items.len(), 1, "{facet}");
+        let filter = LogFilter { entity: None, ..filter };
+        let found = table.log(TEST, &filter, 100, None).await.unwrap().items;
+        assert_eq!(found.iter().filter(|event| event.id == kept.id).count(), 1, "{facet}");
+    }
+    let filter = LogFilter { facets: vec![(Facet::Effect, "none".to_owned())], ..LogFilter::default() };
+    assert!(table.log(TEST, &filter, 10, None).await.unwrap().items.is_empty());
+    let record = table.event(TEST, &kept.id).await.unwrap().unwrap();
+    assert_eq!((record.raw, record.actions.len(), record.event.notification.is_some()), (raw, 1, true));
+    let outcome = Outcome::of(table).await;
+    assert_eq!(outcome.balances()[&("a".to_owned(), "BTC".to_owned())][0].to_string(), "15");
+    consumer::ends_with(table, outcome.balances()).await;
+
+    // A further delivery is one of the same event.
+    let again = world.deliver("transaction.success", data).await;
+    assert_eq!((again.new, &again.id), (false, &kept.id));
+    let record = table.event(TEST, &kept.id).await.unwrap().unwrap();
+    assert_eq!((record.event.deliveries, record.delivery_ids.len()), (2, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

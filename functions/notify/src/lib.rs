@@ -46,6 +46,9 @@ struct Inserted {
     environment: Environment,
     #[serde(default)]
     notification: Option<Notification>,
+    /// Whether `rebuild` took it up and moved it: then it was sent when it was inserted first.
+    #[serde(default)]
+    taken_up: bool,
 }
 
 /// A record of the stream that tells something.
@@ -181,8 +184,9 @@ fn notified(record: EventRecord) -> Option<Notified> {
     }
     let number = record.change.sequence_number;
     match serde_dynamo::from_item::<_, Inserted>(record.change.new_image) {
-        Ok(Inserted { environment, notification }) => {
-            notification.map(|notification| Notified { number, environment, key, notification })
+        Ok(Inserted { environment, notification, taken_up }) => {
+            let sends = notification.filter(|_| !taken_up);
+            sends.map(|notification| Notified { number, environment, key, notification })
         }
         Err(error) => {
             // It would fail every time and hold up all that come after it.
@@ -402,6 +406,17 @@ mod tests {
         assert_eq!(told(&[("INSERT", "event#x")]).await.len(), 2);
         assert_eq!(told(&[("INSERT", "action#x#y")]).await.len(), 2);
         assert!(told(&[("MODIFY", "event#x"), ("INSERT", "state"), ("REMOVE", "event#x")]).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_was_only_moved_is_not_sent_again() {
+        let mut batch = batch(&[("INSERT", "event#x"), ("INSERT", "action#x#y"), ("INSERT", "event#y")]);
+        for record in batch.records.iter_mut().take(2) {
+            record.change.new_image.insert("taken_up".to_owned(), AttributeValue::Bool(true));
+        }
+        let notify = notify(Captured::default());
+        notify.batch(batch).await.unwrap();
+        assert_eq!(notify.publish.taken.into_inner().unwrap().len(), 2);
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use shared::clock::SystemClock;
 use shared::model::ledger::BrokenChain;
 use shared::model::money::Amounts;
 use shared::model::{Entity, EntityType, Kind};
-use shared::rebuild::{self, Broken, Difference, Imbalance, Mode, Report, Unread};
+use shared::rebuild::{self, Broken, Difference, Imbalance, Mode, Report, TakenUp, Unread};
 
 use super::failure::Failure;
 use super::place::Place;
@@ -66,7 +66,8 @@ impl Rebuild {
         } else {
             tell(&report);
         }
-        let left = report.differences.iter().filter(|difference| !difference.written).count()
+        let left = report.taken_up.iter().filter(|taken_up| !taken_up.written).count()
+            + report.differences.iter().filter(|difference| !difference.written).count()
             + report.imbalances.iter().filter(|imbalance| !imbalance.written).count()
             + report.broken.iter().filter(|broken| !broken.written).count()
             + report.unread.len();
@@ -79,6 +80,14 @@ impl Rebuild {
 }
 
 fn tell(report: &Report) {
+    for TakenUp { event, entity, kind, written } in &report.taken_up {
+        let what = kind.map_or(entity.entity_type.as_str(), Kind::as_str);
+        say(&format!(
+            "{} event {event} was kept about nothing: it is about {what} {}",
+            verb(*written),
+            entity.uid
+        ));
+    }
     for Difference { entity, kind, differs, before, after, written } in &report.differences {
         let what = kind.map_or(entity.entity_type.as_str(), Kind::as_str);
         let before = before.as_deref().unwrap_or("nothing");

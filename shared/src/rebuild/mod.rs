@@ -11,6 +11,7 @@
 //! | module | what it knows |
 //! | --- | --- |
 //! | `refold` | what the events of one entity say, read from their bodies again |
+//! | `nothing` | events that were kept about nothing, and are understood now |
 //! | `entities` | which states differ, and what is written for them |
 //! | `ledgers` | which ledger lines do not follow the one before them |
 //! | `corrections` | how programs are notified of what moves money |
@@ -21,20 +22,21 @@ mod balances;
 mod corrections;
 mod entities;
 mod ledgers;
+mod nothing;
 mod refold;
 mod report;
 
 use std::collections::{BTreeMap, HashSet};
 
 pub use self::refold::{Interpreter, RefoldError, Refolded, refold};
-pub use self::report::{Broken, Difference, Imbalance, Report, Unread};
+pub use self::report::{Broken, Difference, Imbalance, Report, TakenUp, Unread};
 
 use self::balances::Shard;
 use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::model::Entity;
 use crate::store::keys::{BUCKETS, List};
-use crate::store::{StoreError, Table};
+use crate::store::{Logged, StoreError, Table};
 
 /// By this rule a ledger line moves money without any new event.
 const RULE: &str = "rebuild";
@@ -124,8 +126,12 @@ struct Run<'a, C, P> {
 }
 
 impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
-    /// Folds anew what the events of the log are about, as far as the index knows them.
+    /// Folds anew what the events of the log are about, as far as the index knows them; before that, what was kept about
+    /// nothing is taken up.
     async fn logged_entities(&mut self) -> Result<(), StoreError> {
+        /// So many are folded before it is said how far this is.
+        const AT_ONCE: usize = 1000;
+        let mut entities = HashSet::new();
         for day in self.table.days(self.environment, List::Log).await? {
             for bucket in 0..BUCKETS {
                 let mut start = None;
@@ -133,13 +139,23 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
                     let (events, reached) =
                         self.table.logged(self.environment, (&day, bucket), start).await?;
                     self.report.events += events.len() as u64;
-                    self.entities(events.into_iter().flatten().collect()).await?;
+                    for event in events {
+                        entities.extend(match event {
+                            Logged::About(entity) => Some(Entity { kind: None, ..entity }),
+                            // Rare: it does not make every rebuild larger.
+                            Logged::Nothing(id) => Box::pin(self.take_up(&id)).await?,
+                        });
+                    }
+                    (self.progress)(&self.report);
                     start = reached;
                     if start.is_none() {
                         break;
                     }
                 }
             }
+        }
+        for some in Vec::from_iter(entities).chunks(AT_ONCE) {
+            self.entities(some.to_vec()).await?;
         }
         Ok(())
     }

@@ -20,6 +20,8 @@ pub struct Report {
     pub balances: u64,
     /// Shards that somebody posted to meanwhile: their ledger was added up, but not compared to the transactions.
     pub busy: u64,
+    /// Events that were kept about nothing, and are understood now.
+    pub taken_up: Vec<TakenUp>,
     /// States that differ.
     pub differences: Vec<Difference>,
     /// Balances that differ.
@@ -33,11 +35,26 @@ pub struct Report {
 impl Report {
     /// Whether everything is as the log says.
     pub fn is_clean(&self) -> bool {
-        self.differences.is_empty()
+        self.taken_up.is_empty()
+            && self.differences.is_empty()
             && self.imbalances.is_empty()
             && self.broken.is_empty()
             && self.unread.is_empty()
     }
+}
+
+/// An event that was kept about nothing, and is understood now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TakenUp {
+    /// The event's id; it stays.
+    pub event: String,
+    /// What it is about.
+    pub entity: EntityRef,
+    /// For a transaction its kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Kind>,
+    /// Whether it was moved there.
+    pub written: bool,
 }
 
 /// An entity whose state is not what its events say.

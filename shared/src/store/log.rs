@@ -78,6 +78,15 @@ impl LogFilter {
     }
 }
 
+/// What an event of the log is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Logged {
+    /// An entity.
+    About(Entity),
+    /// Nothing that was known when it came; the event's id.
+    Nothing(String),
+}
+
 /// A partition whose items are ordered by the moment of recording.
 pub(super) struct Timeline {
     index: Option<&'static str>,
@@ -220,9 +229,10 @@ impl Table {
         environment: Environment,
         (day, bucket): (&str, u8),
         start: Option<Start>,
-    ) -> Result<(Vec<Option<Entity>>, Option<Start>), StoreError> {
+    ) -> Result<(Vec<Logged>, Option<Start>), StoreError> {
         #[derive(serde::Deserialize)]
         struct About {
+            log_sk: String,
             entity: Option<EntityRef>,
             #[serde(default)]
             kind: Option<Kind>,
@@ -236,8 +246,11 @@ impl Table {
         };
         let (events, reached) = self.query_once(&query, &[], 1000, start.map(Start::into_key)).await?;
         let about = |item| {
-            let About { entity, kind } = serde_dynamo::from_item(item)?;
-            Ok(entity.map(|entity| Entity { entity_type: entity.entity_type, kind, uid: entity.uid }))
+            let About { log_sk, entity, kind } = serde_dynamo::from_item(item)?;
+            Ok(match entity {
+                Some(EntityRef { entity_type, uid }) => Logged::About(Entity { entity_type, kind, uid }),
+                None => Logged::Nothing(keys::id_of(&log_sk).to_owned()),
+            })
         };
         let found = events.into_iter().map(about).collect::<Result<_, StoreError>>()?;
         Ok((found, reached.map(Start::at)))

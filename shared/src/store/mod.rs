@@ -8,6 +8,7 @@
 //! | `lists`, `deliveries`, `backoff` | places in lists, the deliveries that brought an item, waiting |
 //! | `commit` | recalling several items at once, and committing a [`Plan`] in one transaction |
 //! | `events`, `states`, `ledger`, `actions`, `quarantine`, `endpoints`, `attempts` | one concept each: its items, and what reads and writes them |
+//! | `moved` | moving an event that is understood since a later version |
 //! | `records`, `listed` | an event with all that belongs to it; an event as lists show it |
 //! | `facets`, `log`, `counts` | what events are found by; the search; how many there were |
 //!
@@ -33,6 +34,7 @@ mod ledger;
 mod listed;
 mod lists;
 mod log;
+mod moved;
 mod quarantine;
 mod query;
 mod records;
@@ -52,7 +54,7 @@ pub use facets::Facet;
 pub use keys::Key;
 pub use ledger::{Balance, Shard, balance_key};
 pub use listed::ListedEvent;
-pub use log::LogFilter;
+pub use log::{LogFilter, Logged};
 pub use quarantine::{Kept, QuarantineItem, QuarantineRecord};
 pub use query::{Cursor, Page, Start};
 pub use records::EventRecord;
