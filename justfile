@@ -22,7 +22,7 @@ update:
     UPDATE=1 cargo test --package bitpowr-webhooks --test end_to_end documentation
     UPDATE=1 cargo test --package bitpowr-webhooks --test end_to_end invocations
     UPDATE=1 cargo test --package shared --lib schema
-    UPDATE=1 cargo test --package bitpowr-webhooks --test money document -- --test-threads 1
+    UPDATE=1 cargo test --package bitpowr-webhooks --test money -- --test-threads 1 document understood
     python3 shared/vectors/generate.py
 
 # Build the functions, as `sam deploy` takes them.

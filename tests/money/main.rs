@@ -11,6 +11,7 @@
 //! | [`past`] | balances and ledger as of a past moment |
 //! | [`limits`] | no limit decides in silence |
 //! | [`document`] | docs/money.md's tables are what the code does; each odd amount is a test |
+//! | [`understood`] | docs/understood.md: what Bitpowr may say, and what is understood by it; each row is a test |
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -22,6 +23,7 @@ mod lives;
 mod past;
 mod pure;
 mod rebuilding;
+mod understood;
 mod workers;
 #[path = "../world.rs"]
 mod world;
