@@ -2,8 +2,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use deliver::post::{Answer, PostError};
 use jiff::SignedDuration;
+use local::standins::engine::TABLE;
 use serde_json::{Value, json};
 use shared::clock::Clock as _;
 use shared::endpoints::signing::SIGNATURE;
@@ -323,6 +325,36 @@ async fn two_secrets_sign_for_a_day_after_a_rotation() {
     let body = serde_json::to_string(&request.body).unwrap();
     let id = &request.headers["webhook-id"];
     assert_eq!(request.headers[SIGNATURE], secrets[0].sign(id, path.world.clock.now(), &body));
+}
+
+#[tokio::test]
+async fn an_event_that_is_moved_while_it_waits_reaches_its_endpoint() {
+    let path = Path::new().await;
+    path.endpoint("e", all()).await;
+    let applied = path.deposit("d").await;
+    path.notify().await;
+    // As `rebuild` moves it: to another partition, where its body points to then.
+    let client = path.engine.client();
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let (pk, elsewhere) = (text("test#transaction#deposit#d"), text("test#transaction#deposit#moved"));
+    let query =
+        client.query().table_name(TABLE).key_condition_expression("pk = :pk AND begins_with(sk, :sk)");
+    let found = query
+        .expression_attribute_values(":pk", pk.clone())
+        .expression_attribute_values(":sk", text("event#"))
+        .send()
+        .await
+        .unwrap();
+    let mut event = found.items()[0].clone();
+    let sk = event["sk"].clone();
+    event.insert("pk".to_owned(), elsewhere.clone());
+    client.put_item().table_name(TABLE).set_item(Some(event)).send().await.unwrap();
+    client.delete_item().table_name(TABLE).key("pk", pk).key("sk", sk).send().await.unwrap();
+    let body = client.update_item().table_name(TABLE).key("pk", text(&format!("test#raw#{}", applied.id)));
+    let body = body.key("sk", text("raw")).update_expression("SET event_key.pk = :pk");
+    body.expression_attribute_values(":pk", elsewhere).send().await.unwrap();
+    path.batch(Lane::Fast).await;
+    assert_eq!(path.services.requests("e").len(), 1);
 }
 
 #[tokio::test]

@@ -101,7 +101,7 @@ pub(crate) struct Path {
     pub(crate) services: Services,
     pub(crate) deliver: Arc<Deliver<Services, Queues, Arc<ManualClock>>>,
     notify: Notify<NoTopics, Table, Queues, Arc<ManualClock>>,
-    engine: Engine,
+    pub(crate) engine: Engine,
     read: Mutex<Option<String>>,
 }
 

@@ -126,9 +126,34 @@ impl Table {
         let mut keys = keys.to_vec();
         keys.sort();
         keys.dedup();
-        let items = self.batch_get(&keys).await?.into_iter();
-        let carriers = items.map(|(key, item)| Ok((key, serde_dynamo::from_item(item)?)));
+        let mut items = self.batch_get(&keys).await?;
+        keys.retain(|key| !items.contains_key(key));
+        if !keys.is_empty() {
+            let moved = self.moved(keys).await?;
+            let mut there = self.batch_get(&moved.values().cloned().collect::<Vec<_>>()).await?;
+            items.extend(moved.into_iter().filter_map(|(from, to)| Some((from, there.remove(&to)?))));
+        }
+        let carriers = items.into_iter().map(|(key, item)| Ok((key, serde_dynamo::from_item(item)?)));
         carriers.collect::<Result<_, serde_dynamo::Error>>().map_err(StoreError::from)
+    }
+
+    /// Where events, and actions on events, are that were moved: into the partition of what an event turned out to be about.
+    async fn moved(&self, keys: Vec<Key>) -> Result<HashMap<Key, Key>, StoreError> {
+        let body = |key: &Key| {
+            let environment = key.pk.split('#').next()?.parse().ok()?;
+            Some(keys::raw(environment, &keys::event_id(key)?))
+        };
+        let bodies: Vec<_> = keys.into_iter().filter_map(|key| Some((body(&key)?, key))).collect();
+        let wanted: Vec<_> = bodies.iter().map(|(body, _)| body.clone()).collect();
+        let found = self.batch_get(&wanted).await?;
+        let mut moved = HashMap::new();
+        for (body, key) in bodies {
+            let raw = found.get(&body).cloned().map(serde_dynamo::from_item::<_, RawItem>).transpose()?;
+            if let Some(to) = raw.and_then(|raw| raw.event_key).filter(|to| to.pk != key.pk) {
+                moved.insert(key.clone(), Key { pk: to.pk, sk: key.sk });
+            }
+        }
+        Ok(moved)
     }
 
     /// The body of an event.

@@ -167,6 +167,15 @@ pub fn event(pk: &str, recorded_at: Moment, id: &str) -> Key {
     Key::new(pk.to_owned(), format!("{EVENT_PREFIX}{recorded_at}#{id}"))
 }
 
+/// The id of the event that is at a key, or that an action is on which is there.
+pub(super) fn event_id(key: &Key) -> Option<String> {
+    match (key.sk.strip_prefix(EVENT_PREFIX), key.sk.strip_prefix(ACTION_PREFIX)) {
+        (Some(event), _) => event.split_once('#').map(|(_, id)| id.to_owned()),
+        (None, Some(action)) => action.split_once('#').map(|(target, _)| target.to_owned()),
+        (None, None) => None,
+    }
+}
+
 /// A body.
 pub fn raw(environment: Environment, id: &str) -> Key {
     Key::new(format!("{environment}#raw#{}", component(id)), "raw")
