@@ -29,7 +29,7 @@ def about_what_exists(case, product):
             known["id"] = product.add_endpoint()
         case.path_parameters = {**case.path_parameters, **known}
     url = case.body.get("url") if isinstance(case.body, dict) else None
-    if isinstance(url, str) and re.match(r"https?://[^@#\s]+$", url):
+    if isinstance(url, str) and re.fullmatch(r"https?://[^@#]+", url):
         # Nothing is sent to others.
         case.body["url"] = NOBODY
 
