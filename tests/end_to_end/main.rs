@@ -9,6 +9,7 @@
 //! | [`understood`] | what Bitpowr may say in other words than it documents |
 //! | [`telling`] | notifications at a webhook that fails, and e-mails |
 //! | [`acting`] | telling again, retrying, redriving; who may ask |
+//! | [`delivering`] | every event reaches the endpoints, though the product is killed |
 //! | [`exposed`] | what other users of the machine, and web pages in its browser, can reach |
 //! | [`horizon`] | identity over time, with a clock that is set |
 //! | [`invocations`] | the events in `events/<function>` are current |
@@ -32,6 +33,7 @@ mod once;
 mod process;
 mod reading;
 mod refused;
+mod services;
 mod signatures;
 mod story;
 mod support;
