@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use deliver::post::{Answer, PostError};
 use jiff::SignedDuration;
 use local::standins::engine::TABLE;
+use local::standins::queues::RedrivePolicy;
 use serde_json::{Value, json};
 use shared::clock::Clock as _;
 use shared::endpoints::signing::SIGNATURE;
@@ -231,10 +232,7 @@ async fn a_message_that_comes_again_after_a_crash_is_not_tried_before_it_is_due_
     path.deposit("d").await;
     path.notify().await;
     // As after a crash between the attempt and the queue: the message is handed out again.
-    let redrive = local::standins::queues::RedrivePolicy {
-        visibility: std::time::Duration::from_secs(1),
-        max_receives: 10,
-    };
+    let redrive = RedrivePolicy { visibility: std::time::Duration::from_secs(1), max_receives: 10 };
     let again = path.queues.receive(Lane::Fast.as_str(), 1, redrive).await.unwrap().remove(0).body;
     path.later(seconds(1));
     path.batch(Lane::Fast).await;
@@ -248,6 +246,77 @@ async fn a_message_that_comes_again_after_a_crash_is_not_tried_before_it_is_due_
     path.work().await;
     let tried = path.services.requests("e").len();
     assert!((2..=3).contains(&tried), "{tried}");
+}
+
+#[tokio::test]
+async fn an_event_that_a_crash_cut_off_before_it_waited_waits_when_its_message_comes_again() {
+    let path = Path::new().await;
+    path.endpoint("e", all()).await;
+    path.services.answer("e", |request| answer(if request.uid() == "bad" { 500 } else { 200 }));
+    let applied = path.deposit("bad").await;
+    path.notify().await;
+    let redrive = RedrivePolicy { visibility: std::time::Duration::from_secs(1), max_receives: 10 };
+    let message = path.queues.receive(Lane::Fast.as_str(), 1, redrive).await.unwrap().remove(0).body;
+    // As after a crash between the attempt and what was to follow from it.
+    let now = path.world.clock.now();
+    let cut_off = Attempt {
+        endpoint: "e".to_owned(),
+        number: 4,
+        at: now,
+        status: Some(500),
+        error: None,
+        milliseconds: 1,
+        answer: None,
+        next_at: Some(now.after(seconds(1800))),
+        resend: None,
+    };
+    path.table().note_attempt(TEST, &applied.id, &cut_off, i64::MAX / 1000).await.unwrap();
+    path.queues.send(Lane::Fast.as_str(), vec![message]).await.unwrap();
+    path.batch(Lane::Fast).await;
+    assert_eq!((path.waiting("e").await, path.services.requests("e").len()), (1, 0));
+    path.later(seconds(1800));
+    path.due().await;
+    assert_eq!(path.services.requests("e").len(), 1);
+}
+
+#[tokio::test]
+async fn what_a_probe_did_not_get_through_comes_with_the_others_once_the_endpoint_is_enabled() {
+    let path = Path::new().await;
+    path.endpoint("e", all()).await;
+    path.services.answer("e", |_| answer(503));
+    for number in 0..10 {
+        path.later(SignedDuration::from_millis(10));
+        path.deposit(&number.to_string()).await;
+    }
+    path.work().await;
+    for pause in [5, 5, 60, 300] {
+        path.later(seconds(pause));
+        path.work().await;
+        path.due().await;
+    }
+    assert_eq!(path.waiting("e").await, 10);
+    let tried = path.services.requests("e").len();
+    path.services.answer("e", |_| answer(200));
+    path.change(&path.known("e").await, EndpointChange::Enable).await;
+    path.due().await;
+    let order: Vec<_> = (0..10).map(|number| number.to_string()).collect();
+    assert_eq!(uids(&path, "e")[tried..], order, "at once, and in the order of the log");
+}
+
+#[tokio::test]
+async fn attempts_that_fail_side_by_side_do_not_put_the_first_probe_off() {
+    let path = Path::new().await;
+    path.endpoint("e", all()).await;
+    path.services.answer("e", |_| Err(PostError::TimeOut));
+    for number in 0..10 {
+        path.deposit(&number.to_string()).await;
+    }
+    path.notify().await;
+    // Each of the ten recalls an endpoint that is active.
+    path.batch(Lane::Fast).await;
+    let failing = path.known("e").await;
+    assert_eq!((failing.state, failing.failures, failing.probes), (EndpointState::Failing, 10, 0));
+    assert_eq!(failing.probe_at.unwrap().since(path.world.clock.now()).as_secs(), 5);
 }
 
 #[tokio::test]
