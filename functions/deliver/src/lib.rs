@@ -250,15 +250,16 @@ impl<P: Post, O: Outbound, C: Clock> Deliver<P, O, C> {
             if endpoint.probe_at.is_some_and(|at| self.clock.now() < at) {
                 return Ok(());
             }
-            let (first, _) = self.table.waiting(environment, id, 1, None).await?;
-            if first.is_empty() {
+            let (oldest, _) = self.table.waiting(environment, id, PAGE, None).await?;
+            // One that was tried in vain is the last to be tried again: it may be the event, and not the endpoint.
+            let Some(probe) = oldest.into_iter().min_by_key(|waiting| waiting.due_at) else {
                 // Whatever comes next shows how it is.
                 self.table
                     .note_success(endpoint, endpoint.last_success_at.unwrap_or(endpoint.created_at))
                     .await?;
                 return Ok(());
-            }
-            self.take_up(&first).await?;
+            };
+            self.take_up(std::slice::from_ref(&probe)).await?;
         }
         let mut start = None;
         loop {
