@@ -10,6 +10,7 @@ mod services;
 mod support;
 
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
@@ -85,7 +86,8 @@ async fn endpoints_that_are_ill_cost_a_good_one_nothing_once_they_are_known() {
         }
     }
     let (alone, beside) = (p99(&alone), best.unwrap());
-    println!(
+    let _ = writeln!(
+        std::io::stderr(),
         "the ill ones were known after {known:?}; p99 of the good one: {alone:?} alone, {beside:?} beside them"
     );
     assert!(beside <= 2 * alone, "{beside:?} beside ill ones, {alone:?} alone");

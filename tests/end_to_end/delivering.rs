@@ -1,5 +1,6 @@
 //! The user's own services, with the product killed while they are served.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -60,5 +61,5 @@ async fn every_event_reaches_every_endpoint_though_the_product_is_killed() {
             .collect();
         assert_eq!(took.len(), 2, "{attempts:?}");
     }
-    println!("{kills} kills: {sent} events reached {} endpoints", services.len());
+    let _ = writeln!(std::io::stderr(), "{kills} kills: {sent} events reached {} endpoints", services.len());
 }

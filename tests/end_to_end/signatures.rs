@@ -36,7 +36,7 @@ async fn endpoint() -> (EndpointUrl, mpsc::UnboundedReceiver<Request>) {
 }
 
 async fn next(requests: &mut mpsc::UnboundedReceiver<Request>) -> Request {
-    tokio::time::timeout(PATIENCE, requests.recv()).await.expect("a request comes").unwrap()
+    tokio::time::timeout(PATIENCE, requests.recv()).await.unwrap().unwrap()
 }
 
 /// Why a request is refused; nothing if it is verified.
