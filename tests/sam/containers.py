@@ -17,6 +17,7 @@ import subprocess
 import tarfile
 import urllib.request
 
+import certifi
 import pytest
 
 from tools import ROOT, TOOLS, end, environment, eventually
@@ -90,10 +91,12 @@ def image():
         def program(source, name):
             tar.add(os.path.realpath(source), arcname=name)
 
-        for name in ("bin", "etc", "lib", "lib64", "opt", "var", "var/task", "var/runtime"):
+        for name in ("bin", "etc", "etc/ssl", "etc/ssl/certs", "lib", "lib64", "opt", "var", "var/task", "var/runtime"):
             folder(name)
         folder("tmp", 0o1777)
         text("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")
+        # As AWS's image has some: without any, no client for HTTPS can be made.
+        program(certifi.where(), "etc/ssl/certs/ca-certificates.crt")
         # The commands that SAM's own layer on top of the image uses, and every library they and the bootstrap name.
         commands = ["sh", "mv", "chmod", "cp", "rm", "ls", "cat"]
         libraries = set()

@@ -5,10 +5,7 @@ import base64
 import contextlib
 import hashlib
 import hmac
-import http.server
 import json
-import queue
-import threading
 import time
 from datetime import datetime, timezone
 
@@ -16,34 +13,8 @@ import pytest
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from service import Service
 from tools import PATIENCE, eventually
-
-
-class Service:
-    """A service on this machine: what it was sent, and what it answers."""
-
-    def __init__(self):
-        self.posted = queue.Queue()
-        self.status = 200
-        service = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["content-length"]))
-                service.posted.put((self.request_version, dict(self.headers), body))
-                self.send_response(service.status)
-                self.send_header("content-length", "2")
-                self.end_headers()
-                self.wfile.write(b"ok" if service.status == 200 else b"no")
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hook?token=t"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
 
 class Table:
@@ -140,13 +111,13 @@ def test_a_service_gets_an_event_signed_as_the_standard_says(reaching, payloads)
     assert (told["type"], told["id"]) == ("transaction.deposit.success", event["id"])
     assert (told["entity"]["uid"], told["amount"], told["data"]) == ("to-a-service", "0.02999761", sample["data"])
     other, _ = signing_secret(stack, "ep_another")
-    for secret, body in ((secret, body.replace(b"0.02999761", b"9.02999761")), (other, body)):
+    for key, altered in ((secret, body.replace(b"0.02999761", b"9.02999761")), (other, body)):
         with pytest.raises(WebhookVerificationError):
-            Webhook(secret).verify(body, headers)
+            Webhook(key).verify(altered, headers)
 
     assert (noted["endpoint"], noted["number"], noted["status"], noted["answer"]) == ("ep_good", 1, 200, "ok")
     item, = Table(stack).partition(f"test#attempts#{event['id']}")
-    assert 29 * 24 * 3600 < item["expires_at"] - time.time() < 31 * 24 * 3600
+    assert 29 * 24 * 3600 < int(item["expires_at"]) - time.time() < 31 * 24 * 3600
 
 
 def test_what_a_failing_service_has_not_got_waits_in_the_table_and_is_drained(reaching):
@@ -178,3 +149,27 @@ def test_what_a_failing_service_has_not_got_waits_in_the_table_and_is_drained(re
         assert table.endpoint("ep_ill")["state"] == "active"
     got = {headers["webhook-id"] for _, headers, _ in service.posted.queue}
     assert got == ids
+
+
+def test_a_service_that_is_gone_gets_nothing_more_and_that_is_recorded(reaching):
+    stack, table = reaching, Table(reaching)
+    with endpoint(stack, "ep_gone", "accounts.archived") as (service, _):
+        service.status = 410
+        stack.send_event("accounts.archived", {"uid": "gone"})
+        eventually(lambda: table.endpoint("ep_gone")["state"] == "disabled")
+        recorded, = (item for item in table.partition("test#endpoints") if item["sk"].startswith("action#ep_gone#"))
+    assert (recorded["action"], recorded["who"], recorded["why"]) == ("disable_endpoint", "deliver", "it answered 410 Gone")
+    assert recorded["id"] in [action["id"] for action in stack.get("actions")["actions"]]
+
+
+def test_a_new_delivery_key_changes_no_secret_that_is_in_use(reaching):
+    stack = reaching
+    secrets, key = stack.account.client("secretsmanager"), stack.account.resource("DeliveryKey")
+    # One that no function has fetched, and that is not the current one when it is needed.
+    secrets.put_secret_value(SecretId=key, SecretString="the second key of this test, of more than 32 bytes")
+    with endpoint(stack, "ep_before", "accounts.policy.updated") as (service, secret):
+        secrets.put_secret_value(SecretId=key, SecretString="the third key of this test, of more than 32 bytes")
+        stack.send_event("accounts.policy.updated", {"uid": "key"})
+        _, headers, body = service.posted.get(timeout=PATIENCE)
+        Webhook(secret).verify(body, headers)
+        assert signing_secret(stack, "ep_before")[0] != secret
