@@ -1,7 +1,8 @@
 //! Who may look, and who may act.
 //!
 //! API Gateway lets nobody in whom it has not authenticated; here it is read who that is, and what a token's
-//! roles allow. IAM separates the roles before a request comes here: by the method that a principal may invoke.
+//! roles allow. IAM separates the roles before a request comes here: by the method and the path that a principal
+//! may invoke.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
