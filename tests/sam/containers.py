@@ -120,7 +120,7 @@ class Local:
     """The local product, and `sam local` around it."""
 
     def __init__(self, environment, url, settings, host):
-        self.environment, self.url = environment, url
+        self.environment, self.url, self.host = environment, url, host
         # On Linux a container knows the host by no name of itself.
         self.options = ["--skip-pull-image", "--region", "eu-west-1", "--env-vars", settings,
                         "--add-host", f"host.docker.internal:{host}"]

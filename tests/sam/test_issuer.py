@@ -96,6 +96,26 @@ def test_a_token_opens_what_its_roles_say(stack, issuer):
     assert (status, done["action"]["who"]) == (200, "somebody@example.com (subject)")
 
 
+def test_only_a_role_of_its_own_manages_endpoints(stack, issuer):
+    endpoints, order = "/api/test/endpoints", b'{"url": "https://example.com/hook/token", "why": "to see"}'
+    reader, actor, configurer = (issuer.token([f"bitpowr:{role}"]) for role in ("read", "act", "configure"))
+    for token in (reader, actor):
+        status, refusal = ask(stack, "POST", endpoints, token, order)
+        assert (status, refusal["detail"]) == (403, "The token does not have the role bitpowr:configure.")
+    status, added = ask(stack, "POST", endpoints, configurer, order)
+    assert status == 201 and added["secret"].startswith("whsec_"), added
+    status, listed = ask(stack, "GET", endpoints, reader)
+    assert (status, [one["url"] for one in listed["endpoints"] if one["id"] == added["id"]]) == (200, ["https://example.com/…"])
+    status, rotated = ask(stack, "POST", f"{endpoints}/{added['id']}/rotate", configurer, b'{"why": "to see"}')
+    assert status == 200 and rotated["secret"] != added["secret"], rotated
+    for token in (reader, actor):
+        assert ask(stack, "DELETE", f"{endpoints}/{added['id']}", token)[0] == 403
+    assert ask(stack, "DELETE", f"{endpoints}/{added['id']}")[0] == 401
+    assert ask(stack, "DELETE", f"{endpoints}/{added['id']}", configurer)[0] == 204
+    assert added["id"] not in [one["id"] for one in ask(stack, "GET", endpoints, reader)[1]["endpoints"]]
+    assert ask(stack, "POST", "/api/test/dead-letters/deposits/redrive", configurer, b'{"why": "to see"}')[0] == 403
+
+
 def test_a_group_whose_name_contains_a_role_is_not_the_role(stack, issuer):
     for groups in (["x,bitpowr:act"], ["x bitpowr:act"], "x bitpowr:act", ["[bitpowr:act]"]):
         status, refusal = ask(stack, "GET", "/api/test/events", issuer.token(groups))

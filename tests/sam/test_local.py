@@ -8,9 +8,11 @@ import urllib.error
 import urllib.request
 
 import pytest
+from standardwebhooks import Webhook
 
 from containers import SAM
-from tools import ROOT, end, eventually, free_port
+from service import Service
+from tools import PATIENCE, ROOT, end, eventually, free_port
 
 # One event of every family.
 EVENTS = {
@@ -91,6 +93,45 @@ def test_sweep_finds_no_dead_letters(local):
 
 def test_deliver_takes_up_what_is_due(local):
     assert local.invoke("DeliverFunction", "deliver/schedule.json") is None
+
+
+def test_a_service_gets_the_same_request_from_a_container_as_from_the_local_product(local, tmp_path):
+    local.invoke("CustomersFunction", "customers/customer.created.json")
+    event = eventually(lambda: local.get("events?event=customer.created")["events"])[0]
+    service = Service(local.host)
+    try:
+        # What came before the endpoint was added is not sent to it by anybody else.
+        order = {"url": service.url, "filter": {"event": ["customer.created", "transaction.deposit.success"]}, "why": "to try it"}
+        request = urllib.request.Request(f"{local.url}/api/test/endpoints", json.dumps(order).encode(),
+                                         {"content-type": "application/json"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            endpoint = json.load(answer)
+        key = {"pk": f"test#customer#{event['entity']['uid']}", "sk": f"event#{event['recorded_at']}#{event['id']}"}
+        body = json.dumps({"environment": "test", "endpoint": endpoint["id"], "key": key})
+        batch = json.loads((ROOT / "events" / "customers" / "customer.created.json").read_text())
+        batch["Records"][0].update(body=body, eventSourceARN="arn:aws:sqs:eu-west-1:000000000000:endpoints")
+        message = tmp_path / "message.json"
+        message.write_text(json.dumps(batch))
+        assert local.invoke("DeliverFunction", message) == {"batchItemFailures": []}
+        version, headers, from_container = service.posted.get(timeout=1)
+        Webhook(endpoint["secret"]).verify(from_container, headers)
+
+        request = urllib.request.Request(
+            f"{local.url}/api/test/events/{event['id']}/resend", json.dumps({"why": "to see"}).encode(),
+            {"content-type": "application/json"})
+        urllib.request.urlopen(request, timeout=30).close()
+        of_product = service.posted.get(timeout=PATIENCE)
+        assert (version, set(headers)) == (of_product[0], set(of_product[1]))
+        Webhook(endpoint["secret"]).verify(of_product[2], of_product[1])
+        resent = json.loads(of_product[2])
+        del resent["resend"]
+        assert resent == json.loads(from_container)
+        # It is handed over from a container, too.
+        assert local.invoke("NotifyFunction", "notify/transaction.deposit.success.json") == {"batchItemFailures": []}
+        removal = urllib.request.Request(f"{local.url}/api/test/endpoints/{endpoint['id']}", method="DELETE")
+        urllib.request.urlopen(removal, timeout=30).close()
+    finally:
+        service.server.shutdown()
 
 
 def test_start_api_serves_the_webhooks_path(local, tmp_path):

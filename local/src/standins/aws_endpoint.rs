@@ -4,8 +4,8 @@
 //! | service | what answers |
 //! | --- | --- |
 //! | DynamoDB | the embedded engine, whatever is asked |
-//! | Secrets Manager | `GetSecretValue`: the webhook secret and the development key |
-//! | SQS | `SendMessage`, `ReceiveMessage`, `DeleteMessage`, `GetQueueAttributes` of the local queues |
+//! | Secrets Manager | `GetSecretValue`: the webhook secret and the development keys |
+//! | SQS | `SendMessage`, `SendMessageBatch`, `ReceiveMessage`, `DeleteMessage`, `GetQueueAttributes` of the local queues |
 //! | SNS | `PublishBatch` to the local topics |
 //!
 //! Requests and answers have the form that the AWS SDK speaks: JSON (`x-amz-target` names the operation), and
@@ -33,7 +33,7 @@ use shared::publish::{Message, Publish as _};
 use shared::verify::Secret;
 use url::Host;
 
-use super::development::{ACCESS_KEY, KEY, KEY_ID, SAM_ACCESS_KEY};
+use super::development::{ACCESS_KEY, DELIVERY_KEY, KEY, KEY_ID, SAM_ACCESS_KEY};
 use super::engine::{Engine, MAX_REQUEST, TARGET};
 use super::guard::{CONTAINER_HOST, from_no_page, named_as_here};
 use super::queues::{Queues, RedrivePolicy};
@@ -178,7 +178,7 @@ impl Services {
         Ok(respond(StatusCode::OK, JSON, answer.to_string()))
     }
 
-    /// Two secrets, each with a current version and no previous one.
+    /// Three secrets, each with a current version and no previous one.
     fn secret(&self, asked: &Value) -> Result<Value, Refusal> {
         let text = |field: &str| asked.get(field).and_then(Value::as_str).unwrap_or_default();
         let id = text("SecretId");
@@ -195,8 +195,10 @@ impl Services {
                 ("development", STANDARD.decode(self.secret.header_value()).unwrap_or_default())
             }
             "sealing-key" => (KEY_ID, KEY.to_vec()),
+            "delivery-key" => (KEY_ID, DELIVERY_KEY.to_vec()),
             _ => {
-                return Err(not_found(format!("no secret {id}: there are webhook-secret and sealing-key")));
+                let known = "there are webhook-secret, sealing-key and delivery-key";
+                return Err(not_found(format!("no secret {id}: {known}")));
             }
         };
         Ok(json!({
@@ -216,6 +218,19 @@ impl Services {
                 let bodies = vec![text("MessageBody").to_owned()];
                 self.queues.send(queue, bodies).await?;
                 Ok(json!({ "MessageId": uuid::Uuid::new_v4().to_string() }))
+            }
+            "SendMessageBatch" => {
+                let entries = asked.get("Entries").and_then(Value::as_array).map(Vec::as_slice);
+                let mut sent = Vec::new();
+                for entry in entries.unwrap_or_default() {
+                    let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default();
+                    let delay = entry.get("DelaySeconds").and_then(Value::as_u64).unwrap_or_default();
+                    let body = vec![text("MessageBody").to_owned()];
+                    self.queues.send_later(queue, body, Duration::from_secs(delay)).await?;
+                    let id = uuid::Uuid::new_v4().to_string();
+                    sent.push(json!({ "Id": text("Id"), "MessageId": id, "MD5OfMessageBody": "" }));
+                }
+                Ok(json!({ "Successful": sent, "Failed": [] }))
             }
             "ReceiveMessage" => {
                 let number = |field: &str| asked.get(field).and_then(Value::as_u64);

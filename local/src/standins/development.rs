@@ -20,7 +20,7 @@ pub fn keys() -> Result<SealingKeys, WeakKey> {
 }
 
 /// What endpoints' signing secrets are derived from here, known to all, too.
-const DELIVERY_KEY: &[u8] = b"a delivery key for development only";
+pub const DELIVERY_KEY: &[u8] = b"a delivery key for development only";
 
 /// What endpoints' signing secrets are derived from here.
 ///
