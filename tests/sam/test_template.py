@@ -158,7 +158,8 @@ def test_deliver_writes_no_event_and_no_balance(resources):
     entities = re.findall(r'^        \w+ "(\w+)";$', entities.split("EntityType {")[1].split("}")[0], re.M)
     assert len(entities) == 5
     own = {"endpoints", "attempts#*", "waiting#*"}
-    events = {f"{entity}#*" for entity in entities} | {"nothing#*", "raw#*"}
+    # A correction of a balance is where the balance is.
+    events = {f"{entity}#*" for entity in entities} | {"nothing#*", "balance#*", "raw#*"}
     for action in ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"):
         assert leading_keys(resources, "DeliverRole", action) == own | events
     assert leading_keys(resources, "DeliverRole", "dynamodb:PutItem") == {"waiting#*", "endpoints", "days#actions"}
@@ -179,6 +180,10 @@ def test_whoever_acts_manages_no_endpoints(resources):
     excluded = record["Condition"]["ForAllValues:StringNotLike"]["dynamodb:LeadingKeys"]
     assert texts(excluded) == ["${Environment}#endpoints"]
     assert leading_keys(resources, "ConfigurePolicy", "dynamodb:PutItem") == {"endpoints", "days#actions"}
+
+
+def test_an_operator_deletes_only_what_rebuild_moves(resources):
+    assert leading_keys(resources, "OperatorPolicy", "dynamodb:DeleteItem") == {"nothing#*"}
 
 
 def test_only_attempts_and_what_waits_expires(resources):
