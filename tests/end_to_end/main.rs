@@ -9,6 +9,7 @@
 //! | [`understood`] | what Bitpowr may say in other words than it documents |
 //! | [`telling`] | notifications at a webhook that fails, and e-mails |
 //! | [`acting`] | telling again, retrying, redriving; who may ask |
+//! | [`corrected`] | what `rebuild` moves reaches programs |
 //! | [`delivering`] | every event reaches the endpoints, though the product is killed |
 //! | [`exposed`] | what other users of the machine, and web pages in its browser, can reach |
 //! | [`horizon`] | identity over time, with a clock that is set |
@@ -23,6 +24,7 @@
 
 mod acting;
 mod command_line;
+mod corrected;
 mod delivering;
 mod documentation;
 mod endpoints;
