@@ -361,6 +361,26 @@ async fn what_an_earlier_version_kept_about_nothing_is_taken_up_under_its_id() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_shards_of_one_balance_may_begin_in_one_transaction() {
+    // Of some uid the deposit and the transfer have two shards.
+    for number in 0..8 {
+        let world = World::new().await;
+        let data =
+            json!({ "uid": format!("u{number}"), "amount": "1", "assetType": "BTC", "accountId": "a" });
+        for kind in ["DEPOSIT", "TRANSFER"] {
+            let mut data = data.clone();
+            data["type"] = json!(kind);
+            apply_blindly(&world, "transaction.success", &data, kind).await;
+        }
+        rebuild(world.table(), WRITE, world.clock.now()).await;
+        let outcome = Outcome::of(world.table()).await;
+        let amounts: Vec<_> = outcome.balances().values().flatten().map(ToString::to_string).collect();
+        assert_eq!(amounts, ["1", "1", "0", "0"]);
+        consumer::ends_with(world.table(), outcome.balances()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn events_may_arrive_meanwhile() {
     let damaged = Damaged::new().await;
     let (world, done) = (&damaged.world, AtomicBool::new(false));

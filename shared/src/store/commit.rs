@@ -129,11 +129,22 @@ impl Plan {
         });
         for line in lines {
             if line.number == 1 {
-                let key = keys::balance_entry(environment, &line.account, &line.asset);
-                let item = BalanceEntry { account: line.account.clone(), asset: line.asset.clone() };
-                self.0.push(Write::BalanceEntry { key, item });
+                self.balance_entry(environment, &line);
             }
             self.0.push(Write::Line { partition: partition.clone(), line });
+        }
+    }
+
+    /// The entry of a balance in the list; once, where two of its shards begin together.
+    fn balance_entry(&mut self, environment: Environment, line: &LedgerLine) {
+        let key = keys::balance_entry(environment, &line.account, &line.asset);
+        if !self
+            .0
+            .iter()
+            .any(|write| matches!(write, Write::BalanceEntry { key: known, .. } if *known == key))
+        {
+            let item = BalanceEntry { account: line.account.clone(), asset: line.asset.clone() };
+            self.0.push(Write::BalanceEntry { key, item });
         }
     }
 
