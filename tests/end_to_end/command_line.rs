@@ -234,10 +234,17 @@ async fn words_that_are_in_no_list_are_named_with_the_nearest() {
         (&["show", "transction:my-deposit"], "transaction"),
         (&["show", "transaction:my-deposit", "--kind", "depositt"], "deposit"),
         (&["trigger", "deposit.success"], "transaction.deposit.success"),
+        (&["subscribe", "https", "https://example.com/x", "--family", "depositss"], "deposits"),
+        (&["subscribe", "https", "https://example.com/x", "--effect", "aplied"], "applied"),
+        (
+            &["subscribe", "https", "https://example.com/x", "--event", "transaction.deposit.sucess"],
+            "transaction.deposit.success",
+        ),
     ] {
         let (code, _, error) = desk.run(wrong);
         assert!(code == Some(2) && error.contains(&format!("did you mean {nearest}?")), "{wrong:?}: {error}");
     }
+    assert_eq!(desk.run(&["subscribe", "email", "a@b"]).0, Some(2));
     for open in [["--event", "transaction.deposit.sucess"], ["--status", "sucess"]] {
         let said = desk.well(&[&["log"], &open[..]].concat());
         assert!(said.contains("No events match.") && said.contains("did you mean"), "{said}");

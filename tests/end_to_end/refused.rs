@@ -211,6 +211,7 @@ async fn other_paths_and_methods_have_their_own_answers() {
         ("GET", "/api/test/events?effect=wonderful", 400),
         ("GET", "/api/test/events?famly=deposits", 400),
         ("GET", "/api/test/events?family=depsits", 400),
+        ("GET", "/api/test/events?refrence=zzz", 400),
         ("GET", "/api/test/balances?acount=zzz", 400),
         ("GET", "/api/test/events/unknown?raw=1", 400),
         ("GET", "/api/test/nonsense?x=1", 404),

@@ -334,7 +334,9 @@ async fn an_object_one_level_deeper_is_read() {
         "amount": "5", "assetType": "TRX", "hash": "f00d0c" }, "stake": {} });
     say(&running, &[("transaction.deposit.success", data)]).await;
     assert_eq!(client.balance("a-k", "TRX").await["received"], "5");
-    assert_eq!(found(client, "hash=f00d0c").await, ["ne-1"]);
+    for query in ["hash=f00d0c", "entity=ne-1"] {
+        assert_eq!(found(client, query).await, ["ne-1"], "{query}");
+    }
     running.stop().await;
 }
 
