@@ -14,15 +14,21 @@ WITHOUT_RESOURCE = {
     "cloudwatch:DescribeAlarms", "lambda:GetAccountSettings", "sns:GetSMSAttributes",
 }
 # Where a star stands for what is in one bucket, for a topic's subscriptions, or for the stages of one API, and in it for
-# what can be looked at, or for what one thing can be asked to do.
+# what can be looked at, or for what one thing can be asked to do, or for the log groups that SNS makes by itself.
 WITHIN = re.compile(
     r"\$\{UntoldBucket\.Arn\}/\*|\$\{(People|Programs)Topic\}:\*"
+    r"|arn:.*:log-group:sns/\$\{AWS::Region\}/\$\{AWS::AccountId\}/\*"
     r"|arn:.*:\$\{HttpApi\}/\*/(GET/api/\*|(POST|DELETE)/api/\$\{Environment\}/[a-z-]+(/\*)?)")
 
 
 @pytest.fixture(scope="module")
-def resources():
-    return cfn_yaml.load(str(ROOT / "template.yaml"))["Resources"]
+def template():
+    return cfn_yaml.load(str(ROOT / "template.yaml"))
+
+
+@pytest.fixture(scope="module")
+def resources(template):
+    return template["Resources"]
 
 
 def statements(document):
@@ -272,3 +278,12 @@ def test_whatever_somebody_has_to_look_at_raises_the_alarm(resources):
     metrics = resources["SomebodyHasToLookAlarm"]["Properties"]["Metrics"]
     looked_at = [texts(metric["MetricStat"]["Metric"]["Dimensions"])[1] for metric in metrics if "MetricStat" in metric]
     assert sorted(looked_at) == ["ambiguous", "conflict", "forged", "none", "oddity", "quarantined", "refused"]
+
+
+def test_sns_logs_what_became_of_messages_only_on_request(template, resources):
+    """Of the protocols that it tells anything of, by a role that only it has."""
+    assert template["Parameters"]["SnsDeliveryLogs"]["Default"] == "none"
+    condition, logging, nothing = resources["ProgramsTopic"]["Properties"]["DeliveryStatusLogging"]["Fn::If"]
+    assert (condition, nothing) == ("LogsSnsDeliveries", {"Ref": "AWS::NoValue"})
+    assert {entry["Protocol"] for entry in logging} == {"http/s", "sqs", "lambda"}
+    assert resources["SnsLogRole"]["Condition"] == "LogsSnsDeliveries"
