@@ -1,17 +1,19 @@
 //! What is tried when, what waits, what is given up, and what is kept of it.
 
+use std::collections::HashMap;
+use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use deliver::post::{Answer, PostError};
 use jiff::SignedDuration;
-use local::standins::engine::TABLE;
+use local::standins::engine::{Engine, TABLE};
 use local::standins::queues::RedrivePolicy;
 use serde_json::{Value, json};
 use shared::clock::Clock as _;
 use shared::endpoints::signing::SIGNATURE;
-use shared::endpoints::{Attempt, EndpointState, Lane, Progress};
-use shared::store::{EndpointChange, TargetType};
+use shared::endpoints::{Attempt, EndpointState, Lane, Outgoing, Progress};
+use shared::store::{EndpointChange, Key, TargetType, Waiting};
 
 use crate::service::{Path, TEST, answer, keys};
 
@@ -474,11 +476,6 @@ async fn attempts_are_shown_for_thirty_days() {
     assert_eq!(path.attempts(&applied.id).await.len(), 0);
 }
 
-/// How many events wait in the test below; a hundred thousand were tried, too.
-fn many() -> usize {
-    std::env::var("WAITING").ok().and_then(|text| text.parse().ok()).unwrap_or(300)
-}
-
 #[tokio::test]
 async fn what_waits_for_a_dead_endpoint_costs_the_others_nothing_and_drains_in_order() {
     let path = Path::new().await;
@@ -488,7 +485,7 @@ async fn what_waits_for_a_dead_endpoint_costs_the_others_nothing_and_drains_in_o
         .note_failing(&dead, 0, path.world.clock.now().after(SignedDuration::from_hours(99)))
         .await
         .unwrap();
-    let count = many();
+    let count = 300;
     for number in 0..count {
         path.later(SignedDuration::from_millis(10));
         path.deposit(&number.to_string()).await;
@@ -506,4 +503,49 @@ async fn what_waits_for_a_dead_endpoint_costs_the_others_nothing_and_drains_in_o
     assert_eq!(path.waiting("dead").await, 0);
     let rate = count as u64 / began.elapsed().as_secs().max(1);
     assert!(rate <= 120, "at most a hundred a second: {rate}");
+}
+
+/// Takes some twenty minutes: `cargo test -p bitpowr-webhooks --release --test delivery -- --ignored`.
+#[tokio::test]
+#[ignore = "takes twenty minutes"]
+async fn a_hundred_thousand_events_that_wait_drain_in_order() {
+    const EVENTS: u32 = 100_000;
+    let folder = tempfile::tempdir().unwrap();
+    let path = Path::over(Engine::open(Some(&folder.path().join("table.db"))).unwrap()).await;
+    let endpoint = path.endpoint("dead", all()).await;
+    path.change(&endpoint, EndpointChange::Disable).await;
+    let client = path.engine.client();
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let now = path.world.clock.now();
+    for number in 0..EVENTS {
+        // What is kept of an event, as far as an endpoint gets it.
+        let (id, at) = (format!("{number:06}"), now.after(SignedDuration::from_millis(number.into())));
+        let key = Key { pk: format!("test#account#{id}"), sk: format!("event#{at}#{id}") };
+        let programs = json!({ "id": id, "entity": { "uid": id } }).to_string();
+        let notification = HashMap::from([
+            ("programs".to_owned(), text(&programs)),
+            ("attributes".to_owned(), AttributeValue::M(HashMap::new())),
+        ]);
+        let event = client.put_item().table_name(TABLE).item("pk", text(&key.pk)).item("sk", text(&key.sk));
+        let event = event.item("id", text(&id)).item("environment", text("test"));
+        let event = event.item("recorded_at", text(&at.to_string()));
+        event.item("notification", AttributeValue::M(notification)).send().await.unwrap();
+        let outgoing = Outgoing { environment: TEST, endpoint: "dead".to_owned(), key };
+        let waiting = Waiting {
+            outgoing,
+            position: format!("{at}#{id}"),
+            due_at: now,
+            expires_at: i64::from(u32::MAX),
+        };
+        path.table().wait(TEST, &waiting).await.unwrap();
+    }
+    path.change(&path.known("dead").await, EndpointChange::Enable).await;
+    path.later(SignedDuration::from_hours(1));
+    let began = std::time::Instant::now();
+    path.due().await;
+    let took = began.elapsed();
+    let order: Vec<_> = (0..EVENTS).map(|number| format!("{number:06}")).collect();
+    assert!(uids(&path, "dead") == order, "in the order of the log");
+    assert_eq!(path.waiting("dead").await, 0);
+    let _ = writeln!(std::io::stderr(), "{EVENTS} events drained in order in {took:?}");
 }

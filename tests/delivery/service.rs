@@ -107,7 +107,11 @@ pub(crate) struct Path {
 
 impl Path {
     pub(crate) async fn new() -> Self {
-        let engine = Engine::open(None).unwrap();
+        Self::over(Engine::open(None).unwrap()).await
+    }
+
+    /// Over a table that is kept somewhere.
+    pub(crate) async fn over(engine: Engine) -> Self {
         let world = World::over(schema::create(&engine.client(), TABLE).await.unwrap());
         let (clock, table) = (Arc::clone(&world.clock), world.table().clone());
         let queues = Queues::open(Database::open(None).unwrap(), Arc::clone(&clock)).unwrap();
