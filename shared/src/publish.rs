@@ -1,4 +1,4 @@
-//! Telling: two topics, «people» and «programs».
+//! Publishing: two topics, «people» and «programs».
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -21,7 +21,7 @@ const BATCH_ENTRIES: usize = 10;
 const BATCH_BYTES: usize = 256 * 1024 - 4 * 1024;
 
 crate::names! {
-    /// Who is told.
+    /// Who is notified.
     "topic" Topic {
         /// E-mail and SMS.
         People "people";
@@ -121,7 +121,7 @@ pub struct Published {
     pub failed: Option<PublishError>,
 }
 
-/// Tells people and programs.
+/// Notifies people and programs.
 pub trait Publish: Send + Sync + 'static {
     /// Publishes messages in their order, each at least once, until one is not taken.
     fn publish(&self, messages: Vec<Message>) -> impl Future<Output = Published> + Send;

@@ -203,7 +203,7 @@ impl Depths for Sqs {
 }
 
 impl Redrive for Sqs {
-    /// `StartMessageMoveTask` would do it without us, but tells nobody how far it is, and does not end before
+    /// `StartMessageMoveTask` would do it without us, but does not say how far it is, and does not end before
     /// the queue is empty.
     async fn redrive(&self, family: Family, most: usize) -> Redriven {
         let mut moved = 0;

@@ -1,6 +1,7 @@
 //! Secrets that are replaced while the program runs: the last good value is kept, and fetched again when a
 //! check fails.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -10,13 +11,18 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tracing::warn;
 
+use crate::causes::with_causes;
+
 /// A failed check fetches anew at most this often: who guesses secrets shall not make us ask for ours.
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// Where there is no value at all, it is asked for this often.
 const PAUSE_WITHOUT: Duration = Duration::from_secs(1);
 
-type Fetch<T> = Box<dyn Fn() -> BoxFuture<'static, Result<T, String>> + Send + Sync>;
+/// Why a secret cannot be fetched.
+pub type Cause = Box<dyn Error + Send + Sync>;
+
+type Fetch<T> = Box<dyn Fn() -> BoxFuture<'static, Result<T, Cause>> + Send + Sync>;
 
 /// A value that may be replaced elsewhere.
 pub struct Rotating<T> {
@@ -43,7 +49,7 @@ impl<T: Send + Sync + 'static> Rotating<T> {
     /// be had now is not fatal; it is tried again at the first use.
     pub async fn fetched<F>(fetch: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
-        F: Future<Output = Result<T, String>> + Send + 'static,
+        F: Future<Output = Result<T, Cause>> + Send + 'static,
     {
         let fetch: Fetch<T> = Box::new(move || Box::pin(fetch()));
         let rotating = Self { current: RwLock::default(), fetch: Some(fetch), asked: Mutex::default() };
@@ -84,7 +90,10 @@ impl<T: Send + Sync + 'static> Rotating<T> {
             Ok(value) => {
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(value));
             }
-            Err(error) => warn!(error, "a secret cannot be fetched; the last good value stays in use"),
+            Err(cause) => warn!(
+                cause = with_causes(&*cause),
+                "a secret cannot be fetched; the last good value stays in use"
+            ),
         }
     }
 }
@@ -100,7 +109,7 @@ mod tests {
         let counted = Arc::clone(&calls);
         let fetch = move || {
             let call = counted.fetch_add(1, Ordering::SeqCst);
-            std::future::ready(if call < failures { Err("down".to_owned()) } else { Ok(call) })
+            std::future::ready(if call < failures { Err("down".into()) } else { Ok(call) })
         };
         (Rotating::fetched(fetch).await, calls)
     }
@@ -134,7 +143,7 @@ mod tests {
         let up = Arc::new(AtomicU32::new(1));
         let switch = Arc::clone(&up);
         let value = Rotating::fetched(move || {
-            let answer = if switch.load(Ordering::SeqCst) == 1 { Ok(7) } else { Err("down".to_owned()) };
+            let answer = if switch.load(Ordering::SeqCst) == 1 { Ok(7) } else { Err("down".into()) };
             std::future::ready(answer)
         })
         .await;

@@ -24,7 +24,7 @@ use crate::http;
 use crate::model;
 use crate::pipeline::Pipeline;
 use crate::queue::Sqs;
-use crate::rotating::Rotating;
+use crate::rotating::{Cause, Rotating};
 use crate::store::Table;
 use crate::telemetry;
 use crate::verify::{SealingKey, SealingKeys, Secret, Secrets};
@@ -38,6 +38,28 @@ pub enum StartError {
     /// A variable has a value that is none.
     #[error("the environment variable {0} has a value that is not understood")]
     Invalid(&'static str),
+}
+
+/// A secret of AWS Secrets Manager cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// Secrets Manager refused or did not answer.
+    #[error("the secret {id} cannot be fetched: {source}")]
+    Aws {
+        /// The secret.
+        id: String,
+        /// Why.
+        source: AwsError,
+    },
+    /// It has no value.
+    #[error("the secret {0} has no value")]
+    Empty(String),
+}
+
+impl SecretError {
+    fn aws(id: &str, error: impl Into<AwsError>) -> Self {
+        Self::Aws { id: id.to_owned(), source: error.into() }
+    }
 }
 
 /// A setting of the function.
@@ -73,7 +95,7 @@ pub async fn aws() -> SdkConfig {
 }
 
 /// A secret's value in one stage, with its version; none where there is none in that stage.
-async fn staged(client: &Client, id: &str, stage: &str) -> Result<Option<(String, String)>, String> {
+async fn staged(client: &Client, id: &str, stage: &str) -> Result<Option<(String, String)>, SecretError> {
     match client.get_secret_value().secret_id(id).version_stage(stage).send().await {
         Ok(value) => Ok(value.version_id.zip(value.secret_string)),
         Err(error)
@@ -81,15 +103,18 @@ async fn staged(client: &Client, id: &str, stage: &str) -> Result<Option<(String
         {
             Ok(None)
         }
-        Err(error) => Err(format!("{id}: {}", AwsError::from(error))),
+        Err(error) => Err(SecretError::aws(id, error)),
     }
 }
 
 /// The current value of a secret and, while it is being replaced, the previous one, each with its version.
-async fn versions(client: &Client, id: &str) -> Result<((String, String), Option<(String, String)>), String> {
+async fn versions(
+    client: &Client,
+    id: &str,
+) -> Result<((String, String), Option<(String, String)>), SecretError> {
     let (current, previous) =
         futures::try_join!(staged(client, id, "AWSCURRENT"), staged(client, id, "AWSPREVIOUS"))?;
-    Ok((current.ok_or_else(|| format!("{id} has no value"))?, previous))
+    Ok((current.ok_or_else(|| SecretError::Empty(id.to_owned()))?, previous))
 }
 
 /// The webhook secrets, from the secret that `WEBHOOK_SECRET_ID` names: the current one and the previous one.
@@ -104,7 +129,7 @@ pub fn webhook_secrets(
         let (client, id) = (client.clone(), id.clone());
         async move {
             let ((_, current), previous) = versions(&client, &id).await?;
-            let secret = |value: String| Secret::new(value).map_err(|error| error.to_string());
+            let secret = |value: String| Secret::new(value).map_err(Cause::from);
             let previous = previous.map(|(_, value)| secret(value)).transpose()?;
             Ok(Secrets::new(secret(current)?, previous))
         }
@@ -132,9 +157,8 @@ pub fn sealing_keys_of(
         let (client, id) = (client.clone(), id.clone());
         async move {
             let (current, previous) = versions(&client, &id).await?;
-            let key = |(version, value): (String, String)| {
-                SealingKey::new(version, value).map_err(|error| error.to_string())
-            };
+            let key =
+                |(version, value): (String, String)| SealingKey::new(version, value).map_err(Cause::from);
             let previous = previous.map(key).transpose()?;
             Ok(SealingKeys::new(key(current)?, previous))
         }
@@ -169,10 +193,10 @@ pub fn delivery_keys_of(config: &SdkConfig, id: String) -> DeliveryKeys {
         let (client, id) = (client.clone(), id.clone());
         async move {
             let value = client.get_secret_value().secret_id(&id).set_version_id(version).send().await;
-            let value = value.map_err(|error| format!("{id}: {}", AwsError::from(error)))?;
-            let none = || format!("{id} has no value");
-            let (version, text) = value.version_id.zip(value.secret_string).ok_or_else(none)?;
-            DeliveryKey::new(version, text).map_err(|error| error.to_string())
+            let value = value.map_err(|error| SecretError::aws(&id, error))?;
+            let empty = || SecretError::Empty(id.clone());
+            let (version, text) = value.version_id.zip(value.secret_string).ok_or_else(empty)?;
+            DeliveryKey::new(version, text).map_err(Cause::from)
         }
     })
 }

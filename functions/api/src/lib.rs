@@ -3,7 +3,7 @@
 //! | path under `/api/{environment}` | answer |
 //! | --- | --- |
 //! | `events?family=&event=&entity=&effect=&status=&asset=&hash=&reference=&address=&customer=&account=&sub_account=&chain=&from=&to=&limit=&cursor=` | `{"events":[…],"cursor":…}`, newest first |
-//! | `events/{id}` | the event, with its body, what was told, and what was done to it |
+//! | `events/{id}` | the event, with its body, its notification, and what was done to it |
 //! | `transactions/{uid}?kind=`, `accounts/{uid}`, `assets/{uid}`, `addresses/{uid}`, `customers/{uid}` | state and history |
 //! | `balances?account=&at=`, `balances?sub_account=` | `{"balances":[…],"cursor":…}` |
 //! | `ledger?account=&asset=&at=` | `{"ledger":[…],"cursor":…}`, newest first |

@@ -150,7 +150,8 @@ impl Query {
         }
         let steps = (to.as_millis() - from.as_millis()) / (step * 1000);
         if to < from || steps > INTERVALS {
-            let detail = format!("From `from` to `to` are 0 to {INTERVALS} times `step`.");
+            let detail =
+                format!("`from` is not after `to`, and at most {INTERVALS} times `step` lie between them.");
             return Err(Refusal::Parameter(detail));
         }
         Ok(Interval { from, to, step })

@@ -16,7 +16,7 @@ use shared::store::{self, Counts, EventItem, Page, QuarantineItem};
 const OF_EVERY_TRANSACTION: [Fact; 6] =
     [Fact::Amount, Fact::Chain, Fact::Hash, Fact::Customer, Fact::Reference, Fact::Memo];
 
-/// An event by itself: with its body, byte for byte, what was told of it, and what was done to it.
+/// An event by itself: with its body, byte for byte, its notification, and what was done to it.
 pub(crate) fn event_record(mut record: store::EventRecord, attempts: Vec<Attempt>) -> EventRecord {
     let (programs, people) =
         record.event.notification.take().map(|told| (told.programs, told.people)).unzip();

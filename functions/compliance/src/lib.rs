@@ -1,6 +1,6 @@
 //! Compliance: a transaction was flagged by anti-money-laundering screening.
 //!
-//! The flag stands beside the transaction's status, whichever family told of it first.
+//! The flag stands beside the transaction's status, whichever family reported it first.
 
 use shared::clock::Moment;
 use shared::family::{FamilyRules, transactions};

@@ -216,7 +216,7 @@ async fn a_secret_that_was_just_replaced_refuses_no_delivery() {
 
 #[tokio::test]
 async fn without_any_secret_to_compare_with_nobody_is_refused_for_good() {
-    let nothing = || std::future::ready(Err("down".to_owned()));
+    let nothing = || std::future::ready(Err("down".into()));
     let ingest = Ingest { secrets: Rotating::fetched(nothing).await, ..ingest(Queue::default()) };
     assert_eq!(answer(&ingest, event(|_| {})).await["statusCode"], 503);
 }

@@ -51,7 +51,7 @@ struct Inserted {
     taken_up: bool,
 }
 
-/// A record of the stream that tells something.
+/// A record of the stream that carries a notification.
 struct Notified {
     /// Its sequence number.
     number: Option<String>,
@@ -59,7 +59,7 @@ struct Notified {
     environment: Environment,
     /// Where it is.
     key: Key,
-    /// What it tells.
+    /// The notification.
     notification: Notification,
 }
 
@@ -78,8 +78,8 @@ pub enum NotifyError {
 }
 
 impl<P: Publish, D: Directory, O: Outbound, C: Clock> Notify<P, D, O, C> {
-    /// Publishes what a batch of the stream tells, in its order. Where something was not taken, the batch comes
-    /// again from there on, so that what people were told is not told again. Endpoints and programs come first: they
+    /// Sends the notifications of a batch of the stream, in its order. Where something was not taken, the batch comes
+    /// again from there on, so that people are not notified twice. Endpoints and programs come first: they
     /// recognise by its id what comes twice.
     ///
     /// # Errors
@@ -171,15 +171,15 @@ impl<P: Publish, D: Directory, O: Outbound, C: Clock> Notify<P, D, O, C> {
     }
 }
 
-/// What a record tells that inserts an event, or the action by which it is told again.
+/// The notification of a record that inserts an event, or an action that carries one.
 fn notified(record: EventRecord) -> Option<Notified> {
     let text = |name| match record.change.keys.get(name) {
         Some(AttributeValue::S(text)) => Some(text.clone()),
         _ => None,
     };
     let key = Key { pk: text("pk")?, sk: text("sk")? };
-    let tells = [EVENT_PREFIX, ACTION_PREFIX].iter().any(|prefix| key.sk.starts_with(prefix));
-    if record.event_name != "INSERT" || !tells {
+    let carries = [EVENT_PREFIX, ACTION_PREFIX].iter().any(|prefix| key.sk.starts_with(prefix));
+    if record.event_name != "INSERT" || !carries {
         return None;
     }
     let number = record.change.sequence_number;
@@ -376,7 +376,7 @@ mod tests {
         assert!(notify.publish.taken.into_inner().unwrap().is_empty());
     }
 
-    /// A batch as Lambda delivers it, with people and programs told of each event.
+    /// A batch as Lambda delivers it, with people and programs notified of each event.
     fn batch(records: &[(&str, &str)]) -> Event {
         let record = |(number, (name, sk)): (usize, &(&str, &str))| {
             format!(
@@ -437,7 +437,7 @@ mod tests {
         assert_eq!(many.len(), 61);
     }
 
-    /// From which record on the batch comes again, and what people and programs were told until then.
+    /// From which record on the batch comes again, and what people and programs were sent until then.
     async fn told_until(publish: Captured, count: usize) -> (Option<String>, Vec<String>, Vec<String>) {
         let notify = notify(publish);
         let response = notify.batch(batch(&vec![("INSERT", "event#x"); count])).await.unwrap();

@@ -21,7 +21,7 @@ impl FamilyRules for Unrecognised {
     }
 
     fn audience(_: &EventName) -> Audience {
-        Audience::Programs("nobody can say what it means")
+        Audience::Programs("its meaning is unknown")
     }
 
     fn words(notice: &Notice<'_>) -> Words {

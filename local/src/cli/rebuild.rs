@@ -64,7 +64,7 @@ impl Rebuild {
         if self.json {
             say_json(&report);
         } else {
-            tell(&report);
+            show(&report);
         }
         let left = report.taken_up.iter().filter(|taken_up| !taken_up.written).count()
             + report.differences.iter().filter(|difference| !difference.written).count()
@@ -79,7 +79,7 @@ impl Rebuild {
     }
 }
 
-fn tell(report: &Report) {
+fn show(report: &Report) {
     for TakenUp { event, entity, kind, written } in &report.taken_up {
         let what = kind.map_or(entity.entity_type.as_str(), Kind::as_str);
         say(&format!(

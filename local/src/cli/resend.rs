@@ -205,7 +205,7 @@ impl Resend {
             why: self.why.clone().unwrap_or_default(),
             begun_at: SystemClock.now(),
             cursor: None,
-            told: 0,
+            resent: 0,
             never_told: 0,
             finished: false,
         }))
@@ -234,7 +234,7 @@ impl Resend {
                 pace.tick().await;
                 let key = format!("{}/{id}", job.id);
                 match resend(opened, id, job.endpoint.as_deref(), &job.why, &key).await {
-                    Ok(_) => job.told += 1,
+                    Ok(_) => job.resent += 1,
                     Err(NoAnswer::Refused(problem)) if problem.code == "never_told" => job.never_told += 1,
                     Err(error) => {
                         let why = with_causes(&error);
@@ -242,7 +242,7 @@ impl Resend {
                         return Err(Failure::new(go_on));
                     }
                 }
-                bar.set_message(format!("{} resent", job.told));
+                bar.set_message(format!("{} resent", job.resent));
                 bar.tick();
             }
             job.cursor = cursor;
@@ -251,10 +251,10 @@ impl Resend {
         }
         bar.finish_and_clear();
         if self.json {
-            say_json(&json!({ "job": job.id, "told": job.told, "never_told": job.never_told }));
+            say_json(&json!({ "job": job.id, "told": job.resent, "never_told": job.never_told }));
         } else {
             let never = "had no notification (stale or repeat)";
-            say(&format!("{} events were resent; {} {never}", job.told, job.never_told));
+            say(&format!("{} events were resent; {} {never}", job.resent, job.never_told));
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::DRAIN;
 use crate::standins::stop::Stop;
 
-/// Tasks that work until they are told to stop.
+/// Tasks that work until they are stopped.
 #[derive(Debug)]
 pub(super) struct Workers {
     stop: watch::Sender<bool>,

@@ -176,7 +176,7 @@ pub async fn stream<P: Publish, D: Directory, O: Outbound, C: Clock>(
     }
 }
 
-/// Tells what the stream has until there is no more, or something is not taken: it comes again from there on.
+/// Hands over what the stream has until there is no more, or something is not taken: it comes again from there on.
 async fn drain<P: Publish, D: Directory, O: Outbound, C: Clock>(
     engine: &Engine,
     checkpoint: &Checkpoint,

@@ -11,7 +11,7 @@ use shared::names::UnknownName;
 use super::database::{Database, DatabaseError};
 
 shared::names! {
-    /// How somebody is told, by the name that Amazon SNS has for it.
+    /// How somebody is notified, by the name that Amazon SNS has for it.
     "protocol" Protocol {
         /// An e-mail to a person.
         Email "email";

@@ -1,4 +1,4 @@
-//! The local stand-in for SNS: programs are told on standard output and by POSTs, people by e-mails and short
+//! The local stand-in for SNS: programs are notified on standard output and by POSTs, people by e-mails and short
 //! messages in a folder.
 
 use std::io::Write as _;
@@ -30,7 +30,7 @@ const REDRIVE: RedrivePolicy = RedrivePolicy { visibility: Duration::from_secs(6
 /// The topics «people» and «programs».
 #[derive(Debug)]
 pub struct Topics {
-    /// Carries what programs shall be told.
+    /// Carries what programs shall be sent.
     pub queues: Queues,
     /// Who subscribed.
     pub subscriptions: SubscriptionStore,
@@ -38,7 +38,7 @@ pub struct Topics {
     pub mail: Option<PathBuf>,
     /// Where what people subscribed to is put.
     pub people: Option<PathBuf>,
-    /// Whether programs are told on standard output.
+    /// Whether programs are notified on standard output.
     pub print: bool,
 }
 
@@ -48,12 +48,12 @@ enum TopicError {
     /// It cannot be written as JSON.
     #[error(transparent)]
     Unwritten(#[from] serde_json::Error),
-    /// The queue of what programs shall be told failed.
+    /// The queue of what programs shall be sent failed.
     #[error(transparent)]
     Queue(#[from] QueueError),
 }
 
-/// What a program shall be told, and where.
+/// What a program shall be sent, and where.
 #[derive(Serialize, Deserialize)]
 struct Post {
     url: Url,
@@ -63,11 +63,11 @@ struct Post {
 impl Topics {
     /// Hands a message to its subscribers. Like SNS it fails only where the message is not kept for them; what
     /// a subscriber makes of it is the subscriber's.
-    async fn tell(&self, message: Message, subscriptions: &[Subscription]) -> Result<(), TopicError> {
+    async fn send(&self, message: Message, subscriptions: &[Subscription]) -> Result<(), TopicError> {
         match message {
             Message::Programs { json, attributes } => {
                 if self.print {
-                    // Whoever reads our output may have gone; that must not stop the others from being told.
+                    // Whoever reads our output may have gone; that must not keep the others from being notified.
                     let _ = writeln!(std::io::stdout(), "{}", printable::json(&json));
                 }
                 let wanted = subscriptions.iter().filter(|one| one.filter.accepts(&attributes));
@@ -146,7 +146,7 @@ impl Publish for Topics {
             }
         };
         for message in messages {
-            if let Err(cause) = self.tell(message, &subscriptions).await {
+            if let Err(cause) = self.send(message, &subscriptions).await {
                 published.failed = Some(PublishError { cause: cause.into() });
                 break;
             }
@@ -156,7 +156,7 @@ impl Publish for Topics {
     }
 }
 
-/// POSTs to programs what they have not been told yet, until the product stops.
+/// POSTs to programs what they have not been sent yet, until the product stops.
 pub async fn deliver(queues: Queues, mut stop: Stop) {
     let client = reqwest::Client::builder()
         .timeout(Duration::from_secs(15))
@@ -186,7 +186,7 @@ async fn batch(client: &reqwest::Client, queues: &Queues, stop: &Stop) -> Result
         }
         let taken = match serde_json::from_str(&message.body) {
             Ok(post) => self::post(client, post).await,
-            // Nobody can be told.
+            // Nobody can be notified.
             Err(_) => Ok(()),
         };
         let noted = match taken {
@@ -205,7 +205,7 @@ async fn batch(client: &reqwest::Client, queues: &Queues, stop: &Stop) -> Result
     Ok(count)
 }
 
-/// Why a program did not take what it was told.
+/// Why a program did not take what it was sent.
 #[derive(Debug, thiserror::Error)]
 enum NotTaken {
     /// It said so.
@@ -216,7 +216,7 @@ enum NotTaken {
     Silent(reqwest::Error),
 }
 
-/// Has a program take what it is told.
+/// Sends a program what it is notified of.
 async fn post(client: &reqwest::Client, Post { url, body }: Post) -> Result<(), NotTaken> {
     match client.post(url).header("content-type", "application/json").body(body).send().await {
         Ok(response) if response.status().is_success() => Ok(()),

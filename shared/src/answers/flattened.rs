@@ -16,13 +16,13 @@ use crate::endpoints::Attempt;
 use crate::environment::Environment;
 use crate::model::{Contradiction, Kind, Oddity, Reason, Words};
 
-/// An event by itself: with its body, what was told of it, and what was done to it.
+/// An event by itself: with its body, its notification, and what was done to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventRecord {
     /// The event.
     #[serde(flatten)]
     pub event: Event,
-    /// What was told.
+    /// Its notification.
     pub told: Told,
     /// The requests that brought it.
     pub delivery_ids: BTreeSet<String>,
@@ -35,12 +35,12 @@ pub struct EventRecord {
     pub raw: Raw,
 }
 
-/// What was told of an event.
+/// The notification of an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
-    /// To programs; none where nobody was told.
+    /// For programs; none where nobody is notified.
     pub programs: Option<Value>,
-    /// To people; none where they were not told.
+    /// For people; none where they are not notified.
     pub people: Option<Words>,
 }
 

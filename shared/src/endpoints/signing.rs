@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 use super::endpoint::SecretVersion;
 use crate::clock::Moment;
 use crate::hash;
+use crate::rotating::Cause;
 
 /// The first field of what a secret is derived from: nothing else that this key might ever sign starts like this.
 const DOMAIN: &[u8] = b"bitpowr-webhooks/endpoint";
@@ -113,7 +114,7 @@ fn keyed(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("any length")
 }
 
-type Fetch = dyn Fn(Option<String>) -> BoxFuture<'static, Result<DeliveryKey, String>> + Send + Sync;
+type Fetch = dyn Fn(Option<String>) -> BoxFuture<'static, Result<DeliveryKey, Cause>> + Send + Sync;
 
 /// The delivery keys: the one that new secrets are derived from, and those that older ones were.
 pub struct DeliveryKeys {
@@ -127,7 +128,7 @@ pub struct DeliveryKeys {
 /// A delivery key cannot be had now.
 #[derive(Debug, thiserror::Error)]
 #[error("the delivery key cannot be had: {0}")]
-pub struct NoKey(String);
+pub struct NoKey(#[source] Cause);
 
 impl fmt::Debug for DeliveryKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -144,7 +145,7 @@ impl DeliveryKeys {
     /// Keys that are fetched when they are needed: that of an id, or the current one.
     pub fn fetched<F>(fetch: impl Fn(Option<String>) -> F + Send + Sync + 'static) -> Self
     where
-        F: Future<Output = Result<DeliveryKey, String>> + Send + 'static,
+        F: Future<Output = Result<DeliveryKey, Cause>> + Send + 'static,
     {
         let fetch: Arc<Fetch> = Arc::new(move |id| Box::pin(fetch(id)));
         Self { known: RwLock::default(), fetch: Some(fetch), fixed: None }
@@ -182,7 +183,7 @@ impl DeliveryKeys {
         if let Some(key) = id.and_then(|id| known().get(id).cloned()) {
             return Ok(key);
         }
-        let fetch = self.fetch.as_ref().ok_or_else(|| NoKey("there is none".to_owned()))?;
+        let fetch = self.fetch.as_ref().ok_or_else(|| NoKey("there is none".into()))?;
         let key = fetch(id.map(str::to_owned)).await.map_err(NoKey)?;
         self.known.write().unwrap_or_else(PoisonError::into_inner).insert(key.id.clone(), key.clone());
         Ok(key)
@@ -233,7 +234,7 @@ mod tests {
             noted.lock().unwrap().push(id.clone());
             let id = id.unwrap_or_else(|| "new".to_owned());
             let byte = if id == "new" { 1 } else { 2 };
-            std::future::ready(DeliveryKey::new(id, [byte; 32]).map_err(|error| error.to_string()))
+            std::future::ready(DeliveryKey::new(id, [byte; 32]).map_err(Cause::from))
         });
         let versions = [
             SecretVersion { key_id: "new".to_owned(), number: 2 },

@@ -18,7 +18,7 @@
 //! | [`transaction`] | what an event says of a transaction |
 //! | [`money`] | what its events say of money together: contradictions, oddities, contribution to balances |
 //! | [`ledger`] | the lines that changes of balances leave, each following another |
-//! | [`notification`] | what is told to people and programs |
+//! | [`notification`] | what people and programs are sent |
 //! | [`words`] | the words of events and statuses, as somebody types them |
 
 pub mod amount;

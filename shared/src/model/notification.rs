@@ -1,4 +1,4 @@
-//! What is told: a text for people, JSON and filter attributes for programs. It is rendered once, when the
+//! Notifications: a text for people, JSON and filter attributes for programs. It is rendered once, when the
 //! event is applied, and stored with it; `notify` only sends.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -243,7 +243,7 @@ pub struct Notification {
 }
 
 impl Notification {
-    /// The version of the counts that it tells programs.
+    /// The version of the counts that it carries.
     pub fn version(&self) -> Option<u64> {
         let programs: Value = serde_json::from_str(self.programs.as_deref()?).ok()?;
         programs.pointer("/counts/version")?.as_u64()

@@ -19,7 +19,7 @@ use crate::model::{Family, Notification};
 crate::names! {
     /// What was done.
     "action" Action {
-        /// An event was told again.
+        /// An event was resent.
         Resend "resend";
         /// A body was handed over once more.
         Retry "retry";
@@ -143,7 +143,8 @@ pub struct Job {
     #[serde(default)]
     pub cursor: Option<String>,
     /// How many were resent.
-    pub told: u64,
+    #[serde(alias = "told")]
+    pub resent: u64,
     /// How many could not be: they have no notification.
     pub never_told: u64,
     /// Whether nothing is left to do.

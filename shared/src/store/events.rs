@@ -56,7 +56,7 @@ pub struct EventItem {
     pub recorded_at: Moment,
     /// When it happened, as the object says; else when it was received.
     pub occurred_at: Moment,
-    /// What was told; none where nothing was.
+    /// Its notification; none where nobody is notified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notification: Option<Notification>,
 }

@@ -68,7 +68,7 @@ impl Secrets {
     }
 }
 
-/// Why a request was not let in. For logs and metrics only: the caller is told none of it.
+/// Why a request was not let in. For logs and metrics only: the caller learns none of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretRefusal {
     /// There is no `x-webhook-secret`.
