@@ -17,7 +17,7 @@ use crate::environment::Environment;
 use crate::fold::{self, Effect, Folded, Known};
 use crate::model::facts::shorten;
 use crate::model::identity::{HORIZON_HOURS, Identity};
-use crate::model::ledger::{self, Cause, LedgerLine};
+use crate::model::ledger::{self, Cause, LedgerLine, Rule};
 use crate::model::lenient;
 use crate::model::transaction::Transaction;
 use crate::model::{
@@ -232,7 +232,7 @@ impl New {
             plan.asked(asks);
         }
         if let Some(((meaning, folded), key)) = meaning.zip(folded).zip(place.state.clone()) {
-            let cause = |kind| (Some(applied.id.as_str()), format!("{kind}.{status}"));
+            let cause = |kind| (Some(applied.id.as_str()), Rule::Said { kind, status: status.to_owned() });
             post(&mut plan, environment, &meaning.entity.uid, recalled, changes, cause, now)?;
             let read = state.map(|state| state.version);
             let item = StateItem { version, known: folded.known, recorded_at: Some(now) };
@@ -252,7 +252,7 @@ pub fn post<'a>(
     uid: &str,
     recalled: &Recalled,
     changes: Vec<(Kind, Posting)>,
-    cause: impl Fn(Kind) -> (Option<&'a str>, String),
+    cause: impl Fn(Kind) -> (Option<&'a str>, Rule),
     at: Moment,
 ) -> Result<(), StoreError> {
     let mut balances: BTreeMap<Key, Vec<LedgerLine>> = BTreeMap::new();
@@ -265,7 +265,7 @@ pub fn post<'a>(
             None => recalled.item(&key)?.unwrap_or_default(),
         };
         let (event_id, rule) = cause(kind);
-        let cause = Cause { entity: Some(&entity), event_id, rule: &rule, at };
+        let cause = Cause { entity: Some(&entity), event_id, rule, at };
         let Posting { account, asset, amounts } = posting;
         let line = LedgerLine::following(&before, (&account, &asset, keys::shard(&pk)), amounts, &cause);
         balances.entry(key).or_default().push(line);

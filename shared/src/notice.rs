@@ -316,7 +316,7 @@ impl About<'_> {
         let counts_for = match event.entity.as_ref().map(|entity| entity.entity_type) {
             Some(EntityType::Transaction) => Some(money::account(facts).to_owned()),
             Some(_) => fact(Fact::AccountId),
-            None => counted.first().map(|counted| counted.account.clone()),
+            None => counted.first().map(|counted| counted.account.to_string()),
         };
         serde_json::to_string(&ForPrograms {
             event_type: event.event.clone(),

@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use shared::environment::Environment;
 use shared::model::notification::{Counts, ForPrograms};
-use shared::model::{Decimal, EntityType};
+use shared::model::{Account, Asset, Decimal, EntityType};
 use shared::store::{LogFilter, Table};
 
 const TEST: Environment = Environment::Test;
 
 /// The columns of each balance that is not nothing.
-pub(crate) type Books = BTreeMap<(String, String), Vec<Decimal>>;
+pub(crate) type Books = BTreeMap<(Account, Asset), Vec<Decimal>>;
 
 /// What a notification is about: an account may have the uid of a transaction.
 type Uid<'a> = (EntityType, &'a str);

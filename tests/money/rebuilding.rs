@@ -22,6 +22,7 @@ use shared::decide::{Applied, Delivery};
 use shared::environment::Environment;
 use shared::family::FamilyRules;
 use shared::fold::Effect;
+use shared::model::ledger::Rule;
 use shared::model::lifecycle::Step;
 use shared::model::notification::Audience;
 use shared::model::transaction::Transaction;
@@ -233,7 +234,7 @@ async fn money_that_an_earlier_version_misread_is_moved_with_a_line_that_says_so
     rebuild(table, WRITE, damaged.world.clock.now()).await;
     assert_eq!(balance().await, "15");
     let ledger = table.ledger(TEST, ("a", None), None, 100, None).await.unwrap().items;
-    let line = ledger.iter().find(|line| line.rule == "rebuild").unwrap();
+    let line = ledger.iter().find(|line| line.rule == Rule::Rebuild).unwrap();
     assert_eq!(
         (line.change.received.to_string(), line.transaction.as_ref().unwrap().uid.as_str()),
         ("7.2".into(), "misread")
@@ -350,7 +351,7 @@ async fn what_an_earlier_version_kept_about_nothing_is_taken_up_under_its_id() {
     let record = table.event(TEST, &kept.id).await.unwrap().unwrap();
     assert_eq!((record.raw, record.actions.len(), record.event.notification.is_some()), (raw, 1, true));
     let outcome = Outcome::of(table).await;
-    assert_eq!(outcome.balances()[&("a".to_owned(), "BTC".to_owned())][0].to_string(), "15");
+    assert_eq!(outcome.balances()[&("a".into(), "BTC".into())][0].to_string(), "15");
     consumer::ends_with(table, outcome.balances()).await;
 
     // A further delivery is one of the same event.

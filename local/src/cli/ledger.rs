@@ -37,7 +37,7 @@ impl Ledger {
         let at = self.at.map(|at| at.to_string());
         let account = ("account", Some(self.account.as_str()));
         let mut balances: Vec<Balance> = opened.all(&[account, ("at", at.as_deref())]).await?;
-        balances.retain(|balance| self.asset.as_ref().is_none_or(|asset| balance.asset == *asset));
+        balances.retain(|balance| self.asset.as_ref().is_none_or(|asset| balance.asset == asset.as_str()));
         let ledger: Vec<LedgerLine> =
             opened.all(&[account, ("asset", self.asset.as_deref()), ("at", at.as_deref())]).await?;
         if self.json {
@@ -59,7 +59,7 @@ impl Ledger {
 
 fn row(Balance { asset, received, sent, fees, pending, balance, .. }: &Balance) -> Vec<String> {
     let columns = [received, sent, fees, pending, balance].map(Decimal::to_string);
-    [asset.clone()].into_iter().chain(columns).collect()
+    [asset.to_string()].into_iter().chain(columns).collect()
 }
 
 fn line(line: &LedgerLine) -> Vec<String> {
@@ -74,8 +74,8 @@ fn line(line: &LedgerLine) -> Vec<String> {
     let uid = line.transaction.as_ref().map(|transaction| transaction.uid.clone());
     vec![
         line.recorded_at.to_string(),
-        line.asset.clone(),
-        line.rule.clone(),
+        line.asset.to_string(),
+        line.rule.to_string(),
         changes.collect::<Vec<_>>().join(", "),
         uid.unwrap_or_default(),
         line.event_id.clone().unwrap_or_default(),

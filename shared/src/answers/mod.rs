@@ -25,7 +25,7 @@ use crate::clock::Moment;
 use crate::environment::Environment;
 use crate::model::ledger::LedgerLine;
 use crate::model::money::Amounts;
-use crate::model::{Decimal, Family};
+use crate::model::{Account, Asset, Decimal, Family};
 use crate::queue::Depth;
 use crate::shown::shown;
 use crate::store::{self, ActionItem, Page, Target};
@@ -120,9 +120,9 @@ impl<'de, T: Entry> Deserialize<'de> for List<T> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Balance {
     /// The account.
-    pub account: String,
+    pub account: Account,
     /// The asset.
-    pub asset: String,
+    pub asset: Asset,
     /// Deposits that succeeded.
     pub received: Decimal,
     /// Transfers that succeeded.

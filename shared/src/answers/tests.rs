@@ -3,7 +3,7 @@
 use super::*;
 use crate::endpoints::{Attempt, EndpointFilter, EndpointState, Failure, Progress};
 use crate::fold::Effect;
-use crate::model::ledger::{BalanceItem, Cause};
+use crate::model::ledger::{BalanceItem, Cause, Rule};
 use crate::model::{Contradiction, EntityRef, EntityType, Oddity};
 use crate::model::{Kind, Reason, Words};
 use crate::store::TargetType;
@@ -140,12 +140,12 @@ fn amounts() -> Amounts {
 }
 
 fn balance() -> Balance {
-    store::Balance { account: "a".to_owned(), asset: "BTC".to_owned(), amounts: amounts() }.into()
+    store::Balance { account: "a".into(), asset: "BTC".into(), amounts: amounts() }.into()
 }
 
 fn line() -> LedgerLine {
-    let cause = Cause { entity: None, event_id: None, rule: "rebuild", at: at() };
-    LedgerLine::following(&BalanceItem::default(), ("a", "BTC", 0), amounts(), &cause)
+    let cause = Cause { entity: None, event_id: None, rule: Rule::Rebuild, at: at() };
+    LedgerLine::following(&BalanceItem::default(), (&"a".into(), &"BTC".into(), 0), amounts(), &cause)
 }
 
 fn quarantined(raw: Raw) -> Quarantined {

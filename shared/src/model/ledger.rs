@@ -1,10 +1,13 @@
 //! The ledger: lines that each follow another, and the balance that the last of them makes.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::entity::{Entity, EntityRef, Kind};
+use super::ids::{Account, Asset};
 use super::money::{Amounts, Posting};
 use crate::clock::Moment;
 
@@ -24,9 +27,9 @@ pub struct BalanceItem {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerLine {
     /// The account.
-    pub account: String,
+    pub account: Account,
     /// The asset.
-    pub asset: String,
+    pub asset: Asset,
     /// The shard of the balance.
     pub shard: u8,
     /// The line's number within its shard, from 1 without gaps.
@@ -38,7 +41,7 @@ pub struct LedgerLine {
     /// The transaction's kind.
     pub kind: Option<Kind>,
     /// By which rule: `deposit.success` …; `rebuild` where nothing new was said.
-    pub rule: String,
+    pub rule: Rule,
     /// What was added.
     pub change: Amounts,
     /// The shard before …
@@ -49,15 +52,58 @@ pub struct LedgerLine {
     pub recorded_at: Moment,
 }
 
+/// By which rule a line was entered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// An event's last word on a transaction of a kind: `deposit.success`.
+    Said {
+        /// The kind that counts it.
+        kind: Kind,
+        /// The word.
+        status: String,
+    },
+    /// `rebuild` moved money, without any new event.
+    Rebuild,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Said { kind, status } => f.pad(&format!("{kind}.{status}")),
+            Self::Rebuild => f.pad("rebuild"),
+        }
+    }
+}
+
+impl Serialize for Rule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Rule {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.split_once('.') {
+            Some((kind, status)) => {
+                let kind = kind.parse().map_err(D::Error::custom)?;
+                Ok(Self::Said { kind, status: status.to_owned() })
+            }
+            None if text == "rebuild" => Ok(Self::Rebuild),
+            None => Err(D::Error::custom("a rule is a kind and a status, or rebuild")),
+        }
+    }
+}
+
 /// Why a balance changes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Cause<'a> {
     /// The transaction that it counts; none where `rebuild` mends the balance itself.
     pub entity: Option<&'a Entity>,
     /// The event that says so, if there is one.
     pub event_id: Option<&'a str>,
     /// By which rule.
-    pub rule: &'a str,
+    pub rule: Rule,
     /// When.
     pub at: Moment,
 }
@@ -67,9 +113,9 @@ pub struct Cause<'a> {
 #[error("line {number} of the ledger {account} {asset}, shard {shard}, {why}: rebuild --check says more")]
 pub struct BrokenChain {
     /// The account.
-    pub account: String,
+    pub account: Account,
     /// The asset.
-    pub asset: String,
+    pub asset: Asset,
     /// The shard.
     pub shard: u8,
     /// The line.
@@ -83,19 +129,19 @@ impl LedgerLine {
     /// after what follows from the change, and never earlier than the last one.
     pub fn following(
         balance: &BalanceItem,
-        (account, asset, shard): (&str, &str, u8),
+        (account, asset, shard): (&Account, &Asset, u8),
         change: Amounts,
         cause: &Cause<'_>,
     ) -> Self {
         let line = Self {
-            account: account.to_owned(),
-            asset: asset.to_owned(),
+            account: account.clone(),
+            asset: asset.clone(),
             shard,
             number: balance.version + 1,
             event_id: cause.event_id.map(str::to_owned),
             transaction: cause.entity.map(EntityRef::from),
             kind: cause.entity.and_then(|entity| entity.kind),
-            rule: cause.rule.to_owned(),
+            rule: cause.rule.clone(),
             after: &balance.amounts + &change,
             change,
             // The lines of a shard are in the order of time, whatever the clocks of its writers say.
@@ -171,11 +217,11 @@ mod tests {
 
     fn posting(account: &str, received: &str) -> Posting {
         let amounts = Amounts { received: received.parse().unwrap(), ..Amounts::default() };
-        Posting { account: account.to_owned(), asset: "BTC".to_owned(), amounts }
+        Posting { account: account.into(), asset: "BTC".into(), amounts }
     }
 
     fn cause(at: i64) -> Cause<'static> {
-        Cause { entity: None, event_id: None, rule: "test", at: Moment::from_millis(at) }
+        Cause { entity: None, event_id: None, rule: Rule::Rebuild, at: Moment::from_millis(at) }
     }
 
     fn amounts(received: &str) -> Amounts {
@@ -184,8 +230,18 @@ mod tests {
 
     #[test]
     fn a_line_follows_another_whatever_its_clock_says() {
-        let first = LedgerLine::following(&BalanceItem::default(), ("a", "BTC", 0), amounts("2"), &cause(5));
-        let second = LedgerLine::following(&first.balance(), ("a", "BTC", 0), amounts("-0.5"), &cause(3));
+        let first = LedgerLine::following(
+            &BalanceItem::default(),
+            (&"a".into(), &"BTC".into(), 0),
+            amounts("2"),
+            &cause(5),
+        );
+        let second = LedgerLine::following(
+            &first.balance(),
+            (&"a".into(), &"BTC".into(), 0),
+            amounts("-0.5"),
+            &cause(3),
+        );
         assert_eq!((first.number, second.number), (1, 2));
         assert_eq!((&second.before, second.after.received.to_string()), (&first.after, "1.5".to_owned()));
         assert_eq!(second.recorded_at, first.recorded_at);
@@ -194,9 +250,20 @@ mod tests {
 
     #[test]
     fn a_broken_chain_names_its_line() {
-        let first = LedgerLine::following(&BalanceItem::default(), ("a", "BTC", 0), amounts("2"), &cause(5));
-        let second = LedgerLine::following(&first.balance(), ("a", "BTC", 0), amounts("1"), &cause(6));
-        let third = LedgerLine::following(&second.balance(), ("a", "BTC", 0), amounts("1"), &cause(7));
+        let first = LedgerLine::following(
+            &BalanceItem::default(),
+            (&"a".into(), &"BTC".into(), 0),
+            amounts("2"),
+            &cause(5),
+        );
+        let second =
+            LedgerLine::following(&first.balance(), (&"a".into(), &"BTC".into(), 0), amounts("1"), &cause(6));
+        let third = LedgerLine::following(
+            &second.balance(),
+            (&"a".into(), &"BTC".into(), 0),
+            amounts("1"),
+            &cause(7),
+        );
         let other = LedgerLine { before: amounts("7"), ..second.clone() };
         let sum = LedgerLine { after: amounts("7"), ..second.clone() };
         let early = LedgerLine { recorded_at: Moment::from_millis(1), ..second };

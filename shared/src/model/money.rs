@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::amount::{Decimal, Oddity};
 use super::entity::Kind;
 use super::facts::{Fact, Facts};
+use super::ids::{Account, Asset};
 use super::lifecycle::{self, Outcome};
 
 /// The balance that a transaction without any account counts for.
@@ -128,9 +129,9 @@ pub fn oddity(kind: Kind, facts: &Facts) -> Option<Oddity> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Posting {
     /// The account.
-    pub account: String,
+    pub account: Account,
     /// The asset, in whose units the amounts are.
-    pub asset: String,
+    pub asset: Asset,
     /// How much of what.
     pub amounts: Amounts,
 }
@@ -227,7 +228,7 @@ pub fn contribution(kind: Kind, facts: &Facts) -> Option<Posting> {
     if amounts.is_zero() {
         return None;
     }
-    Some(Posting { account: account(facts).to_owned(), asset: asset(facts)?.to_owned(), amounts })
+    Some(Posting { account: account(facts).into(), asset: asset(facts)?.into(), amounts })
 }
 
 #[cfg(test)]

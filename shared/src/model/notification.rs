@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::amount::{Decimal, Oddity};
 use super::catalogue::Family;
 use super::entity::{EntityRef, Kind};
+use super::ids::{Account, Asset};
 use super::money::{Amounts, Posting};
 use crate::clock::Moment;
 use crate::environment::Environment;
@@ -157,9 +158,9 @@ pub struct Resend {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Counted {
     /// The account.
-    pub account: String,
+    pub account: Account,
     /// The asset.
-    pub asset: String,
+    pub asset: Asset,
     /// The column: `received`, `sent`, `fees` or `pending`.
     #[cfg_attr(test, schemars(extend("enum" = ["received", "sent", "fees", "pending"])))]
     pub field: String,
@@ -201,9 +202,9 @@ pub struct CountLine {
     /// The kind.
     pub kind: Kind,
     /// The account.
-    pub account: String,
+    pub account: Account,
     /// The asset.
-    pub asset: String,
+    pub asset: Asset,
     /// What it has received.
     pub received: Decimal,
     /// What it has sent.

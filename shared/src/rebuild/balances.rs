@@ -1,20 +1,20 @@
 //! The balances: remembered before the first state is read, and compared after the last one.
 
+use super::Run;
 use super::ledgers::Ledger;
 use super::report::{Imbalance, Report};
-use super::{RULE, Run};
 use crate::clock::Clock;
 use crate::decide::posted_to;
-use crate::model::ledger::{Cause, LedgerLine};
+use crate::model::ledger::{Cause, LedgerLine, Rule};
 use crate::model::money::Amounts;
-use crate::model::{Entity, Kind, Posting};
+use crate::model::{Account, Asset, Entity, Kind, Posting};
 use crate::store::{Plan, StoreError, keys};
 
 /// A shard of a balance: as it was at the start, and as the transactions say.
 #[derive(Clone, Debug)]
 pub(super) struct Shard {
-    pub(super) account: String,
-    pub(super) asset: String,
+    pub(super) account: Account,
+    pub(super) asset: Asset,
     pub(super) shard: u8,
     /// Before the first state was read, and with what was written here since.
     pub(super) version: u64,
@@ -91,8 +91,8 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
             written: false,
         };
         if let Some(after) = contributions.filter(|_| self.mode.writes()) {
-            let cause = Cause { entity: None, event_id: None, rule: RULE, at: self.clock.now() };
-            let place = (imbalance.account.as_str(), imbalance.asset.as_str(), imbalance.shard);
+            let cause = Cause { entity: None, event_id: None, rule: Rule::Rebuild, at: self.clock.now() };
+            let place = (&imbalance.account, &imbalance.asset, imbalance.shard);
             let line = LedgerLine::following(&tip, place, &after - &tip.amounts, &cause);
             let mut plan = Plan::default();
             let (account, asset) = (imbalance.account.clone(), imbalance.asset.clone());

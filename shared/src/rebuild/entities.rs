@@ -6,11 +6,12 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::refold::{RefoldedKnown, refold_known};
 use super::report::{Difference, Report, Unread};
-use super::{RULE, RefoldError, Run};
+use super::{RefoldError, Run};
 use crate::causes::with_causes;
 use crate::clock::Clock;
 use crate::decide::{post, posted_to};
 use crate::fold::Known;
+use crate::model::ledger::Rule;
 use crate::model::{Entity, Kind, Posting, ledger};
 use crate::store::{Backoff, Plan, Recalled, StateItem, StoreError, keys};
 
@@ -134,7 +135,7 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
         let key = keys::state(self.environment, entity);
         let mut plan = Plan::default();
         self.correct_transaction(&mut plan, (&key, &entity.uid), &state.known, state.version, &changes)?;
-        let cause = |_| (event_id, RULE.to_owned());
+        let cause = |_| (event_id, Rule::Rebuild);
         post(&mut plan, self.environment, &entity.uid, recalled, changes, cause, self.clock.now())?;
         plan.state(key, state, read);
         Ok(plan)

@@ -1,10 +1,10 @@
 //! The ledgers: each followed from line to line, and its gaps closed.
 
+use super::Run;
 use super::balances::Shard;
 use super::report::{Broken, Report};
-use super::{RULE, Run};
 use crate::clock::Clock;
-use crate::model::ledger::{BalanceItem, Cause, LedgerLine};
+use crate::model::ledger::{BalanceItem, Cause, LedgerLine, Rule};
 use crate::model::money::Amounts;
 use crate::model::{Entity, EntityRef, EntityType};
 use crate::store::{Plan, StoreError};
@@ -91,7 +91,7 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
         line: Option<&LedgerLine>,
         after: Amounts,
     ) -> Result<BalanceItem, StoreError> {
-        let cause = Cause { entity: None, event_id: None, rule: RULE, at: self.clock.now() };
+        let cause = Cause { entity: None, event_id: None, rule: Rule::Rebuild, at: self.clock.now() };
         let change = &after - &tip.amounts;
         let mut mended = LedgerLine::following(tip, (account, asset, *shard), change, &cause);
         // It stands between lines of their time.

@@ -38,9 +38,6 @@ use crate::model::Entity;
 use crate::store::keys::{BUCKETS, List};
 use crate::store::{Logged, StoreError, Table};
 
-/// By this rule a ledger line moves money without any new event.
-const RULE: &str = "rebuild";
-
 /// Whether differences are only reported, or also written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode<'a> {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::fold::Known;
 use crate::model::ledger::BrokenChain;
 use crate::model::money::Amounts;
-use crate::model::{Entity, EntityRef, Fact, Facts, Kind, lifecycle};
+use crate::model::{Account, Asset, Entity, EntityRef, Fact, Facts, Kind, lifecycle};
 
 /// What a rebuild found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -126,9 +126,9 @@ fn facts_that_differ(before: &Facts, after: &Facts, differs: &mut BTreeSet<Strin
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Imbalance {
     /// The account.
-    pub account: String,
+    pub account: Account,
     /// The asset.
-    pub asset: String,
+    pub asset: Asset,
     /// The shard.
     pub shard: u8,
     /// What the balance says.

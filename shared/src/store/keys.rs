@@ -13,7 +13,7 @@ use crate::clock::Moment;
 use crate::environment::Environment;
 use crate::hash::hex;
 use crate::model::identity::Identity;
-use crate::model::{Entity, Family};
+use crate::model::{Account, Asset, Entity, Family};
 
 /// The index of events, quarantine and actions by the moment they were recorded. An index has the name of the
 /// attribute that is its partition key; what orders it is [`POSITION`].
@@ -187,12 +187,12 @@ pub fn quarantine(environment: Environment, id: &str) -> Key {
 }
 
 /// The partition of a shard of a balance.
-pub fn balance_partition(environment: Environment, account: &str, asset: &str, shard: u8) -> String {
+pub fn balance_partition(environment: Environment, account: &Account, asset: &Asset, shard: u8) -> String {
     format!("{environment}#balance#{}#{}#{shard}", component(account), component(asset))
 }
 
 /// The partitions of all shards of a balance, in their order.
-pub fn balance_partitions(environment: Environment, account: &str, asset: &str) -> Vec<String> {
+pub fn balance_partitions(environment: Environment, account: &Account, asset: &Asset) -> Vec<String> {
     (0..SHARDS).map(|shard| balance_partition(environment, account, asset, shard)).collect()
 }
 
@@ -220,12 +220,12 @@ pub fn balances(environment: Environment) -> String {
 }
 
 /// The entry of a balance in that list.
-pub fn balance_entry(environment: Environment, account: &str, asset: &str) -> Key {
+pub fn balance_entry(environment: Environment, account: &Account, asset: &Asset) -> Key {
     Key::new(balances(environment), format!("{}#{}", component(account), component(asset)))
 }
 
 /// The start of the sort keys of an account's entries in the list of balances.
-pub fn balance_prefix(account: &str) -> String {
+pub fn balance_prefix(account: &Account) -> String {
     format!("{}#", component(account))
 }
 
@@ -302,7 +302,10 @@ mod tests {
         assert_eq!(entity(Environment::Test, &deposit), "test#transaction#deposit#a-1");
         let account = Entity::new(EntityType::Account, "x#y$z");
         assert_eq!(entity(Environment::Live, &account), "live#account#x%23y%24z");
-        assert_eq!(balance_partition(Environment::Test, "a", "USDT_TRON", 2), "test#balance#a#USDT_TRON#2");
+        assert_eq!(
+            balance_partition(Environment::Test, &"a".into(), &"USDT_TRON".into(), 2),
+            "test#balance#a#USDT_TRON#2"
+        );
     }
 
     proptest! {
@@ -315,7 +318,7 @@ mod tests {
 
         #[test]
         fn no_part_of_a_key_can_end_its_part(account in "\\PC{1,40}", asset in "\\PC{1,40}") {
-            let key = balance_partition(Environment::Test, &account, &asset, 0);
+            let key = balance_partition(Environment::Test, &account.into(), &asset.into(), 0);
             prop_assert_eq!(key.split('#').count(), 5);
         }
     }

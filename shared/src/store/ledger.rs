@@ -15,7 +15,7 @@ use crate::clock::Moment;
 use crate::environment::Environment;
 use crate::model::ledger::{BalanceItem, BrokenChain, LedgerLine};
 use crate::model::money::Amounts;
-use crate::model::{Entity, EntityRef, EntityType, Fact, Kind, Posting};
+use crate::model::{Account, Asset, Entity, EntityRef, EntityType, Fact, Kind, Posting};
 
 /// How many ledgers are read at the same time: an account may have many assets.
 const AT_ONCE: usize = 16;
@@ -23,17 +23,17 @@ const AT_ONCE: usize = 16;
 /// An entry in the list of balances.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct BalanceEntry {
-    pub(super) account: String,
-    pub(super) asset: String,
+    pub(super) account: Account,
+    pub(super) asset: Asset,
 }
 
 /// A balance: the sum of its shards.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Balance {
     /// The account.
-    pub account: String,
+    pub account: Account,
     /// The asset.
-    pub asset: String,
+    pub asset: Asset,
     /// The amounts.
     pub amounts: Amounts,
 }
@@ -44,9 +44,9 @@ pub struct Shard {
     /// The partition of its ledger.
     pub partition: String,
     /// The account.
-    pub account: String,
+    pub account: Account,
     /// The asset.
-    pub asset: String,
+    pub asset: Asset,
     /// Its number.
     pub shard: u8,
     /// What it says; none where there is nothing.
@@ -141,7 +141,7 @@ impl Table {
             .iter()
             .map(|uid| keys::state(environment, &Entity::transaction(Kind::Unknown, uid)))
             .collect();
-        let mut sums: BTreeMap<(String, String), Amounts> = BTreeMap::new();
+        let mut sums: BTreeMap<(Account, Asset), Amounts> = BTreeMap::new();
         for item in self.batch_get(&keys).await?.into_values() {
             let StateItem { known, .. } = serde_dynamo::from_item(item)?;
             for (kind, posting) in &known.posted {
@@ -194,7 +194,7 @@ impl Table {
         limit: usize,
         cursor: Option<&Cursor>,
     ) -> Result<Page<BalanceEntry>, StoreError> {
-        let prefix = account.map_or_else(String::new, keys::balance_prefix);
+        let prefix = account.map_or_else(String::new, |account| keys::balance_prefix(&account.into()));
         let after = cursor.map(Cursor::position).transpose()?;
         let query = RangeQuery {
             index: None,
@@ -235,13 +235,14 @@ impl Table {
             None => BTreeMap::new(),
         };
         let assets = match asset {
-            Some(asset) => vec![asset.to_owned()],
+            Some(asset) => vec![Asset::from(asset)],
             None => self.assets(environment, account).await?,
         };
+        let account = &Account::from(account);
         let shards =
             assets.into_iter().flat_map(|asset| (0..SHARDS).map(move |shard| (asset.clone(), shard)));
         let below_of = &below;
-        let read = async |(asset, shard): (String, u8)| {
+        let read = async |(asset, shard): (Asset, u8)| {
             let partition = keys::balance_partition(environment, account, &asset, shard);
             let below = match (below_of.get(&place(&asset, shard)), at) {
                 (Some(below), _) => *below,
@@ -352,7 +353,7 @@ impl Table {
     }
 
     /// The assets of an account that have balances.
-    async fn assets(&self, environment: Environment, account: &str) -> Result<Vec<String>, StoreError> {
+    async fn assets(&self, environment: Environment, account: &str) -> Result<Vec<Asset>, StoreError> {
         /// Entries are looked up in portions of this size.
         const ENTRIES: usize = 100;
         let mut assets = Vec::new();
@@ -368,7 +369,7 @@ impl Table {
     }
 }
 
-fn place(asset: &str, shard: u8) -> String {
+fn place(asset: &Asset, shard: u8) -> String {
     format!("{asset}#{shard}")
 }
 
