@@ -67,7 +67,7 @@ impl World {
             family: EventName::new(event).family(),
             event: event.to_owned(),
             received_at: self.clock.now(),
-            delivery_id: delivery_id.to_owned(),
+            delivery_id: delivery_id.into(),
             refused: None,
             body: json!({ "event": event, "data": data }).to_string().into_bytes(),
         };

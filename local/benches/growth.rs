@@ -111,7 +111,7 @@ async fn write(table: &Table, number: usize, begin: Moment) {
         body: Body { event: EventName::new(name), data: data.as_object().unwrap().clone() },
         raw: data.to_string().into_bytes(),
         received_at: clock.now(),
-        delivery_id: format!("delivery-{number}"),
+        delivery_id: format!("delivery-{number}").into(),
     };
     while with_family!(delivery.body.event.family(), F => apply::<F>(table, &clock, &delivery).await.is_err())
     {

@@ -95,7 +95,7 @@ async fn measure(shards: std::ops::Range<u8>) {
                 },
                 raw: data.to_string().into_bytes(),
                 received_at: SystemClock.now(),
-                delivery_id: uid.clone(),
+                delivery_id: uid.clone().into(),
             };
             if apply::<deposits::Deposits>(&table, &SystemClock, &delivery).await.is_err() {
                 // Back to the queue, as a busy delivery goes.

@@ -21,8 +21,8 @@ use crate::model::ledger::{self, Cause, LedgerLine, Rule};
 use crate::model::lenient;
 use crate::model::transaction::Transaction;
 use crate::model::{
-    Body, Entity, EntityRef, EntityType, Fact, Facts, Kind, Meaning, Notification, Oddity, Posting, Word,
-    money,
+    Body, DeliveryId, Entity, EntityRef, EntityType, EventId, Fact, Facts, Kind, Meaning, Notification,
+    Oddity, Posting, Word, money,
 };
 use crate::store::{
     Earlier, EventItem, Key, Plan, RawItem, Recalled, SeenItem, StateItem, StoreError, balance_key, keys,
@@ -40,14 +40,14 @@ pub struct Delivery {
     /// When it was received.
     pub received_at: Moment,
     /// Which HTTP request brought it.
-    pub delivery_id: String,
+    pub delivery_id: DeliveryId,
 }
 
 /// What became of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applied {
     /// The event's id.
-    pub id: String,
+    pub id: EventId,
     /// What the event did.
     pub effect: Effect,
     /// Whether this delivery made it; else it was counted as a further delivery of an event that was there.
@@ -232,7 +232,7 @@ impl New {
             plan.asked(asks);
         }
         if let Some(((meaning, folded), key)) = meaning.zip(folded).zip(place.state.clone()) {
-            let cause = |kind| (Some(applied.id.as_str()), Rule::Said { kind, status: status.to_owned() });
+            let cause = |kind| (Some(&applied.id), Rule::Said { kind, status: status.to_owned() });
             post(&mut plan, environment, &meaning.entity.uid, recalled, changes, cause, now)?;
             let read = state.map(|state| state.version);
             let item = StateItem { version, known: folded.known, recorded_at: Some(now) };
@@ -252,7 +252,7 @@ pub fn post<'a>(
     uid: &str,
     recalled: &Recalled,
     changes: Vec<(Kind, Posting)>,
-    cause: impl Fn(Kind) -> (Option<&'a str>, Rule),
+    cause: impl Fn(Kind) -> (Option<&'a EventId>, Rule),
     at: Moment,
 ) -> Result<(), StoreError> {
     let mut balances: BTreeMap<Key, Vec<LedgerLine>> = BTreeMap::new();
@@ -317,8 +317,8 @@ impl Again {
     }
 
     /// The event's id.
-    pub fn id(&self) -> String {
-        self.seen.event_id().to_owned()
+    pub fn id(&self) -> EventId {
+        self.seen.event_id().into()
     }
 
     /// Where the event is.
@@ -417,7 +417,7 @@ fn new_event(
     delivery: &Delivery,
     meaning: Option<&Meaning>,
     folded: Option<&Folded>,
-    id: String,
+    id: EventId,
     now: Moment,
 ) -> EventItem {
     let event = &delivery.body.event;

@@ -215,7 +215,7 @@ impl Correction<'_> {
         let facts = self.transaction.map(|of| of.known.of(kind)).unwrap_or_default();
         let posting = first.map(|(_, posting)| posting);
         let event = EventItem {
-            id: self.id.to_owned(),
+            id: self.id.into(),
             environment: self.environment,
             event: CORRECTION.to_owned(),
             family: match kind {

@@ -89,7 +89,7 @@ impl<C: Clock> Pipeline<C> {
             None => match self.event::<F>(&opened).await {
                 // It would be read no better the next time.
                 Err(DeliveryError::Body(unreadable)) => {
-                    warn!(family = %F::FAMILY, delivery_id = envelope.delivery_id, %unreadable, "quarantined");
+                    warn!(family = %F::FAMILY, delivery_id = %envelope.delivery_id, %unreadable, "quarantined");
                     self.quarantine(envelope, unreadable.reason, &unreadable.detail).await?
                 }
                 outcome => outcome?,
@@ -102,8 +102,8 @@ impl<C: Clock> Pipeline<C> {
             family = %F::FAMILY,
             environment = %envelope.environment,
             event = envelope.event,
-            delivery_id = envelope.delivery_id,
-            id = applied.id,
+            delivery_id = %envelope.delivery_id,
+            id = %applied.id,
             entity_type = applied.entity.as_ref().map(|entity| entity.entity_type.as_str()),
             entity = applied.entity.as_ref().map(|entity| entity.uid.as_str()),
             effect = %applied.effect,
@@ -115,7 +115,7 @@ impl<C: Clock> Pipeline<C> {
             || matches!(applied.effect, Effect::Conflict | Effect::Ambiguous | Effect::None)
         {
             let oddity = applied.oddity.map(Oddity::as_str);
-            warn!(family = %F::FAMILY, id = applied.id, effect = %applied.effect, oddity, "an event needs attention");
+            warn!(family = %F::FAMILY, id = %applied.id, effect = %applied.effect, oddity, "an event needs attention");
         }
         Ok(applied)
     }
@@ -127,7 +127,7 @@ impl<C: Clock> Pipeline<C> {
         detail: &str,
     ) -> Result<Applied, DeliveryError> {
         let kept = self.table.quarantine(envelope, (reason, detail), self.clock.now()).await?;
-        Ok(Applied { id: kept.id, effect: Effect::None, new: kept.new, entity: None, oddity: None })
+        Ok(Applied { id: kept.id.into(), effect: Effect::None, new: kept.new, entity: None, oddity: None })
     }
 
     async fn event<F: FamilyRules>(&self, opened: &Opened) -> Result<Applied, DeliveryError> {
@@ -261,7 +261,13 @@ mod tests {
 
     #[test]
     fn whatever_somebody_has_to_look_at_is_counted_once_as_that() {
-        let applied = |effect, new, oddity| Applied { id: String::new(), effect, new, entity: None, oddity };
+        let applied = |effect, new, oddity| Applied {
+            id: model::EventId::default(),
+            effect,
+            new,
+            entity: None,
+            oddity,
+        };
         let odd = Some(Oddity::NotANumber);
         for (applied, expected) in [
             (applied(Effect::Applied, true, None), &["applied"][..]),

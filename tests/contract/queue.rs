@@ -33,7 +33,7 @@ async fn deliveries(queue: &impl DeliveryQueue, received: impl AsyncFn(Family) -
             family: if number == 0 { Family::Deposits } else { Family::Unrecognised },
             event: event.to_owned(),
             received_at: "2026-01-01T00:00:00Z".parse().unwrap(),
-            delivery_id: format!("delivery {number}"),
+            delivery_id: format!("delivery {number}").into(),
             refused: None,
             body: body.to_vec(),
         })

@@ -273,7 +273,7 @@ async fn what_was_retried_is_listed_no_longer_until_it_is_back(world: &World) {
         family: Family::Unrecognised,
         event: String::new(),
         received_at: "2026-01-01T00:00:00Z".parse().unwrap(),
-        delivery_id: delivery_id.to_owned(),
+        delivery_id: delivery_id.into(),
         refused: None,
         body: b"retried".to_vec(),
     };
@@ -300,7 +300,7 @@ async fn what_cannot_be_read_is_kept_once(world: &World) {
         family: Family::Unrecognised,
         event: String::new(),
         received_at: "2026-01-01T00:00:00Z".parse().unwrap(),
-        delivery_id: delivery_id.to_owned(),
+        delivery_id: delivery_id.into(),
         refused: None,
         body: b"\xff\x00\x01".to_vec(),
     };

@@ -224,8 +224,7 @@ impl Path {
     }
 
     pub(crate) async fn attempts(&self, id: &str) -> Vec<Attempt> {
-        let id = id.to_owned();
-        let found = self.table().attempts(TEST, [&id], self.world.clock.now()).await.unwrap();
+        let found = self.table().attempts(TEST, [id], self.world.clock.now()).await.unwrap();
         found.into_values().next().unwrap_or_default()
     }
 

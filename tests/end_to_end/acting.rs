@@ -281,7 +281,7 @@ async fn a_body_that_an_earlier_version_could_not_read_is_applied_when_it_is_ret
             family: Family::Unrecognised,
             event: String::new(),
             received_at: world.clock.now(),
-            delivery_id: body.clone(),
+            delivery_id: body.clone().into(),
             refused: Some((Reason::NotJson, "The body is not JSON from line 1, column 9 on.".to_owned())),
             body: body.clone().into_bytes(),
         };

@@ -47,7 +47,7 @@ async fn programs_are_notified_of_what_rebuild_takes_up_and_of_no_event_twice() 
         body: Body::parse(raw.as_bytes(), Environment::Test).unwrap(),
         raw: raw.into_bytes(),
         received_at: SystemClock.now(),
-        delivery_id: "first".to_owned(),
+        delivery_id: "first".into(),
     };
     let kept = {
         let table = Attached::to(&data_folder).unwrap();

@@ -6,13 +6,14 @@ use shared::clock::Clock;
 use shared::decide::Delivery;
 use shared::environment::Environment;
 use shared::fold::Effect;
+use shared::model::EventId;
 use shared::model::{Body, Entity, EntityType, EventName};
 use shared::pipeline::apply;
 use shared::store::{MAX_DELIVERIES, Mandate};
 
 use crate::world::World;
 
-async fn history(world: &World, uid: &str) -> Vec<(String, u64)> {
+async fn history(world: &World, uid: &str) -> Vec<(EventId, u64)> {
     let entity = Entity::new(EntityType::Account, uid);
     let page =
         world.table().history(Environment::Test, std::slice::from_ref(&entity), 100, None).await.unwrap();
@@ -29,7 +30,7 @@ async fn equal_content_is_one_event_for_73_hours_and_a_new_one_after() {
     assert_eq!((&repeated.id, repeated.new), (&first.id, false));
     world.clock.advance(SignedDuration::from_secs(1));
     let second = world.deliver("accounts.frozen", account.clone()).await;
-    assert_eq!((&second.id, second.new), (&format!("{}-2", first.id), true));
+    assert_eq!((&second.id, second.new), (&format!("{}-2", first.id).into(), true));
     // From here on the horizon counts from the second occurrence.
     world.clock.advance(SignedDuration::from_hours(72));
     assert_eq!(world.deliver("accounts.frozen", account).await.id, second.id);
@@ -152,7 +153,7 @@ async fn an_event_that_nobody_knew_is_applied_once_it_is_known() {
         body: Body { event: EventName::new("accounts.created"), data: data.as_object().unwrap().clone() },
         raw: b"{}".to_vec(),
         received_at: world.clock.now(),
-        delivery_id: delivery_id.to_owned(),
+        delivery_id: delivery_id.into(),
     };
     let clock = &*world.clock;
     let unknown = apply::<unrecognised::Unrecognised>(table, clock, &delivery("one")).await.unwrap();

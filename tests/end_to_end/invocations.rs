@@ -67,7 +67,7 @@ fn sealed(family: Family, event: &str, body: &str, refused: Option<(Reason, Stri
         family,
         event: event.to_owned(),
         received_at: received_at(),
-        delivery_id: format!("invocation of {event}"),
+        delivery_id: format!("invocation of {event}").into(),
         refused,
         body: body.as_bytes().to_vec(),
     };

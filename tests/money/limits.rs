@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use shared::clock::Clock as _;
 use shared::environment::Environment;
 use shared::fold::Effect;
+use shared::model::EventId;
 use shared::model::{Entity, EntityType, Kind};
 use shared::store::{EventRecord, Facet, LogFilter, MAX_DELIVERIES};
 
@@ -26,7 +27,7 @@ async fn an_event_has_no_more_delivery_ids_than_are_counted_also_where_an_earlie
     let world = World::new().await;
     let data = json!({ "uid": "a", "name": "one" });
     let start = world.clock.now();
-    let mut id = String::new();
+    let mut id = EventId::default();
     for _ in 0..=MAX_DELIVERIES {
         world.clock.advance(SignedDuration::from_secs(1));
         id = world.deliver("accounts.updated", data.clone()).await.id;

@@ -219,7 +219,7 @@ async fn money_that_an_earlier_version_misread_is_moved_with_a_line_that_says_so
         },
         raw: raw.into_bytes(),
         received_at: damaged.world.clock.now(),
-        delivery_id: "d".to_owned(),
+        delivery_id: "d".into(),
     };
     apply::<Misreading>(table, &*damaged.world.clock, &delivery).await.unwrap();
     let balance = async || {
@@ -300,7 +300,7 @@ pub(crate) async fn apply_blindly(world: &World, event: &str, data: &Value, deli
         body: Body::parse(raw.as_bytes(), TEST).unwrap(),
         raw: raw.into_bytes(),
         received_at: world.clock.now(),
-        delivery_id: delivery_id.to_owned(),
+        delivery_id: delivery_id.into(),
     };
     with_family!(delivery.body.event.family(), F => {
         apply::<Blind<F>>(world.table(), &*world.clock, &delivery).await.unwrap()
@@ -325,7 +325,7 @@ async fn what_an_earlier_version_kept_about_nothing_is_taken_up_under_its_id() {
     let [TakenUp { event, entity, kind, written: false }] = &report.taken_up[..] else {
         panic!("{report:#?}")
     };
-    assert_eq!((event, entity.uid.as_str(), *kind), (&kept.id, "credit", Some(Kind::Deposit)));
+    assert_eq!((event, entity.uid.as_str(), *kind), (&kept.id.to_string(), "credit", Some(Kind::Deposit)));
     rebuild(table, WRITE, world.clock.now()).await;
     let report = damaged.check().await;
     assert!(report.is_clean(), "{report:#?}");

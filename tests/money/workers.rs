@@ -16,7 +16,7 @@ use shared::clock::{Clock as _, Moment};
 use shared::environment::Environment;
 use shared::family::meaning;
 use shared::fold::Known;
-use shared::model::{Body, Decimal, Entity, EventName, Meaning, lifecycle};
+use shared::model::{Body, Decimal, Entity, EventId, EventName, Meaning, lifecycle};
 use shared::rebuild::Mode;
 use shared::store::{LogFilter, Table, schema};
 
@@ -41,7 +41,7 @@ pub(crate) struct Outcome {
     /// The ends of transactions, and what else stands once it was seen, that were told.
     told: BTreeSet<(Entity, String)>,
     /// Of each event: when it was received first.
-    events: BTreeMap<String, Moment>,
+    events: BTreeMap<EventId, Moment>,
 }
 
 impl Outcome {

@@ -143,10 +143,11 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
 
     /// Notes of events how far they are on their way to the endpoints.
     async fn note_progress(&self, environment: Environment, events: &mut [Event]) -> Result<(), Refusal> {
-        let ids = events.iter().map(|event| &event.id);
+        let ids = events.iter().map(|event| event.id.as_str());
         let attempts = self.table.attempts(environment, ids, self.clock.now()).await?;
         for event in events {
-            event.endpoints = attempts.get(&event.id).and_then(|attempts| Attempt::progress(attempts));
+            event.endpoints =
+                attempts.get(event.id.as_str()).and_then(|attempts| Attempt::progress(attempts));
         }
         Ok(())
     }
@@ -158,7 +159,7 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
         Ok(views::event_record(found, attempts))
     }
 
-    async fn attempts(&self, environment: Environment, id: &String) -> Result<Vec<Attempt>, Refusal> {
+    async fn attempts(&self, environment: Environment, id: &str) -> Result<Vec<Attempt>, Refusal> {
         let mut attempts = self.table.attempts(environment, [id], self.clock.now()).await?;
         Ok(attempts.remove(id).unwrap_or_default())
     }

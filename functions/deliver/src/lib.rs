@@ -345,7 +345,8 @@ impl<P: Post, O: Outbound, C: Clock> Deliver<P, O, C> {
         let mut attempts = HashMap::new();
         for environment in Environment::ALL {
             let of_it = parcels.values().filter(|parcel| parcel.environment == environment);
-            attempts.extend(self.table.attempts(environment, of_it.map(|parcel| &parcel.id), now).await?);
+            attempts
+                .extend(self.table.attempts(environment, of_it.map(|parcel| parcel.id.as_str()), now).await?);
         }
         Ok(Recalled { endpoints, parcels, attempts })
     }

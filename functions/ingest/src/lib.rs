@@ -20,7 +20,7 @@ use shared::clock::Clock;
 use shared::environment::{Environment, Environments};
 use shared::hash::hex;
 use shared::http::{Problem, json, method_not_allowed, segments};
-use shared::model::{Body, EventName, Family, MAX_BODY, Reason, Unreadable};
+use shared::model::{Body, DeliveryId, EventName, Family, MAX_BODY, Reason, Unreadable};
 use shared::queue::DeliveryQueue;
 use shared::rotating::Rotating;
 use shared::telemetry;
@@ -63,7 +63,7 @@ impl<Q: DeliveryQueue, C: Clock> Ingest<Q, C> {
             return method_not_allowed("POST");
         }
         match self.authenticate(&request).await {
-            Some(Ok(authentic)) => self.accept(&authentic, environment, delivery_id(&request)).await,
+            Some(Ok(authentic)) => self.accept(&authentic, environment, delivery_id(&request).into()).await,
             Some(Err(refusal)) => {
                 warn!(%environment, reason = %refusal, "not authenticated");
                 telemetry::count(&self.clock, None, "unauthenticated");
@@ -100,7 +100,7 @@ impl<Q: DeliveryQueue, C: Clock> Ingest<Q, C> {
         &self,
         body: &Authentic<'_>,
         environment: Environment,
-        delivery_id: String,
+        delivery_id: DeliveryId,
     ) -> Response<HttpBody> {
         let body = body.body();
         let classified = classify(body, environment);
@@ -132,12 +132,12 @@ impl<Q: DeliveryQueue, C: Clock> Ingest<Q, C> {
         }
         match classified {
             Ok(_) => {
-                info!(%environment, %family, event, delivery_id, bytes = body.len(), "accepted");
+                info!(%environment, %family, event, %delivery_id, bytes = body.len(), "accepted");
                 telemetry::count(&self.clock, Some(family), "accepted");
                 json(StatusCode::OK, &Accepted { delivery_id: &delivery_id })
             }
             Err(Unreadable { reason, detail }) => {
-                warn!(%environment, %reason, delivery_id, bytes = body.len(), "quarantined");
+                warn!(%environment, %reason, %delivery_id, bytes = body.len(), "quarantined");
                 telemetry::count(&self.clock, Some(family), "quarantined");
                 let status = match reason {
                     Reason::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -160,7 +160,7 @@ fn not_accepted(clock: &impl Clock, environment: Environment, cause: &str) -> Re
 /// The body of a 200. Bitpowr ignores it; people who try with curl do not.
 #[derive(serde::Serialize)]
 struct Accepted<'a> {
-    delivery_id: &'a str,
+    delivery_id: &'a DeliveryId,
 }
 
 /// The event's name, or why there is none.

@@ -92,7 +92,7 @@ async fn a_delivery_is_sealed_for_its_family_with_the_requests_own_id() {
         family: Family::Accounts,
         event: "accounts.created".to_owned(),
         received_at: Moment::from_millis(1_795_411_744_123),
-        delivery_id: "JKJaXmPLvHcESHA=".to_owned(),
+        delivery_id: "JKJaXmPLvHcESHA=".into(),
         refused: None,
         body: br#"{"event":"accounts.created","data":{"uid":"a"}}"#.to_vec(),
     };

@@ -28,7 +28,7 @@ pub(super) async fn parcel(
     let attributes = notification.attributes.clone();
     let carrier = Carrier {
         environment: event.environment,
-        id: event.id,
+        id: event.id.to_string(),
         recorded_at: event.recorded_at,
         notification: Some(notification),
     };

@@ -78,6 +78,6 @@ fn line(line: &LedgerLine) -> Vec<String> {
         line.rule.to_string(),
         changes.collect::<Vec<_>>().join(", "),
         uid.unwrap_or_default(),
-        line.event_id.clone().unwrap_or_default(),
+        line.event_id.clone().unwrap_or_default().to_string(),
     ]
 }

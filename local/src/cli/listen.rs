@@ -84,7 +84,8 @@ impl Listen {
 
 /// What is sent, in a line.
 fn sent(event: &Event) -> String {
-    let parts = [Some(&event.event), event.amount.as_ref(), event.asset.as_ref(), Some(&event.id)];
-    let parts: Vec<_> = parts.into_iter().flatten().map(String::as_str).collect();
+    let parts =
+        [Some(event.event.as_str()), event.amount.as_deref(), event.asset.as_deref(), Some(&*event.id)];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
     format!("--> {}", parts.join(" "))
 }

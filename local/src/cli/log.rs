@@ -94,7 +94,7 @@ pub(super) fn row(event: &Event) -> Vec<String> {
         marks(event),
         // Whether those have it that want it.
         event.endpoints.map_or("-".to_owned(), |progress| progress.to_string()),
-        event.id.clone(),
+        event.id.to_string(),
     ]
 }
 

@@ -34,7 +34,9 @@ pub(super) async fn find(opened: &Opened, beginning: &str) -> Result<Option<Stri
         && let Some(List::<Event> { entries, .. }) = pages.try_next().await?
     {
         searched += entries.len();
-        found.extend(entries.into_iter().map(|event| event.id).filter(|id| id.starts_with(&beginning)));
+        found.extend(
+            entries.into_iter().map(|event| event.id.to_string()).filter(|id| id.starts_with(&beginning)),
+        );
     }
     match found.as_slice() {
         [] | [_] => Ok(found.pop()),

@@ -6,6 +6,7 @@ use futures::TryStreamExt as _;
 use jiff::SignedDuration;
 use shared::answers::Event;
 use shared::clock::Moment;
+use shared::model::EventId;
 
 use super::failure::Failure;
 use super::place::Opened;
@@ -19,7 +20,7 @@ pub(super) struct Tail {
     /// Nothing older is looked for.
     start: Moment,
     latest: Moment,
-    seen: HashMap<String, Moment>,
+    seen: HashMap<EventId, Moment>,
 }
 
 impl Tail {

@@ -14,7 +14,7 @@ use super::{Action, Event};
 use crate::clock::Moment;
 use crate::endpoints::Attempt;
 use crate::environment::Environment;
-use crate::model::{Contradiction, Kind, Oddity, Reason, Words};
+use crate::model::{Contradiction, DeliveryId, Kind, Oddity, Reason, Words};
 
 /// An event by itself: with its body, its notification, and what was done to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub struct EventRecord {
     /// Its notification.
     pub told: Told,
     /// The requests that brought it.
-    pub delivery_ids: BTreeSet<String>,
+    pub delivery_ids: BTreeSet<DeliveryId>,
     /// The attempts to send it to endpoints, oldest first.
     pub attempts: Vec<Attempt>,
     /// What was done to it, oldest first.

@@ -17,7 +17,7 @@ fn at() -> Moment {
 
 fn event() -> Event {
     Event {
-        id: "e".to_owned(),
+        id: "e".into(),
         environment: Environment::Test,
         event: "transaction.deposit.success".to_owned(),
         family: Family::Deposits,
@@ -95,7 +95,7 @@ fn record(raw: Raw) -> EventRecord {
     EventRecord {
         event: event(),
         told: Told { programs: None, people },
-        delivery_ids: BTreeSet::from(["d".to_owned()]),
+        delivery_ids: BTreeSet::from(["d".into()]),
         attempts: vec![attempt()],
         actions: vec![action(None)],
         raw,

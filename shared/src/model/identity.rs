@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::catalogue::EventName;
+use super::ids::EventId;
 use crate::environment::Environment;
 use crate::hash;
 
@@ -49,13 +50,13 @@ impl Identity {
 
     /// The public id of the identity's `occurrence` (1 is the first): 32 hexadecimal characters, from the
     /// second on followed by `-2` and so on.
-    pub fn id(&self, occurrence: u64) -> String {
+    pub fn id(&self, occurrence: u64) -> EventId {
         let mut id = self.hex();
         id.truncate(32);
         if occurrence > 1 {
             id.push_str(&format!("-{occurrence}"));
         }
-        id
+        id.into()
     }
 }
 
@@ -152,6 +153,6 @@ mod tests {
     fn the_first_occurrence_has_a_bare_id() {
         let identity = Identity::of_unreadable(Environment::Test, "not_json", "", b"x");
         assert_eq!(identity.id(1).len(), 32);
-        assert_eq!(identity.id(2), format!("{}-2", identity.id(1)));
+        assert_eq!(identity.id(2).as_str(), format!("{}-2", identity.id(1)));
     }
 }

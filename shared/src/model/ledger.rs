@@ -7,7 +7,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::entity::{Entity, EntityRef, Kind};
-use super::ids::{Account, Asset};
+use super::ids::{Account, Asset, EventId};
 use super::money::{Amounts, Posting};
 use crate::clock::Moment;
 
@@ -35,7 +35,7 @@ pub struct LedgerLine {
     /// The line's number within its shard, from 1 without gaps.
     pub number: u64,
     /// The event that caused it; none where `rebuild` mended the balance itself.
-    pub event_id: Option<String>,
+    pub event_id: Option<EventId>,
     /// The transaction it counts.
     pub transaction: Option<EntityRef>,
     /// The transaction's kind.
@@ -101,7 +101,7 @@ pub struct Cause<'a> {
     /// The transaction that it counts; none where `rebuild` mends the balance itself.
     pub entity: Option<&'a Entity>,
     /// The event that says so, if there is one.
-    pub event_id: Option<&'a str>,
+    pub event_id: Option<&'a EventId>,
     /// By which rule.
     pub rule: Rule,
     /// When.
@@ -138,7 +138,7 @@ impl LedgerLine {
             asset: asset.clone(),
             shard,
             number: balance.version + 1,
-            event_id: cause.event_id.map(str::to_owned),
+            event_id: cause.event_id.cloned(),
             transaction: cause.entity.map(EntityRef::from),
             kind: cause.entity.and_then(|entity| entity.kind),
             rule: cause.rule.clone(),

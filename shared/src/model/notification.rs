@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::amount::{Decimal, Oddity};
 use super::catalogue::Family;
 use super::entity::{EntityRef, Kind};
-use super::ids::{Account, Asset};
+use super::ids::{Account, Asset, EventId};
 use super::money::{Amounts, Posting};
 use crate::clock::Moment;
 use crate::environment::Environment;
@@ -72,7 +72,7 @@ pub struct ForPrograms {
     /// When it happened; the name that Standard Webhooks has for it.
     pub timestamp: Moment,
     /// The event's id: the key to recognise what comes twice. Of a correction the id of the action.
-    pub id: String,
+    pub id: EventId,
     /// Bitpowr's environment.
     pub environment: Environment,
     /// The event's type once more.

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::decide::{post, posted_to};
 use crate::fold::Known;
 use crate::model::ledger::Rule;
-use crate::model::{Entity, Kind, Posting, ledger};
+use crate::model::{Entity, EventId, Kind, Posting, ledger};
 use crate::store::{Backoff, Plan, Recalled, StateItem, StoreError, keys};
 
 /// How many entities are read at the same time.
@@ -112,7 +112,7 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
             let corrected = table.corrected(&state_key, &entity.uid).await?;
             let version = read.max(notified).max(corrected);
             let state = StateItem::after(version, known, self.clock.now());
-            let plan = self.state_plan(entity, read, state, &recalled, changes, last_event.as_deref())?;
+            let plan = self.state_plan(entity, read, state, &recalled, changes, last_event.as_ref())?;
             if table.commit(plan).await? {
                 let entered = keys.into_iter().map(|key| key.pk).collect();
                 let difference = Some(Difference { written: true, ..difference });
@@ -130,7 +130,7 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
         state: StateItem,
         recalled: &Recalled,
         changes: Vec<(Kind, Posting)>,
-        event_id: Option<&str>,
+        event_id: Option<&EventId>,
     ) -> Result<Plan, StoreError> {
         let key = keys::state(self.environment, entity);
         let mut plan = Plan::default();

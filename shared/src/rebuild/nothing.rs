@@ -4,7 +4,7 @@ use super::Run;
 use super::report::{Report, TakenUp};
 use crate::clock::Clock;
 use crate::decide::{Delivery, Place, taken_up};
-use crate::model::{Body, Entity, EntityRef};
+use crate::model::{Body, DeliveryId, Entity, EntityRef};
 use crate::store::{Backoff, StateItem, StoreError};
 
 impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
@@ -21,7 +21,7 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
             let Ok(body) = Body::parse(&record.raw, environment) else { return Ok(None) };
             let received_at = record.event.received_at;
             let Ok(Some(meaning)) = (self.interpret)(&body, received_at) else { return Ok(None) };
-            let (raw, delivery_id) = (record.raw.clone(), String::new());
+            let (raw, delivery_id) = (record.raw.clone(), DeliveryId::default());
             let delivery = Delivery { environment, body, raw, received_at, delivery_id };
             let place = Place::of(&delivery, Some(&meaning));
             let state: Option<StateItem> = table.state(environment, &meaning.entity).await?;

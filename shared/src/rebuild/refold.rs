@@ -3,7 +3,7 @@
 use crate::clock::Moment;
 use crate::environment::Environment;
 use crate::fold::Known;
-use crate::model::{Body, Entity, EntityType, Facts, Kind, Meaning, Unreadable};
+use crate::model::{Body, Entity, EntityType, EventId, Facts, Kind, Meaning, Unreadable};
 use crate::store::{StoreError, Table, keys};
 
 /// What the families make of a body that was received at a time. Reading the same body again must say the same.
@@ -18,13 +18,13 @@ pub enum RefoldError {
     Store(#[from] StoreError),
     /// A body is gone.
     #[error("the body of event {0} is missing")]
-    Missing(String),
+    Missing(EventId),
     /// A body cannot be read any more.
     #[error("the body of event {0} cannot be read")]
-    Unreadable(String, #[source] Unreadable),
+    Unreadable(EventId, #[source] Unreadable),
     /// Its family cannot read it any more.
     #[error("the body of event {0} is not understood")]
-    NotUnderstood(String, #[source] serde_json::Error),
+    NotUnderstood(EventId, #[source] serde_json::Error),
 }
 
 /// What the events of an entity say together.
@@ -35,7 +35,7 @@ pub struct Refolded {
     /// Whether an event says something of the entity.
     is_known: bool,
     /// The last event, if there is any.
-    last_event: Option<String>,
+    last_event: Option<EventId>,
     /// The highest version of its counts that was notified.
     notified: Option<u64>,
 }
@@ -50,7 +50,7 @@ pub async fn refold(
     environment: Environment,
     pk: &str,
     interpret: &Interpreter<'_>,
-    antedated: Option<(String, Moment)>,
+    antedated: Option<(EventId, Moment)>,
 ) -> Result<Refolded, RefoldError> {
     let mut refolded = Refolded::default();
     let mut start = None;
@@ -84,7 +84,7 @@ pub async fn refold(
 pub(super) struct RefoldedKnown {
     pub(super) known: Known,
     /// The last event, if there is any.
-    pub(super) last_event: Option<String>,
+    pub(super) last_event: Option<EventId>,
     /// The highest version that was notified.
     pub(super) notified: Option<u64>,
 }

@@ -61,7 +61,7 @@ impl Table {
     pub async fn attempts(
         &self,
         environment: Environment,
-        ids: impl IntoIterator<Item = &String>,
+        ids: impl IntoIterator<Item = &str>,
         now: Moment,
     ) -> Result<HashMap<String, Vec<Attempt>>, StoreError> {
         let mut ids: Vec<_> = ids.into_iter().collect();
@@ -73,7 +73,7 @@ impl Table {
         for (id, key) in ids.into_iter().zip(keys) {
             let item = items.remove(&key).map(serde_dynamo::from_item::<_, AttemptsItem>).transpose()?;
             if let Some(item) = item.filter(|item| item.expires_at * 1000 > now.as_millis()) {
-                found.insert(id.clone(), item.attempts);
+                found.insert(id.to_owned(), item.attempts);
             }
         }
         Ok(found)

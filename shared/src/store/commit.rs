@@ -21,8 +21,8 @@ use super::table::{Item, StoreError, Table, to_item};
 use crate::clock::Moment;
 use crate::environment::Environment;
 use crate::fold::Effect;
-use crate::model::Facts;
 use crate::model::ledger::{BalanceItem, LedgerLine};
+use crate::model::{DeliveryId, EventId, Facts};
 
 /// What was recalled: items, and that there was nothing where there was nothing.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +60,7 @@ pub struct Plan(Vec<Write>);
 #[derive(Clone, Debug)]
 enum Write {
     Seen { key: Key, item: SeenItem, recalled: Option<SeenItem> },
-    Event { key: Key, item: EventItem, found_by: Facts, delivery_id: String },
+    Event { key: Key, item: EventItem, found_by: Facts, delivery_id: DeliveryId },
     Body { key: Key, item: RawItem },
     State { key: Key, item: StateItem, recalled: Option<u64> },
     Line { partition: String, line: LedgerLine },
@@ -78,7 +78,7 @@ pub struct Earlier {
     /// Whose world it is.
     pub environment: Environment,
     /// The event's id.
-    pub id: String,
+    pub id: EventId,
     /// When the delivery was received.
     pub received_at: Moment,
     /// When the event happened, as is known now.
@@ -86,7 +86,7 @@ pub struct Earlier {
     /// What the event did, as is known now.
     pub effect: Effect,
     /// The delivery.
-    pub delivery_id: String,
+    pub delivery_id: DeliveryId,
     /// How many deliveries were counted before it.
     pub deliveries: u64,
 }
@@ -98,7 +98,7 @@ impl Plan {
     }
 
     /// A new event and the delivery that brought it; `found_by` is what it can be found by.
-    pub fn event(&mut self, key: Key, item: EventItem, found_by: Facts, delivery_id: String) {
+    pub fn event(&mut self, key: Key, item: EventItem, found_by: Facts, delivery_id: DeliveryId) {
         self.0.push(Write::Event { key, item, found_by, delivery_id });
     }
 

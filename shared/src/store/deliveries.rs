@@ -12,6 +12,7 @@ use super::keys::Key;
 use super::table::{Item, StoreError, Table};
 use crate::environment::Environment;
 use crate::fold::Effect;
+use crate::model::{DeliveryId, EventId};
 
 /// How many distinct deliveries of one event are counted: three times what Bitpowr's 72 hours of retries
 /// make. It bounds the item. Where this many are shown, there may have been more.
@@ -28,9 +29,9 @@ pub(super) fn deliveries(first: &str) -> AttributeValue {
 }
 
 /// The HTTP requests that brought an item.
-pub(super) fn delivery_ids(item: &Item) -> BTreeSet<String> {
+pub(super) fn delivery_ids(item: &Item) -> BTreeSet<DeliveryId> {
     let ids = item.get(DELIVERIES).and_then(|ids| ids.as_ss().ok());
-    ids.into_iter().flatten().cloned().collect()
+    ids.into_iter().flatten().map(DeliveryId::from).collect()
 }
 
 impl Table {
@@ -43,8 +44,8 @@ impl Table {
         &self,
         environment: Environment,
         key: &Key,
-        event_id: &str,
-        delivery_id: &str,
+        event_id: &EventId,
+        delivery_id: &DeliveryId,
         ambiguous: bool,
     ) -> Result<bool, StoreError> {
         if ambiguous {
@@ -62,7 +63,7 @@ impl Table {
     }
 
     /// Adds a delivery id to an item's, and where it is new one to its deliveries.
-    pub(super) async fn count(&self, key: &Key, delivery_id: &str) -> Result<(), StoreError> {
+    pub(super) async fn count(&self, key: &Key, delivery_id: &DeliveryId) -> Result<(), StoreError> {
         meets_condition(self.by_delivery(key, delivery_id, true, None)).await?;
         Ok(())
     }
@@ -72,7 +73,7 @@ impl Table {
     fn by_delivery(
         &self,
         key: &Key,
-        delivery_id: &str,
+        delivery_id: &DeliveryId,
         is_counted: bool,
         ambiguous: Option<&str>,
     ) -> UpdateItemFluentBuilder {
@@ -94,7 +95,7 @@ impl Table {
             .set_key(Some(key.to_item()))
             .update_expression(format!("{count} {mark}"))
             .condition_expression(condition)
-            .expression_attribute_values(":id", AttributeValue::S(delivery_id.to_owned()))
+            .expression_attribute_values(":id", AttributeValue::S(delivery_id.to_string()))
             .expression_attribute_values(":most", AttributeValue::N(MAX_DELIVERIES.to_string()));
         if is_counted {
             update = update

@@ -9,13 +9,13 @@ use super::table::{StoreError, Table};
 use crate::clock::Moment;
 use crate::environment::Environment;
 use crate::fold::Effect;
-use crate::model::{Entity, EntityRef, Family, Kind, Notification, Oddity};
+use crate::model::{Entity, EntityRef, EventId, Family, Kind, Notification, Oddity};
 
 /// An event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventItem {
     /// Its public id.
-    pub id: String,
+    pub id: EventId,
     /// Whose world it is.
     pub environment: Environment,
     /// Its type.

@@ -5,14 +5,14 @@ use crate::clock::Moment;
 use crate::endpoints::Progress;
 use crate::environment::Environment;
 use crate::fold::Effect;
-use crate::model::{EntityRef, Family, Kind, Oddity};
+use crate::model::{EntityRef, EventId, Family, Kind, Oddity};
 use crate::shown::shown;
 
 shown! {
     /// An event, as lists show it.
     ListedEvent of EventItem without notification {
         /// Its public id.
-        id: String,
+        id: EventId,
         /// Whose world it is.
         environment: Environment,
         /// Its type.

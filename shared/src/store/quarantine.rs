@@ -17,8 +17,8 @@ use super::query::{Cursor, Page};
 use super::table::{StoreError, Table, to_item};
 use crate::clock::Moment;
 use crate::environment::Environment;
-use crate::model::Reason;
 use crate::model::identity::Identity;
+use crate::model::{DeliveryId, Reason};
 use crate::verify::Envelope;
 
 /// The most bytes of bodies in one page: written as JSON they fit the 6 MB that a Lambda function may answer.
@@ -63,7 +63,7 @@ pub struct QuarantineRecord {
     /// The body, byte for byte.
     pub raw: Vec<u8>,
     /// The HTTP requests that brought it.
-    pub delivery_ids: BTreeSet<String>,
+    pub delivery_ids: BTreeSet<DeliveryId>,
 }
 
 impl Table {
@@ -80,7 +80,7 @@ impl Table {
         let (environment, raw, delivery_id) = (envelope.environment, &envelope.body, &envelope.delivery_id);
         let item = QuarantineItem {
             // Of a body that is too large only the head is here; the detail has the hash of all of it.
-            id: Identity::of_unreadable(environment, reason.as_str(), detail, raw).id(1),
+            id: Identity::of_unreadable(environment, reason.as_str(), detail, raw).id(1).to_string(),
             environment,
             reason,
             detail: detail.to_owned(),

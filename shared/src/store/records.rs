@@ -11,6 +11,7 @@ use super::keys::{self, EVENT_PREFIX, Key};
 use super::query::{RangeQuery, Start};
 use super::table::{StoreError, Table};
 use crate::environment::Environment;
+use crate::model::DeliveryId;
 
 /// An event, and all that belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub struct EventRecord {
     /// Its body, byte for byte.
     pub raw: Vec<u8>,
     /// The HTTP requests that brought it.
-    pub delivery_ids: BTreeSet<String>,
+    pub delivery_ids: BTreeSet<DeliveryId>,
     /// What was done to it, oldest first.
     pub actions: Vec<ActionItem>,
 }
@@ -59,7 +60,7 @@ impl Table {
     ) -> Result<Option<ActionItem>, StoreError> {
         let event = &record.event;
         let Some(notification) = &event.notification else { return Ok(None) };
-        let target = Target { target_type: TargetType::Event, id: event.id.clone() };
+        let target = Target { target_type: TargetType::Event, id: event.id.to_string() };
         let action = ActionItem {
             notification: Some(notification.again(&mandate.id, mandate.at, endpoint)?),
             ..ActionItem::new(event.environment, Action::Resend, target, mandate)
@@ -77,7 +78,7 @@ impl Table {
         mandate: &Mandate,
     ) -> Result<ActionItem, StoreError> {
         let event = &record.event;
-        let target = Target { target_type: TargetType::Event, id: event.id.clone() };
+        let target = Target { target_type: TargetType::Event, id: event.id.to_string() };
         let action = ActionItem::new(event.environment, Action::Acknowledge, target, mandate);
         let mark = Update::builder()
             .set_key(Some(record.key.to_item()))

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::clock::Moment;
 use crate::environment::{Environment, Environments};
 use crate::hash;
-use crate::model::{Family, Reason};
+use crate::model::{DeliveryId, Family, Reason};
 
 /// The first field of the MAC's input: nothing else that this key might ever sign starts like this.
 const DOMAIN: &[u8] = b"bitpowr-webhooks/envelope";
@@ -85,7 +85,7 @@ pub struct Envelope {
     /// When `ingest` received it.
     pub received_at: Moment,
     /// Names this one HTTP request; a message that its queue delivers twice keeps it.
-    pub delivery_id: String,
+    pub delivery_id: DeliveryId,
     /// Why the body cannot be read, where it cannot.
     pub refused: Option<(Reason, String)>,
     /// The body, byte for byte (of a body that is too large: its head).
@@ -250,7 +250,7 @@ struct Wire {
     family: String,
     event: String,
     received_at: String,
-    delivery_id: String,
+    delivery_id: DeliveryId,
     reason: String,
     detail: String,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
@@ -364,7 +364,7 @@ mod tests {
             family: Family::Deposits,
             event: "transaction.deposit.success".to_owned(),
             received_at: Moment::from_millis(1_795_411_744_123),
-            delivery_id: "delivery-1".to_owned(),
+            delivery_id: "delivery-1".into(),
             refused: None,
             body,
         }
