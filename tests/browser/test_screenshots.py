@@ -9,7 +9,8 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from conftest import PHONE
-from product import ROOT, sample
+from product import ROOT, sample, until
+from test_endpoints import Service
 
 WANTED = os.environ.get("SCREENSHOTS")
 FOLDER = ROOT / "docs" / "images" if WANTED == "1" else pathlib.Path(WANTED or ".")
@@ -73,3 +74,14 @@ def test_screenshots(open_page, product):
     shoot(light, timeline, "timeline", "svg.way")
     shoot(dark, f"/?env=test&view=ledger&account={ACCOUNT}", "ledger", row)
     shoot(phone, "/?env=test", "phone", row)
+
+
+def test_screenshot_of_attempts(open_page, product):
+    """An event that one service has accepted and another has not."""
+    good, ill = Service(), Service()
+    ill.status = 503
+    for service in (good, ill):
+        product.post("/api/test/endpoints", {"url": f"{service.host}/hook", "why": "credit deposits"})
+    event = product.apply(sample("transaction.deposit.success"))
+    until(lambda: len(product.get(f"/api/test/events/{event['id']}")["attempts"]) == 3)
+    shoot(open_page(color_scheme="light"), f"/?env=test&view=event&id={event['id']}", "attempts", "main table tbody tr")
