@@ -90,7 +90,9 @@ fn every_order_and_repetition_ends_in_the_same_state() {
     say(&format!("pure: {threads} times {cases} sets of events, SEED={seed}"));
     let run = |thread: u64| {
         let rng_seed = RngSeed::Fixed(seed.wrapping_add(thread));
-        let config = Config { cases, rng_seed, failure_persistence: None, ..Config::default() };
+        let max_shrink_time = 120_000;
+        let config =
+            Config { cases, rng_seed, failure_persistence: None, max_shrink_time, ..Config::default() };
         let outcome =
             TestRunner::new(config).run(&(lives(10), any::<u64>()), |(lives, order)| check(&lives, order));
         outcome.unwrap_or_else(|error| panic!("SEED={seed}: {error}"));

@@ -277,7 +277,9 @@ async fn workers_redeliveries_and_faults_end_as_one_delivery_after_the_other() {
         cases,
         rng_seed: RngSeed::Fixed(seed),
         failure_persistence: None,
+        // A failure that takes long each time is said as it is, not made smaller for hours.
         max_shrink_iters: 300,
+        max_shrink_time: 120_000,
         ..Config::default()
     };
     let outcome = tokio::task::block_in_place(|| {
