@@ -172,8 +172,8 @@ pub fn sealing_keys_of(
 pub fn reach() -> Result<Reach, StartError> {
     let name = "PRIVATE_ENDPOINTS";
     match setting(name)?.as_str() {
-        "allow" => Ok(Reach::LOCAL),
-        "refuse" => Ok(Reach::PUBLIC),
+        "allow" => Ok(Reach::Local),
+        "refuse" => Ok(Reach::Public),
         _ => Err(StartError::Invalid(name)),
     }
 }

@@ -16,9 +16,7 @@ use serde_json::{Value, json};
 use shared::clock::{Clock as _, ManualClock};
 use shared::decide::Applied;
 use shared::endpoints::signing::{DeliveryKey, DeliveryKeys};
-use shared::endpoints::{
-    Attempt, Endpoint, EndpointFilter, EndpointState, EndpointUrl, Lane, Reach, Secrets,
-};
+use shared::endpoints::{Attempt, Endpoint, EndpointFilter, EndpointUrl, Lane, Reach};
 use shared::environment::Environment;
 use shared::publish::{Message, Publish, Published};
 use shared::store::{EndpointChange, Mandate, Table, schema};
@@ -135,22 +133,14 @@ impl Path {
     /// Adds an endpoint, whose service answers 200.
     pub(crate) async fn endpoint(&self, id: &str, filter: Value) -> Endpoint {
         let endpoint = Endpoint {
-            id: id.to_owned(),
-            environment: TEST,
-            url: EndpointUrl::read(&format!("https://{id}.example/hook?token=t"), Reach::PUBLIC).unwrap(),
-            description: String::new(),
             filter: EndpointFilter::read(filter.as_object().unwrap(), false).unwrap(),
-            state: EndpointState::Active,
-            secrets: Secrets::first("k"),
-            created_at: self.world.clock.now(),
-            failures: 0,
-            failing_since: None,
-            last_failure: None,
-            last_success_at: None,
-            disabled_at: None,
-            probes: 0,
-            probe_at: None,
-            slow_until: None,
+            ..Endpoint::new(
+                id,
+                TEST,
+                EndpointUrl::read(&format!("https://{id}.example/hook?token=t"), Reach::Public).unwrap(),
+                "k",
+                self.world.clock.now(),
+            )
         };
         self.change(&endpoint, EndpointChange::Add).await;
         endpoint
@@ -235,5 +225,5 @@ impl Path {
 }
 
 pub(crate) fn keys() -> DeliveryKeys {
-    DeliveryKeys::fixed(DeliveryKey::new("k", [3; 32]).unwrap())
+    DeliveryKeys::Fixed(DeliveryKey::new("k", [3; 32]).unwrap())
 }

@@ -224,7 +224,7 @@ pub(crate) fn acting(table: Table, queues: Scripted) -> Actions<Scripted, System
         keys: Rotating::fixed(keys()),
         environments: Environments::both(),
         delivery_keys: local::standins::development::delivery_keys().unwrap(),
-        reach: Reach::LOCAL,
+        reach: Reach::Local,
         access: Access::Own("me".to_owned()),
         clock: SystemClock,
     }

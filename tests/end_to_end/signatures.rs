@@ -32,7 +32,7 @@ async fn endpoint() -> (EndpointUrl, mpsc::UnboundedReceiver<Request>) {
             StatusCode::NO_CONTENT
         };
     tokio::spawn(async move { axum::serve(listener, Router::new().fallback(keep).with_state(sender)).await });
-    (EndpointUrl::read(&url, Reach::LOCAL).unwrap(), requests)
+    (EndpointUrl::read(&url, Reach::Local).unwrap(), requests)
 }
 
 async fn next(requests: &mut mpsc::UnboundedReceiver<Request>) -> Request {

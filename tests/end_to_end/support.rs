@@ -40,7 +40,7 @@ impl Running {
             port: 0,
             data: None,
             secret: Secret::new(SECRET).unwrap(),
-            webhook: Some(EndpointUrl::read(webhook.url.as_str(), Reach::LOCAL).unwrap()),
+            webhook: Some(EndpointUrl::read(webhook.url.as_str(), Reach::Local).unwrap()),
             mail: None,
             print: false,
             aws_endpoint: None,

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use shared::answers::{Missed, Switched, Tested, WithSecret};
 use shared::clock::Clock;
 use shared::endpoints::signing::NoKey;
-use shared::endpoints::{Endpoint, EndpointFilter, EndpointState, EndpointUrl, Secrets};
+use shared::endpoints::{Endpoint, EndpointFilter, EndpointState, EndpointUrl};
 use shared::environment::Environment;
 use shared::queue::{DeliveryQueue, Redrive};
 use shared::refusal::Refusal;
@@ -62,25 +62,11 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
         }
         let key = self.delivery_keys.current().await.map_err(undone)?;
         let endpoint = Endpoint {
-            id: id.clone(),
-            environment,
-            url,
             description: new.description,
             filter,
-            state: EndpointState::Active,
-            secrets: Secrets::first(key.id()),
-            created_at: mandate.at,
-            failures: 0,
-            failing_since: None,
-            last_failure: None,
-            last_success_at: None,
-            disabled_at: None,
-            probes: 0,
-            probe_at: None,
-            slow_until: None,
+            ..Endpoint::new(id, environment, url, key.id(), mandate.at)
         };
-        self.table.change_endpoint(&endpoint, &EndpointChange::Add, mandate).await?;
-        self.with_secret(self.found(environment, &id).await?).await
+        self.with_secret(self.changed(&endpoint, &EndpointChange::Add, mandate).await?).await
     }
 
     pub(super) async fn rotate(
@@ -99,8 +85,7 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
             let detail = "The previous secret still signs, too, for 24 hours after a rotation. Rotate again after that.";
             Refusal::Conflict("rotating", detail.to_owned())
         })?;
-        self.table.change_endpoint(&endpoint, &EndpointChange::Rotate(secrets), mandate).await?;
-        self.with_secret(self.found(environment, id).await?).await
+        self.with_secret(self.changed(&endpoint, &EndpointChange::Rotate(secrets), mandate).await?).await
     }
 
     pub(super) async fn enable(
@@ -111,8 +96,8 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
     ) -> Result<Switched, Refusal> {
         let endpoint = self.found(environment, id).await?;
         let missed = endpoint.disabled_at.map(|from| Missed { from, to: mandate.at });
-        self.table.change_endpoint(&endpoint, &EndpointChange::Enable, mandate).await?;
-        Ok(Switched { endpoint: self.found(environment, id).await?.into(), missed })
+        let endpoint = self.changed(&endpoint, &EndpointChange::Enable, mandate).await?.into();
+        Ok(Switched { endpoint, missed })
     }
 
     pub(super) async fn disable(
@@ -122,8 +107,8 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
         mandate: &Mandate,
     ) -> Result<Switched, Refusal> {
         let endpoint = self.found(environment, id).await?;
-        self.table.change_endpoint(&endpoint, &EndpointChange::Disable, mandate).await?;
-        Ok(Switched { endpoint: self.found(environment, id).await?.into(), missed: None })
+        let endpoint = self.changed(&endpoint, &EndpointChange::Disable, mandate).await?.into();
+        Ok(Switched { endpoint, missed: None })
     }
 
     pub(super) async fn remove(
@@ -160,6 +145,17 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
         });
         let action = self.table.test_endpoint(&endpoint, test.to_string(), mandate).await?;
         Ok(Tested { id: action.id })
+    }
+
+    /// Changes an endpoint: as it is then.
+    async fn changed(
+        &self,
+        endpoint: &Endpoint,
+        change: &EndpointChange,
+        mandate: &Mandate,
+    ) -> Result<Endpoint, Refusal> {
+        self.table.change_endpoint(endpoint, change, mandate).await?;
+        self.found(endpoint.environment, &endpoint.id).await
     }
 
     async fn found(&self, environment: Environment, id: &str) -> Result<Endpoint, Refusal> {

@@ -150,7 +150,7 @@ pub fn verdict(before: EndpointState, endpoint: &Endpoint, status: Option<u16>, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::endpoints::{EndpointUrl, Reach, Secrets};
+    use shared::endpoints::{EndpointUrl, Reach};
     use shared::environment::Environment;
 
     fn now() -> Moment {
@@ -159,22 +159,14 @@ mod tests {
 
     fn endpoint(state: EndpointState) -> Endpoint {
         Endpoint {
-            id: "e".to_owned(),
-            environment: Environment::Test,
-            url: EndpointUrl::read("https://example.com/", Reach::PUBLIC).unwrap(),
-            description: String::new(),
-            filter: Default::default(),
             state,
-            secrets: Secrets::first("k"),
-            created_at: now().before(SignedDuration::from_hours(1)),
-            failures: 0,
-            failing_since: None,
-            last_failure: None,
-            last_success_at: None,
-            disabled_at: None,
-            probes: 0,
-            probe_at: None,
-            slow_until: None,
+            ..Endpoint::new(
+                "e",
+                Environment::Test,
+                EndpointUrl::read("https://example.com/", Reach::Public).unwrap(),
+                "k",
+                now().before(SignedDuration::from_hours(1)),
+            )
         }
     }
 

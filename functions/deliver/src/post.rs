@@ -11,7 +11,7 @@ use jiff::fmt::rfc2822;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use shared::clock::Moment;
-use shared::endpoints::{ANSWER, EndpointUrl, NotRoutable, Reach, is_routable};
+use shared::endpoints::{ANSWER, EndpointUrl, NotRoutable, Reach};
 
 /// How long an endpoint may take for its answer.
 const TIME_OUT: Duration = Duration::from_secs(15);
@@ -177,8 +177,7 @@ impl Resolve for Within {
 /// The addresses within reach.
 fn within(reach: Reach, found: Vec<SocketAddr>) -> Result<Addrs, Box<dyn Error + Send + Sync>> {
     let refused = found.first().copied();
-    let allowed: Vec<_> =
-        found.into_iter().filter(|address| reach.private || is_routable(address.ip())).collect();
+    let allowed: Vec<_> = found.into_iter().filter(|address| reach.includes(address.ip())).collect();
     match (allowed.is_empty(), refused) {
         (true, Some(address)) => Err(NotRoutable(address.ip()).into()),
         (true, None) => Err("the name has no address".into()),

@@ -228,7 +228,7 @@ mod tests {
 
     use serde_json::json;
     use shared::clock::SystemClock;
-    use shared::endpoints::{EndpointFilter, EndpointUrl, Reach, Secrets};
+    use shared::endpoints::{EndpointFilter, EndpointUrl, Reach};
     use shared::publish::Published;
 
     /// Takes messages, until it comes to one of those that it does not take.
@@ -304,22 +304,15 @@ mod tests {
 
     fn endpoint(id: &str, state: EndpointState, filter: &serde_json::Value) -> Endpoint {
         Endpoint {
-            id: id.to_owned(),
-            environment: Environment::Test,
-            url: EndpointUrl::read("https://example.com/", Reach::PUBLIC).unwrap(),
-            description: String::new(),
             filter: EndpointFilter::read(filter.as_object().unwrap(), false).unwrap(),
             state,
-            secrets: Secrets::first("k"),
-            created_at: SystemClock.now(),
-            failures: 0,
-            failing_since: None,
-            last_failure: None,
-            last_success_at: None,
-            disabled_at: None,
-            probes: 0,
-            probe_at: None,
-            slow_until: None,
+            ..Endpoint::new(
+                id,
+                Environment::Test,
+                EndpointUrl::read("https://example.com/", Reach::Public).unwrap(),
+                "k",
+                SystemClock.now(),
+            )
         }
     }
 

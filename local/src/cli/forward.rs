@@ -49,7 +49,7 @@ impl Forward {
     /// # Errors
     /// Where TLS cannot be set up.
     pub(super) fn new(url: EndpointUrl) -> Result<Self, Failure> {
-        Ok(Self { url, secret: webhook_secret()?, poster: Poster::new(Reach::LOCAL)? })
+        Ok(Self { url, secret: webhook_secret()?, poster: Poster::new(Reach::Local)? })
     }
 
     /// What requests are signed with: always the same, and known to all.

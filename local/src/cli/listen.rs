@@ -20,7 +20,7 @@ pub(super) struct Listen {
     #[command(flatten)]
     place: Place,
     /// Where to POST the events: http://localhost:3000/hook.
-    #[arg(long, value_name = "URL", value_parser = |text: &str| EndpointUrl::read(text, Reach::LOCAL))]
+    #[arg(long, value_name = "URL", value_parser = |text: &str| EndpointUrl::read(text, Reach::Local))]
     forward_to: EndpointUrl,
     /// Begin with what was recorded since this time: 2h, 3d, 2026-11-23, 2026-11-23T05:29:04Z.
     #[arg(long, value_name = "TIME", value_parser = time)]

@@ -92,7 +92,7 @@ impl Place {
                 let keys = development::keys()?;
                 let queues = Queues::Here(attached.queues.clone());
                 let table = attached.table();
-                let delivery = (development::delivery_keys()?, Reach::LOCAL);
+                let delivery = (development::delivery_keys()?, Reach::Local);
                 let keys = Rotating::fixed(keys);
                 Ok(Opened::new(self.env, table, queues, keys, delivery, user(), Some(attached)))
             }

@@ -38,7 +38,7 @@ enum To {
 impl To {
     fn read(text: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         if text.contains("://") {
-            Ok(Self::Url(EndpointUrl::read(text, Reach::LOCAL)?))
+            Ok(Self::Url(EndpointUrl::read(text, Reach::Local)?))
         } else {
             Ok(Self::Time(time(text)?))
         }

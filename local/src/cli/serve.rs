@@ -29,7 +29,7 @@ pub(super) struct Serve {
     #[command(flatten)]
     secret: SecretArgument,
     /// POST every event to this URL, signed: an endpoint for this run.
-    #[arg(long, value_name = "URL", value_parser = |text: &str| EndpointUrl::read(text, Reach::LOCAL))]
+    #[arg(long, value_name = "URL", value_parser = |text: &str| EndpointUrl::read(text, Reach::Local))]
     webhook: Option<EndpointUrl>,
     /// Write e-mails to this folder, as .eml files.
     #[arg(long, value_name = "DIR")]

@@ -81,12 +81,12 @@ impl<C: Clock + Clone> Handlers<C> {
             environments: Environments::both(),
             access: Access::Own(user()),
             delivery_keys: development::delivery_keys()?,
-            reach: Reach::LOCAL,
+            reach: Reach::Local,
             clock: clock.clone(),
         };
         let deliver = Arc::new(Deliver {
             table: table.clone(),
-            post: Poster::new(Reach::LOCAL)?,
+            post: Poster::new(Reach::Local)?,
             outbound: kept.queues.clone(),
             keys: development::delivery_keys()?,
             kept_for: KEPT_FOR,

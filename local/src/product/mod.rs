@@ -24,7 +24,7 @@ use std::time::Duration;
 use notify::Notify;
 use shared::clock::{Clock as _, Moment, SystemClock};
 use shared::endpoints::signing::{self, SigningSecret};
-use shared::endpoints::{Endpoint, EndpointFilter, EndpointState, EndpointUrl, Lane, Secrets};
+use shared::endpoints::{Endpoint, EndpointUrl, Lane, Secrets};
 use shared::environment::Environment;
 use shared::model::Family;
 use shared::store::{StoreError, Table, schema};
@@ -295,22 +295,8 @@ async fn endpoint_of_this_run(
 ) -> Result<(), StoreError> {
     for environment in Environment::ALL {
         let endpoint = url.map(|url| Endpoint {
-            id: OF_THIS_RUN.to_owned(),
-            environment,
-            url: url.clone(),
             description: "--webhook".to_owned(),
-            filter: EndpointFilter::default(),
-            state: EndpointState::Active,
-            secrets: Secrets::first(development::KEY_ID),
-            created_at: now,
-            failures: 0,
-            failing_since: None,
-            last_failure: None,
-            last_success_at: None,
-            disabled_at: None,
-            probes: 0,
-            probe_at: None,
-            slow_until: None,
+            ..Endpoint::new(OF_THIS_RUN, environment, url.clone(), development::KEY_ID, now)
         });
         table.set_endpoint(environment, OF_THIS_RUN, endpoint.as_ref()).await?;
     }

@@ -141,7 +141,7 @@ impl Stack {
     /// Where no function names the secret.
     pub fn delivery(&self) -> Result<(DeliveryKeys, Reach), StackError> {
         let keys = runtime::delivery_keys_of(&self.config, self.variable("DELIVERY_KEY_ID")?.to_owned());
-        let reach = if self.variable("PRIVATE_ENDPOINTS")? == "allow" { Reach::LOCAL } else { Reach::PUBLIC };
+        let reach = if self.variable("PRIVATE_ENDPOINTS")? == "allow" { Reach::Local } else { Reach::Public };
         Ok((keys, reach))
     }
 

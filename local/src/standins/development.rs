@@ -35,7 +35,7 @@ pub fn delivery_key() -> Result<DeliveryKey, signing::WeakKey> {
 /// # Errors
 /// None: the key is long enough.
 pub fn delivery_keys() -> Result<DeliveryKeys, signing::WeakKey> {
-    Ok(DeliveryKeys::fixed(delivery_key()?))
+    Ok(DeliveryKeys::Fixed(delivery_key()?))
 }
 
 /// The webhook secret, where no other is given.

@@ -129,6 +129,34 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// A new endpoint, which wants everything.
+    pub fn new(
+        id: impl Into<String>,
+        environment: Environment,
+        url: EndpointUrl,
+        key_id: &str,
+        created_at: Moment,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            environment,
+            url,
+            description: String::new(),
+            filter: EndpointFilter::default(),
+            state: EndpointState::Active,
+            secrets: Secrets::first(key_id),
+            created_at,
+            failures: 0,
+            failing_since: None,
+            last_failure: None,
+            last_success_at: None,
+            disabled_at: None,
+            probes: 0,
+            probe_at: None,
+            slow_until: None,
+        }
+    }
+
     /// Whether it counts as slow.
     pub fn is_slow(&self, now: Moment) -> bool {
         self.slow_until.is_some_and(|until| now < until)

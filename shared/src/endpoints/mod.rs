@@ -22,5 +22,5 @@ pub use attempt::{ANSWER, Attempt, Progress};
 pub use endpoint::{Directory, Endpoint, EndpointState, Failure, SecretVersion, Secrets};
 pub use filter::{EndpointFilter, FilterError};
 pub use outbound::{Lane, MOST_DELAY, Outbound, Outgoing, SqsOutbound};
-pub use url::{EndpointUrl, NotRoutable, Reach, UrlError, is_routable};
+pub use url::{EndpointUrl, NotRoutable, Reach, UrlError};
 pub use words::announcement;

@@ -114,15 +114,20 @@ fn keyed(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("any length")
 }
 
-type Fetch = dyn Fn(Option<String>) -> BoxFuture<'static, Result<DeliveryKey, Cause>> + Send + Sync;
+/// Gets the key of an id, or the current one.
+pub type Fetch = dyn Fn(Option<String>) -> BoxFuture<'static, Result<DeliveryKey, Cause>> + Send + Sync;
 
 /// The delivery keys: the one that new secrets are derived from, and those that older ones were.
-pub struct DeliveryKeys {
-    known: RwLock<HashMap<String, DeliveryKey>>,
-    /// Gets the key of an id, or the current one.
-    fetch: Option<Arc<Fetch>>,
-    /// The only one, where there is no more.
-    fixed: Option<DeliveryKey>,
+pub enum DeliveryKeys {
+    /// One key that never changes.
+    Fixed(DeliveryKey),
+    /// Keys that are fetched when they are needed, and known from then on.
+    Fetched {
+        /// Those that were needed, by their ids.
+        known: RwLock<HashMap<String, DeliveryKey>>,
+        /// Gets the key of an id, or the current one.
+        fetch: Arc<Fetch>,
+    },
 }
 
 /// A delivery key cannot be had now.
@@ -137,18 +142,13 @@ impl fmt::Debug for DeliveryKeys {
 }
 
 impl DeliveryKeys {
-    /// One key that never changes.
-    pub fn fixed(key: DeliveryKey) -> Self {
-        Self { known: RwLock::default(), fetch: None, fixed: Some(key) }
-    }
-
     /// Keys that are fetched when they are needed: that of an id, or the current one.
     pub fn fetched<F>(fetch: impl Fn(Option<String>) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<DeliveryKey, Cause>> + Send + 'static,
     {
         let fetch: Arc<Fetch> = Arc::new(move |id| Box::pin(fetch(id)));
-        Self { known: RwLock::default(), fetch: Some(fetch), fixed: None }
+        Self::Fetched { known: RwLock::default(), fetch }
     }
 
     /// The key for new secrets.
@@ -176,16 +176,16 @@ impl DeliveryKeys {
     }
 
     async fn key(&self, id: Option<&str>) -> Result<DeliveryKey, NoKey> {
-        if let Some(fixed) = &self.fixed {
-            return Ok(fixed.clone());
-        }
-        let known = || self.known.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = id.and_then(|id| known().get(id).cloned()) {
+        let (known, fetch) = match self {
+            Self::Fixed(key) => return Ok(key.clone()),
+            Self::Fetched { known, fetch } => (known, fetch),
+        };
+        let found = id.and_then(|id| known.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned());
+        if let Some(key) = found {
             return Ok(key);
         }
-        let fetch = self.fetch.as_ref().ok_or_else(|| NoKey("there is none".into()))?;
         let key = fetch(id.map(str::to_owned)).await.map_err(NoKey)?;
-        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(key.id.clone(), key.clone());
+        known.write().unwrap_or_else(PoisonError::into_inner).insert(key.id.clone(), key.clone());
         Ok(key)
     }
 }
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn keys_and_secrets_do_not_print() {
         let secret = key().secret("a", 1);
-        let printed = format!("{:?} {:?} {:?}", key(), secret, DeliveryKeys::fixed(key()));
+        let printed = format!("{:?} {:?} {:?}", key(), secret, DeliveryKeys::Fixed(key()));
         assert_eq!(printed, "DeliveryKey(k, …) SigningSecret(…) DeliveryKeys(…)");
     }
 

@@ -8,18 +8,18 @@ use url::{Host, Url};
 
 /// How far requests may reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reach {
-    /// Whether http is fine, too.
-    pub http: bool,
-    /// Whether addresses that are not globally routable are fine, too.
-    pub private: bool,
+pub enum Reach {
+    /// Everything, http included: of the local product.
+    Local,
+    /// https, and addresses that anybody can reach: of a deployed one.
+    Public,
 }
 
 impl Reach {
-    /// Of the local product: everything.
-    pub const LOCAL: Self = Self { http: true, private: true };
-    /// Of a deployed one: https, and addresses that anybody can reach.
-    pub const PUBLIC: Self = Self { http: false, private: false };
+    /// Whether requests may go to an address.
+    pub fn includes(self, address: IpAddr) -> bool {
+        self == Self::Local || is_routable(address)
+    }
 }
 
 /// The URL of an endpoint. Its path may hold a token: it prints scheme and host only.
@@ -78,7 +78,7 @@ impl EndpointUrl {
         let url = Self(url.ok_or(UrlError::Form)?);
         match url.0.scheme() {
             "https" => {}
-            "http" if reach.http => {}
+            "http" if reach == Reach::Local => {}
             "http" => return Err(UrlError::Scheme),
             _ => return Err(UrlError::Form),
         }
@@ -102,7 +102,7 @@ impl EndpointUrl {
             Some(Host::Ipv6(address)) => IpAddr::V6(address),
             Some(Host::Domain(_)) | None => return Ok(()),
         };
-        if reach.private || is_routable(address) { Ok(()) } else { Err(NotRoutable(address)) }
+        if reach.includes(address) { Ok(()) } else { Err(NotRoutable(address)) }
     }
 
     /// The whole URL.
@@ -127,7 +127,7 @@ impl fmt::Debug for EndpointUrl {
 
 /// Whether an address is globally routable, and not a way around that: no address that stands for another one
 /// (IANA, "IPv4 Special-Purpose Address Registry" and "IPv6 Special-Purpose Address Registry").
-pub fn is_routable(address: IpAddr) -> bool {
+fn is_routable(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_routable_v4(address),
         IpAddr::V6(address) => match address.to_ipv4_mapped() {
@@ -218,9 +218,9 @@ mod tests {
             "①27.0.0.1",
         ] {
             let url = format!("https://{host}/x");
-            let refused = EndpointUrl::read(&url, Reach::PUBLIC);
+            let refused = EndpointUrl::read(&url, Reach::Public);
             assert!(matches!(refused, Err(UrlError::Address(_))), "{url}: {refused:?}");
-            assert!(EndpointUrl::read(&url, Reach::LOCAL).is_ok(), "{url}");
+            assert!(EndpointUrl::read(&url, Reach::Local).is_ok(), "{url}");
         }
         for host in [
             "8.8.8.8",
@@ -231,7 +231,7 @@ mod tests {
             "100.128.0.1",
             "example.com",
         ] {
-            assert!(EndpointUrl::read(&format!("https://{host}/x"), Reach::PUBLIC).is_ok(), "{host}");
+            assert!(EndpointUrl::read(&format!("https://{host}/x"), Reach::Public).is_ok(), "{host}");
         }
     }
 
@@ -247,11 +247,11 @@ mod tests {
             ("https://:secret@example.com/", UrlError::UserInfo),
             ("https://example.com/#part", UrlError::Fragment),
         ] {
-            assert_eq!(EndpointUrl::read(url, Reach::PUBLIC), Err(refused), "{url}");
+            assert_eq!(EndpointUrl::read(url, Reach::Public), Err(refused), "{url}");
         }
         let long = format!("https://example.com/{}", "a".repeat(2000));
-        assert_eq!(EndpointUrl::read(&long, Reach::PUBLIC), Err(UrlError::Form));
-        assert!(EndpointUrl::read("http://localhost:3000/hook", Reach::LOCAL).is_ok());
+        assert_eq!(EndpointUrl::read(&long, Reach::Public), Err(UrlError::Form));
+        assert!(EndpointUrl::read("http://localhost:3000/hook", Reach::Local).is_ok());
     }
 
     #[test]
@@ -262,7 +262,7 @@ mod tests {
             ("https://example.com", "https://example.com/"),
             ("https://[2606:4700::1111]/token", "https://[2606:4700::1111]/…"),
         ] {
-            let url = EndpointUrl::read(url, Reach::PUBLIC).unwrap();
+            let url = EndpointUrl::read(url, Reach::Public).unwrap();
             assert_eq!(url.to_string(), printed);
             assert_eq!(format!("{url:?}"), format!("EndpointUrl({printed})"));
         }

@@ -1,8 +1,6 @@
 //! What people are sent about the endpoints themselves: an endpoint carries customers' data away, so that a new one, and any
 //! change, is news.
 
-use std::collections::BTreeMap;
-
 use super::endpoint::Endpoint;
 use crate::environment::Environment;
 use crate::model::notification::attributes;
@@ -36,6 +34,6 @@ pub fn announcement(action: Action, endpoint: &Endpoint, mandate: &Mandate) -> N
         people: Some(Words::new(&headline, &text, &headline)),
         programs: None,
         endpoint: None,
-        attributes: attributes([("environment", environment)], None).into_iter().collect::<BTreeMap<_, _>>(),
+        attributes: attributes([("environment", environment)], None),
     }
 }
