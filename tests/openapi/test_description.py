@@ -144,7 +144,7 @@ def test_limits_are_those_of_the_source():
 
 @pytest.mark.parametrize("schema, file, start, more", [
     ("Environment", "shared/src/environment.rs", '"environment" Environment {', []),
-    ("Effect", "shared/src/fold.rs", '"effect" Effect {', []),
+    ("Effect", "shared/src/fold/mod.rs", '"effect" Effect {', []),
     ("EntityType", "shared/src/model/entity.rs", '"entity type" EntityType {', []),
     ("Kind", "shared/src/model/entity.rs", '"kind" Kind {', []),
     ("Family", "shared/src/model/catalogue.rs", '"family" Family {', []),
