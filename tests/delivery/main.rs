@@ -3,14 +3,16 @@
 //!
 //! | module | what it shows |
 //! | --- | --- |
-//! | [`attempts`] | what is tried when, what waits, what is given up, what is kept of it |
+//! | [`attempts`] | what is tried when, what is given up, what is kept of it |
 //! | [`reach`] | which addresses the client dials, and what it makes of answers |
+//! | [`waiting`] | what waits for an endpoint that is failing or disabled, and how it drains |
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod attempts;
 mod reach;
 mod service;
+mod waiting;
 #[allow(dead_code, reason = "these tests bring their own engine")]
 #[path = "../world.rs"]
 mod world;

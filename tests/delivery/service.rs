@@ -209,6 +209,11 @@ impl Path {
         self.deliver.due(TEST, now.after(SignedDuration::from_hours(1))).await.unwrap();
     }
 
+    /// The uids that came to an endpoint, oldest first.
+    pub(crate) fn uids(&self, id: &str) -> Vec<String> {
+        self.services.requests(id).iter().map(|request| request.uid().to_owned()).collect()
+    }
+
     pub(crate) fn later(&self, by: SignedDuration) {
         self.world.clock.advance(by);
     }
@@ -226,4 +231,13 @@ impl Path {
 
 pub(crate) fn keys() -> DeliveryKeys {
     DeliveryKeys::Fixed(DeliveryKey::new("k", [3; 32]).unwrap())
+}
+
+/// A filter that lets everything through.
+pub(crate) fn all() -> Value {
+    json!({})
+}
+
+pub(crate) const fn seconds(seconds: i64) -> SignedDuration {
+    SignedDuration::from_secs(seconds)
 }
