@@ -28,7 +28,7 @@ use lambda_http::{Body, Request, Response};
 use shared::access::{Access, Role};
 use shared::answers::{
     Action, Balance, Endpoint, EndpointCounts, EndpointRecord, EntityState, Event, EventRecord, Health, List,
-    QuarantineSize, Quarantined, Queue, Size, Stats, Test,
+    Quarantined, Queue, Size, Stats, Test,
 };
 use shared::clock::Clock;
 use shared::endpoints::{Attempt, EndpointState};
@@ -313,7 +313,7 @@ impl<Q: Depths, C: Clock> Api<Q, C> {
         Ok(Health {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             last_event_at: last,
-            quarantine: QuarantineSize { count, more },
+            quarantine: Size { count, more },
             queues: queues?.into_iter().map(Queue::from).collect(),
             endpoints: counts,
         })

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Entry};
+use super::{Action, Entry, Size};
 use crate::clock::Moment;
 use crate::endpoints::{self, Attempt, EndpointFilter, EndpointState, Failure};
 
@@ -70,15 +70,6 @@ pub struct EndpointRecord {
     pub test: Option<Test>,
     /// What was done to it, oldest first.
     pub actions: Vec<Action>,
-}
-
-/// How many there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Size {
-    /// How many, as far as they were counted.
-    pub count: usize,
-    /// Whether there are more.
-    pub more: bool,
 }
 
 /// A test event, and what came of it.

@@ -30,7 +30,7 @@ use crate::queue::Depth;
 use crate::shown::shown;
 use crate::store::{self, ActionItem, Page, Target};
 
-pub use self::endpoints::{Endpoint, EndpointRecord, Missed, Size, Switched, Test, Tested, WithSecret};
+pub use self::endpoints::{Endpoint, EndpointRecord, Missed, Switched, Test, Tested, WithSecret};
 pub use self::flattened::{Disagreement, EntityState, EventRecord, Quarantined, Raw, Told, TransactionState};
 pub use crate::store::ListedEvent as Event;
 
@@ -221,7 +221,7 @@ pub struct Health {
     /// When the newest event was recorded; none where there is none.
     pub last_event_at: Option<Moment>,
     /// How many bodies could not be read.
-    pub quarantine: QuarantineSize,
+    pub quarantine: Size,
     /// What waits for each family.
     pub queues: Vec<Queue>,
     /// How the endpoints are.
@@ -239,9 +239,9 @@ pub struct EndpointCounts {
     pub disabled: usize,
 }
 
-/// How many bodies are in quarantine.
+/// How many there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct QuarantineSize {
+pub struct Size {
     /// How many, as far as they were counted.
     pub count: usize,
     /// Whether there are more.

@@ -172,7 +172,7 @@ fn health() -> Health {
     Health {
         version: "0.1.0".to_owned(),
         last_event_at: None,
-        quarantine: QuarantineSize { count: 1, more: false },
+        quarantine: Size { count: 1, more: false },
         queues: vec![Queue::from((Family::Deposits, depth))],
         endpoints: EndpointCounts { active: 1, failing: 0, disabled: 2 },
     }
