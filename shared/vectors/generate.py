@@ -11,6 +11,9 @@ reference implementation below (`check_secret`, `open_envelope`) must reach
 that same verdict, so a slip in either the case or the implementation stops
 the run instead of reaching a vector file.
 
+One long file on purpose: it runs by itself, and most of it is the two tables
+of cases.
+
 Layout: 1. Base64   2. the secret header   3. the sealed envelope
         4. cases for secret.json   5. cases for seal.json   6. command line
 """
