@@ -201,7 +201,7 @@ async fn write_copies(client: &Client, originals: &[Item], numbers: std::ops::Ra
             for day in days {
                 let key = keys::day(TEST, keys::List::Log, &day);
                 requests.push(put(HashMap::from([
-                    ("pk".to_owned(), AttributeValue::S(key.pk)),
+                    ("pk".to_owned(), AttributeValue::S(key.pk.to_string())),
                     ("sk".to_owned(), AttributeValue::S(key.sk)),
                 ])));
             }

@@ -25,7 +25,8 @@ use crate::model::{
     Oddity, Posting, Word, money,
 };
 use crate::store::{
-    Earlier, EventItem, Key, Plan, RawItem, Recalled, SeenItem, StateItem, StoreError, balance_key, keys,
+    Earlier, EventItem, Key, Partition, Plan, RawItem, Recalled, SeenItem, StateItem, StoreError,
+    balance_key, keys,
 };
 
 /// An event that was read, on its way into the table.
@@ -62,7 +63,7 @@ pub struct Applied {
 #[derive(Clone, Debug)]
 pub struct Place {
     /// The partition of its entity, or of nothing.
-    pk: String,
+    pk: Partition,
     /// Its content, within that partition.
     identity: Identity,
     /// The state of all that is known under its entity's uid.
@@ -90,7 +91,7 @@ impl Place {
         let asked = (!is_understood)
             .then(|| keys::asked(*environment, &delivery.received_at.day(), &shorten(body.event.as_str())));
         let state = meaning.map(|meaning| keys::state(*environment, &meaning.entity));
-        Self { identity: identity.within(&pk), pk, state, guess, asked }
+        Self { identity: identity.within(pk.as_str()), pk, state, guess, asked }
     }
 
     /// What has to be recalled: this content, the entity's state, and the balance that it will most likely change.
@@ -100,7 +101,7 @@ impl Place {
     }
 
     /// The partition.
-    pub fn pk(&self) -> &str {
+    pub fn pk(&self) -> &Partition {
         &self.pk
     }
 

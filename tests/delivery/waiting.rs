@@ -11,7 +11,8 @@ use local::standins::queues::RedrivePolicy;
 use serde_json::json;
 use shared::clock::Clock as _;
 use shared::endpoints::{Attempt, EndpointState, Lane, Outgoing, Progress};
-use shared::store::{EndpointChange, Key, Waiting};
+use shared::model::{Entity, EntityType};
+use shared::store::{EndpointChange, Waiting, keys};
 
 use crate::service::{Path, TEST, all, answer, seconds};
 
@@ -238,13 +239,15 @@ async fn a_hundred_thousand_events_that_wait_drain_in_order() {
     for number in 0..EVENTS {
         // What is kept of an event, as far as an endpoint gets it.
         let (id, at) = (format!("{number:06}"), now.after(SignedDuration::from_millis(number.into())));
-        let key = Key { pk: format!("test#account#{id}"), sk: format!("event#{at}#{id}") };
+        let account = Entity::new(EntityType::Account, id.as_str());
+        let key = keys::event(&keys::entity(TEST, &account), at, &id);
         let programs = json!({ "id": id, "entity": { "uid": id } }).to_string();
         let notification = HashMap::from([
             ("programs".to_owned(), text(&programs)),
             ("attributes".to_owned(), AttributeValue::M(HashMap::new())),
         ]);
-        let event = client.put_item().table_name(TABLE).item("pk", text(&key.pk)).item("sk", text(&key.sk));
+        let event =
+            client.put_item().table_name(TABLE).item("pk", text(key.pk.as_str())).item("sk", text(&key.sk));
         let event = event.item("id", text(&id)).item("environment", text("test"));
         let event = event.item("recorded_at", text(&at.to_string()));
         event.item("notification", AttributeValue::M(notification)).send().await.unwrap();

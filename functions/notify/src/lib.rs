@@ -7,7 +7,6 @@ use std::time::Duration;
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use serde::Deserialize;
-use serde_dynamo::AttributeValue;
 use shared::clock::Clock;
 use shared::endpoints::{Directory, Endpoint, EndpointState, Lane, Outbound, Outgoing};
 use shared::environment::Environment;
@@ -173,11 +172,7 @@ impl<P: Publish, D: Directory, O: Outbound, C: Clock> Notify<P, D, O, C> {
 
 /// The notification of a record that inserts an event, or an action that carries one.
 fn notified(record: EventRecord) -> Option<Notified> {
-    let text = |name| match record.change.keys.get(name) {
-        Some(AttributeValue::S(text)) => Some(text.clone()),
-        _ => None,
-    };
-    let key = Key { pk: text("pk")?, sk: text("sk")? };
+    let key: Key = serde_dynamo::from_item(record.change.keys).ok()?;
     let carries = [EVENT_PREFIX, ACTION_PREFIX].iter().any(|prefix| key.sk.starts_with(prefix));
     if record.event_name != "INSERT" || !carries {
         return None;
@@ -356,7 +351,7 @@ mod tests {
         notify.batch(event).await.unwrap();
         assert!(notify.publish.taken.into_inner().unwrap().is_empty());
         let taken = notify.outbound.taken.into_inner().unwrap();
-        let key = Key { pk: "p".to_owned(), sk: "action#x#y".to_owned() };
+        let key = serde_json::from_value(json!({ "pk": "p", "sk": "action#x#y" })).unwrap();
         let (endpoint, environment) = ("eth".to_owned(), Environment::Test);
         assert_eq!(taken, [(Lane::Fast, Outgoing { environment, endpoint, key })]);
     }
@@ -405,7 +400,7 @@ mod tests {
     async fn what_was_only_moved_is_not_sent_again() {
         let mut batch = batch(&[("INSERT", "event#x"), ("INSERT", "action#x#y"), ("INSERT", "event#y")]);
         for record in batch.records.iter_mut().take(2) {
-            record.change.new_image.insert("taken_up".to_owned(), AttributeValue::Bool(true));
+            record.change.new_image.insert("taken_up".to_owned(), serde_dynamo::AttributeValue::Bool(true));
         }
         let notify = notify(Captured::default());
         notify.batch(batch).await.unwrap();

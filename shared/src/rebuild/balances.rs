@@ -8,7 +8,7 @@ use crate::decide::posted_to;
 use crate::model::ledger::{Cause, LedgerLine, Rule};
 use crate::model::money::Amounts;
 use crate::model::{Account, Asset, Entity, Kind, Posting};
-use crate::store::{Plan, StoreError, keys};
+use crate::store::{Partition, Plan, StoreError, keys};
 
 /// A shard of a balance: as it was at the start, and as the transactions say.
 #[derive(Clone, Debug)]
@@ -58,7 +58,7 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
     /// Compares a balance to its ledger and, unless somebody posted meanwhile, to its transactions.
     pub(super) async fn balance_up(
         &mut self,
-        partition: &str,
+        partition: &Partition,
         shard: Shard,
         ledger: Ledger,
     ) -> Result<(), StoreError> {

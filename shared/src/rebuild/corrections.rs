@@ -10,7 +10,7 @@ use crate::fold::Known;
 use crate::hash::{feed, hex};
 use crate::model::{Kind, Posting};
 use crate::notice::{Corrected, Correction};
-use crate::store::{Action, ActionItem, Key, Mandate, Plan, StoreError, Target, TargetType, keys};
+use crate::store::{Action, ActionItem, Key, Mandate, Partition, Plan, StoreError, Target, TargetType, keys};
 
 impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
     /// Adds to a plan that moves money of a transaction that programs are notified.
@@ -33,7 +33,7 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
     pub(super) fn correct_balance(
         &self,
         plan: &mut Plan,
-        partition: &str,
+        partition: &Partition,
         line: u64,
         change: Posting,
     ) -> Result<(), StoreError> {
@@ -46,7 +46,7 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
     fn correct(
         &self,
         plan: &mut Plan,
-        (pk, target): (&str, Target),
+        (pk, target): (&Partition, Target),
         number: u64,
         transaction: Option<Corrected<'_>>,
         changes: &[(Kind, Posting)],
@@ -58,7 +58,7 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
         let (environment, at) = (self.environment, self.clock.now());
         // Versions and lines are numbered without repetition.
         let mut hash = Sha256::new();
-        feed(&mut hash, [b"correction".as_slice(), pk.as_bytes(), &number.to_be_bytes()]);
+        feed(&mut hash, [b"correction".as_slice(), pk.as_str().as_bytes(), &number.to_be_bytes()]);
         let id: String = hex(&hash.finalize()).chars().take(32).collect();
         let notification = Correction { id: &id, environment, transaction, changes, why, at }.render()?;
         let key = keys::action(pk, &target.id, &id);

@@ -13,7 +13,7 @@ use crate::decide::{post, posted_to};
 use crate::fold::Known;
 use crate::model::ledger::Rule;
 use crate::model::{Entity, EventId, Kind, Posting, ledger};
-use crate::store::{Backoff, Plan, Recalled, StateItem, StoreError, keys};
+use crate::store::{Backoff, Partition, Plan, Recalled, StateItem, StoreError, keys};
 
 /// How many entities are read at the same time.
 const AT_ONCE: usize = 8;
@@ -24,7 +24,7 @@ struct Rebuilt {
     /// What is posted for it now.
     posted: BTreeMap<Kind, Posting>,
     /// The partitions of the balances whose ledgers got a line.
-    entered: Vec<String>,
+    entered: Vec<Partition>,
     difference: Option<Difference>,
     /// Why its events could not be read.
     unread: Option<Unread>,

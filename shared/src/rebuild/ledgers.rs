@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::model::ledger::{BalanceItem, Cause, LedgerLine, Rule};
 use crate::model::money::Amounts;
 use crate::model::{Entity, EntityRef, EntityType};
-use crate::store::{Plan, StoreError};
+use crate::store::{Partition, Plan, StoreError};
 
 /// A ledger that was followed.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub(super) struct Ledger {
 impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
     /// Follows a ledger from line to line, closes its gaps, and folds anew the transactions that it names and the
     /// index did not.
-    pub(super) async fn walk(&mut self, partition: &str) -> Result<Ledger, StoreError> {
+    pub(super) async fn walk(&mut self, partition: &Partition) -> Result<Ledger, StoreError> {
         let Some(shard) = self.shards.get(partition).cloned() else { return Ok(Ledger::default()) };
         let read = self.table.balance(partition).await?;
         let up_to = read.as_ref().map_or(u64::MAX, |balance| balance.version);

@@ -36,7 +36,7 @@ use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::model::Entity;
 use crate::store::keys::{BUCKETS, List};
-use crate::store::{Logged, StoreError, Table};
+use crate::store::{Logged, Partition, StoreError, Table};
 
 /// Whether differences are only reported, or also written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +119,7 @@ struct Run<'a, C, P> {
     report: Report,
     /// The entities that were folded anew.
     known: HashSet<Entity>,
-    shards: BTreeMap<String, Shard>,
+    shards: BTreeMap<Partition, Shard>,
 }
 
 impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {

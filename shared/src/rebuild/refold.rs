@@ -4,7 +4,7 @@ use crate::clock::Moment;
 use crate::environment::Environment;
 use crate::fold::Known;
 use crate::model::{Body, Entity, EntityType, EventId, Facts, Kind, Meaning, Unreadable};
-use crate::store::{StoreError, Table, keys};
+use crate::store::{Partition, StoreError, Table, keys};
 
 /// What the families make of a body that was received at a time. Reading the same body again must say the same.
 pub type Interpreter<'a> =
@@ -48,7 +48,7 @@ pub struct Refolded {
 pub async fn refold(
     table: &Table,
     environment: Environment,
-    pk: &str,
+    pk: &Partition,
     interpret: &Interpreter<'_>,
     antedated: Option<(EventId, Moment)>,
 ) -> Result<Refolded, RefoldError> {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::backoff::Backoff;
 use super::commit::Writes;
-use super::keys::{self, Key, List};
+use super::keys::{self, Key, List, Partition};
 use super::lists::list;
 use super::query::RangeQuery;
 use super::table::{Item, StoreError, Table, to_item};
@@ -216,7 +216,7 @@ impl Table {
     /// Writes an action, and what changes with it, unless it is there.
     pub(super) async fn record(
         &self,
-        pk: &str,
+        pk: &Partition,
         action: ActionItem,
         also: impl Fn(&mut Writes<'_>) -> Result<(), StoreError>,
     ) -> Result<Record, StoreError> {
@@ -246,7 +246,11 @@ impl Table {
     }
 
     /// What was done to a target in this partition, oldest first.
-    pub(super) async fn actions_on(&self, pk: &str, target: &str) -> Result<Vec<ActionItem>, StoreError> {
+    pub(super) async fn actions_on(
+        &self,
+        pk: &Partition,
+        target: &str,
+    ) -> Result<Vec<ActionItem>, StoreError> {
         /// More are not shown with their target; the list of actions has all.
         const SHOWN: usize = 100;
         let mut actions = self.actions_until(pk, target, SHOWN).await?;
@@ -263,14 +267,14 @@ impl Table {
     /// At most so many of the actions on a target in this partition.
     async fn actions_until(
         &self,
-        pk: &str,
+        pk: &Partition,
         target: &str,
         most: usize,
     ) -> Result<Vec<ActionItem>, StoreError> {
         let prefix = keys::action_prefix(target);
         let query = RangeQuery {
             index: None,
-            partition: pk.to_owned(),
+            partition: pk.clone(),
             high: format!("{prefix}~"),
             low: prefix,
             newest_first: false,

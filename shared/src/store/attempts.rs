@@ -140,7 +140,7 @@ impl Table {
     /// Where events, and actions on events, are that were moved: into the partition of what an event turned out to be about.
     async fn moved(&self, keys: Vec<Key>) -> Result<HashMap<Key, Key>, StoreError> {
         let body = |key: &Key| {
-            let environment = key.pk.split('#').next()?.parse().ok()?;
+            let environment = key.pk.environment()?;
             Some(keys::raw(environment, &keys::event_id(key)?))
         };
         let bodies: Vec<_> = keys.into_iter().filter_map(|key| Some((body(&key)?, key))).collect();

@@ -13,7 +13,7 @@ use super::actions::ActionItem;
 use super::deliveries::{COUNT, DELIVERIES, MAX_DELIVERIES, deliveries};
 use super::events::{EventItem, RawItem, SeenItem};
 use super::facets::{self, Facet};
-use super::keys::{self, Key, List};
+use super::keys::{self, Key, List, Partition};
 use super::ledger::BalanceEntry;
 use super::lists::list;
 use super::states::StateItem;
@@ -63,9 +63,9 @@ enum Write {
     Event { key: Key, item: EventItem, found_by: Facts, delivery_id: DeliveryId },
     Body { key: Key, item: RawItem },
     State { key: Key, item: StateItem, recalled: Option<u64> },
-    Line { partition: String, line: LedgerLine },
-    MendedLine { partition: String, line: LedgerLine },
-    Balance { partition: String, item: BalanceItem, recalled: Option<u64> },
+    Line { partition: Partition, line: LedgerLine },
+    MendedLine { partition: Partition, line: LedgerLine },
+    Balance { partition: Partition, item: BalanceItem, recalled: Option<u64> },
     BalanceEntry { key: Key, item: BalanceEntry },
     Asked { key: Key },
     Earlier { key: Key, change: Earlier },
@@ -247,7 +247,7 @@ impl Table {
     }
 }
 
-fn partition(environment: Environment, line: &LedgerLine) -> String {
+fn partition(environment: Environment, line: &LedgerLine) -> Partition {
     keys::balance_partition(environment, &line.account, &line.asset, line.shard)
 }
 
@@ -266,7 +266,7 @@ fn earlier(key: &Key, change: &Earlier) -> UpdateBuilder {
         .expression_attribute_values(":received", text(*received_at))
         .expression_attribute_values(":occurred", text(*occurred_at))
         .expression_attribute_values(":effect", AttributeValue::S(effect.to_string()))
-        .expression_attribute_values(":place", AttributeValue::S(effect_place));
+        .expression_attribute_values(":place", effect_place.to_attribute());
     if *counted >= MAX_DELIVERIES {
         return update.update_expression(set);
     }

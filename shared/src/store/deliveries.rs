@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::backoff::Backoff;
 use super::facets::{self, Facet};
-use super::keys::Key;
+use super::keys::{Key, Partition};
 use super::table::{Item, StoreError, Table};
 use crate::environment::Environment;
 use crate::fold::Effect;
@@ -75,7 +75,7 @@ impl Table {
         key: &Key,
         delivery_id: &DeliveryId,
         is_counted: bool,
-        ambiguous: Option<&str>,
+        ambiguous: Option<&Partition>,
     ) -> UpdateItemFluentBuilder {
         let (count, room) = if is_counted { (COUNT, "<") } else { ("", ">=") };
         let (mark, notified) = match ambiguous {
@@ -105,7 +105,7 @@ impl Table {
         if let Some(place) = ambiguous {
             update = update
                 .expression_attribute_values(":effect", AttributeValue::S(Effect::Ambiguous.to_string()))
-                .expression_attribute_values(":place", AttributeValue::S(place.to_owned()));
+                .expression_attribute_values(":place", place.to_attribute());
         }
         update
     }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::events::EventItem;
-use super::keys::{BUCKETS, Key, POSITION, component, spread};
+use super::keys::{self, BUCKETS, Key, POSITION, Partition, component, spread};
 use super::schema::INDEX_PROJECTION;
 use super::table::Item;
 use crate::environment::Environment;
@@ -81,9 +81,9 @@ impl Facet {
     }
 
     /// The partitions of an index of the events that have this value.
-    pub(super) fn partitions(self, environment: Environment, value: &str) -> impl Iterator<Item = String> {
-        let value = self.key(environment, value);
-        (0..BUCKETS).map(move |bucket| format!("{value}#{bucket}"))
+    pub(super) fn partitions(self, environment: Environment, value: &str) -> impl Iterator<Item = Partition> {
+        let value = self.indexed(value);
+        (0..BUCKETS).map(move |bucket| keys::facet_partition(environment, &value, bucket))
     }
 
     /// What the set of terms of such an event has.
@@ -91,13 +91,14 @@ impl Facet {
         format!("{self}={}", component(&shorten(&self.compared(value))))
     }
 
-    fn key(self, environment: Environment, value: &str) -> String {
+    /// A value as its index has it.
+    fn indexed(self, value: &str) -> String {
         let value = shorten(&self.compared(value));
         let value = component(&value);
         match self {
             // Apart from the references, and the effects: no component has an equals sign.
-            Self::Account | Self::SubAccount | Self::Oddity => format!("{environment}#{self}={value}"),
-            _ => format!("{environment}#{value}"),
+            Self::Account | Self::SubAccount | Self::Oddity => format!("{self}={value}"),
+            _ => value.into_owned(),
         }
     }
 
@@ -157,7 +158,7 @@ fn of<'a>(event: &'a EventItem, facts: &'a Facts) -> Vec<(Facet, &'static str, &
 /// Gives an event its places in the indexes, and makes the items that point to it for its further values.
 pub(super) fn enter(item: &mut Item, event: &EventItem, facts: &Facts) -> Vec<Item> {
     let mut terms = BTreeSet::new();
-    let mut places: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut places: BTreeMap<&str, Vec<Partition>> = BTreeMap::new();
     for (facet, index, value) in of(event, facts) {
         // The effect may change later; it is an attribute of its own.
         if facet != Facet::Effect {
@@ -173,7 +174,7 @@ pub(super) fn enter(item: &mut Item, event: &EventItem, facts: &Facts) -> Vec<It
     let mut pointers: Vec<Item> = Vec::new();
     for (index, places) in places {
         for (number, place) in places.into_iter().enumerate() {
-            let place = AttributeValue::S(place);
+            let place = place.to_attribute();
             if number == 0 {
                 item.insert(index.to_owned(), place);
                 continue;
@@ -190,8 +191,8 @@ pub(super) fn enter(item: &mut Item, event: &EventItem, facts: &Facts) -> Vec<It
 }
 
 /// An event's partition of a facet's index.
-pub(super) fn place(facet: Facet, environment: Environment, value: &str, id: &str) -> String {
-    format!("{}#{}", facet.key(environment, value), spread(id, BUCKETS))
+pub(super) fn place(facet: Facet, environment: Environment, value: &str, id: &str) -> Partition {
+    keys::facet_partition(environment, &facet.indexed(value), spread(id, BUCKETS))
 }
 
 /// The set of an event's terms.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -30,24 +31,57 @@ pub const BUCKETS: u8 = 4;
 /// always posts to the same one.
 pub const SHARDS: u8 = 4;
 
+/// The partition of an item in the table, or in an index: an environment, what kind of thing is there, and which.
+/// It is made here only, or read from an item.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Partition(String);
+
+impl Partition {
+    fn new(environment: Environment, rest: impl fmt::Display) -> Self {
+        Self(format!("{environment}#{rest}"))
+    }
+
+    /// As it is written in the table.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The environment it belongs to.
+    pub(super) fn environment(&self) -> Option<Environment> {
+        self.0.split('#').next()?.parse().ok()
+    }
+
+    /// As an attribute of an item.
+    pub(super) fn to_attribute(&self) -> AttributeValue {
+        AttributeValue::S(self.0.clone())
+    }
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
 /// A primary key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key {
     /// Partition key.
-    pub pk: String,
+    pub pk: Partition,
     /// Sort key.
     pub sk: String,
 }
 
 impl Key {
-    fn new(pk: String, sk: impl Into<String>) -> Self {
+    fn new(pk: Partition, sk: impl Into<String>) -> Self {
         Self { pk, sk: sk.into() }
     }
 
     /// The attributes of the key.
     pub(super) fn to_item(&self) -> Item {
         HashMap::from([
-            ("pk".to_owned(), AttributeValue::S(self.pk.clone())),
+            ("pk".to_owned(), self.pk.to_attribute()),
             ("sk".to_owned(), AttributeValue::S(self.sk.clone())),
         ])
     }
@@ -68,41 +102,46 @@ impl Key {
     /// The key of an item.
     pub(super) fn of(item: &Item) -> Option<Self> {
         let text = |name| item.get(name)?.as_s().ok().cloned();
-        Some(Self { pk: text("pk")?, sk: text("sk")? })
+        Some(Self { pk: Partition(text("pk")?), sk: text("sk")? })
     }
 }
 
 /// Where everything about an entity is.
-pub fn entity(environment: Environment, entity: &Entity) -> String {
+pub fn entity(environment: Environment, entity: &Entity) -> Partition {
     let uid = component(&entity.uid);
     match entity.kind {
-        Some(kind) => format!("{environment}#{}#{kind}#{uid}", entity.entity_type),
-        None => format!("{environment}#{}#{uid}", entity.entity_type),
+        Some(kind) => Partition::new(environment, format_args!("{}#{kind}#{uid}", entity.entity_type)),
+        None => Partition::new(environment, format_args!("{}#{uid}", entity.entity_type)),
     }
 }
 
 /// Where an event is that is about no entity.
-pub fn nothing(environment: Environment, identity: &Identity) -> String {
-    format!("{environment}#nothing#{}", identity.hex())
+pub fn nothing(environment: Environment, identity: &Identity) -> Partition {
+    Partition::new(environment, format_args!("nothing#{}", identity.hex()))
+}
+
+/// A key at which nothing is.
+pub(super) fn warm(environment: Environment) -> Key {
+    Key::new(Partition::new(environment, "nothing#warm"), "warm")
 }
 
 /// The state of all that is known under an entity's uid: of a transaction, of every kind.
 pub fn state(environment: Environment, entity: &Entity) -> Key {
     let Entity { entity_type, uid, .. } = entity;
-    Key::new(format!("{environment}#{entity_type}#{}", component(uid)), "state")
+    Key::new(Partition::new(environment, format_args!("{entity_type}#{}", component(uid))), "state")
 }
 
 /// That people were asked on this day to look at events of this type.
 pub fn asked(environment: Environment, day: &str, event: &str) -> Key {
-    Key::new(format!("{environment}#asked#{day}"), component(event))
+    Key::new(Partition::new(environment, format_args!("asked#{day}")), component(event))
 }
 
 /// The start of the sort keys of contents that were seen.
 pub(super) const SEEN_PREFIX: &str = "seen#";
 
 /// The latest occurrence of a content.
-pub fn seen(pk: &str, identity: &Identity) -> Key {
-    Key::new(pk.to_owned(), format!("{SEEN_PREFIX}{}", identity.hex()))
+pub fn seen(pk: &Partition, identity: &Identity) -> Key {
+    Key::new(pk.clone(), format!("{SEEN_PREFIX}{}", identity.hex()))
 }
 
 /// The start of the sort keys of an entity's events.
@@ -115,8 +154,8 @@ const POINTER_PREFIX: &str = "pointer#";
 pub const ACTION_PREFIX: &str = "action#";
 
 /// What somebody did to `target`, which is in this partition.
-pub fn action(pk: &str, target: &str, id: &str) -> Key {
-    Key::new(pk.to_owned(), format!("{}{id}", action_prefix(target)))
+pub fn action(pk: &Partition, target: &str, id: &str) -> Key {
+    Key::new(pk.clone(), format!("{}{id}", action_prefix(target)))
 }
 
 /// The start of the sort keys of what was done to a target.
@@ -125,18 +164,18 @@ pub fn action_prefix(target: &str) -> String {
 }
 
 /// The partition of what was done to a family's dead letters.
-pub fn dead_letters(environment: Environment, family: Family) -> String {
-    format!("{environment}#dead-letters#{family}")
+pub fn dead_letters(environment: Environment, family: Family) -> Partition {
+    Partition::new(environment, format_args!("dead-letters#{family}"))
 }
 
 /// A job: something that is done to many events, one after the other.
 pub fn job(environment: Environment, id: &str) -> Key {
-    Key::new(format!("{environment}#job#{}", component(id)), "job")
+    Key::new(Partition::new(environment, format_args!("job#{}", component(id))), "job")
 }
 
 /// The partition of the endpoints, and of what was done to them.
-pub fn endpoints(environment: Environment) -> String {
-    format!("{environment}#endpoints")
+pub fn endpoints(environment: Environment) -> Partition {
+    Partition::new(environment, "endpoints")
 }
 
 /// The start of the sort keys of endpoints.
@@ -149,12 +188,12 @@ pub fn endpoint(environment: Environment, id: &str) -> Key {
 
 /// The attempts of an event.
 pub fn attempts(environment: Environment, id: &str) -> Key {
-    Key::new(format!("{environment}#attempts#{}", component(id)), "attempts")
+    Key::new(Partition::new(environment, format_args!("attempts#{}", component(id))), "attempts")
 }
 
 /// The partition of what waits for an endpoint.
-pub fn waiting_partition(environment: Environment, endpoint: &str) -> String {
-    format!("{environment}#waiting#{}", component(endpoint))
+pub fn waiting_partition(environment: Environment, endpoint: &str) -> Partition {
+    Partition::new(environment, format_args!("waiting#{}", component(endpoint)))
 }
 
 /// What waits for an endpoint, at its position in the log.
@@ -163,8 +202,8 @@ pub fn waiting(environment: Environment, endpoint: &str, position: &str) -> Key 
 }
 
 /// An event.
-pub fn event(pk: &str, recorded_at: Moment, id: &str) -> Key {
-    Key::new(pk.to_owned(), format!("{EVENT_PREFIX}{recorded_at}#{id}"))
+pub fn event(pk: &Partition, recorded_at: Moment, id: &str) -> Key {
+    Key::new(pk.clone(), format!("{EVENT_PREFIX}{recorded_at}#{id}"))
 }
 
 /// The id of the event that is at a key, or that an action is on which is there.
@@ -178,45 +217,45 @@ pub(super) fn event_id(key: &Key) -> Option<String> {
 
 /// A body.
 pub fn raw(environment: Environment, id: &str) -> Key {
-    Key::new(format!("{environment}#raw#{}", component(id)), "raw")
+    Key::new(Partition::new(environment, format_args!("raw#{}", component(id))), "raw")
 }
 
 /// A body in quarantine.
 pub fn quarantine(environment: Environment, id: &str) -> Key {
-    Key::new(format!("{environment}#quarantine#{}", component(id)), "quarantine")
+    Key::new(Partition::new(environment, format_args!("quarantine#{}", component(id))), "quarantine")
 }
 
 /// The partition of a shard of a balance.
-pub fn balance_partition(environment: Environment, account: &Account, asset: &Asset, shard: u8) -> String {
-    format!("{environment}#balance#{}#{}#{shard}", component(account), component(asset))
+pub fn balance_partition(environment: Environment, account: &Account, asset: &Asset, shard: u8) -> Partition {
+    Partition::new(environment, format_args!("balance#{}#{}#{shard}", component(account), component(asset)))
 }
 
 /// The partitions of all shards of a balance, in their order.
-pub fn balance_partitions(environment: Environment, account: &Account, asset: &Asset) -> Vec<String> {
+pub fn balance_partitions(environment: Environment, account: &Account, asset: &Asset) -> Vec<Partition> {
     (0..SHARDS).map(|shard| balance_partition(environment, account, asset, shard)).collect()
 }
 
 /// A shard of a balance.
-pub fn balance(partition: &str) -> Key {
-    Key::new(partition.to_owned(), "balance")
+pub fn balance(partition: &Partition) -> Key {
+    Key::new(partition.clone(), "balance")
 }
 
 /// The start of the sort keys of ledger lines.
 pub const LINE_PREFIX: &str = "line#";
 
 /// The ledger line that made the balance's version of this number.
-pub fn line(partition: &str, number: u64) -> Key {
-    Key::new(partition.to_owned(), format!("{LINE_PREFIX}{number:020}"))
+pub fn line(partition: &Partition, number: u64) -> Key {
+    Key::new(partition.clone(), format!("{LINE_PREFIX}{number:020}"))
 }
 
 /// Which shard of a balance a transaction posts to.
-pub fn shard(entity_pk: &str) -> u8 {
-    spread(entity_pk, SHARDS)
+pub fn shard(entity: &Partition) -> u8 {
+    spread(entity.as_str(), SHARDS)
 }
 
 /// The list of balances.
-pub fn balances(environment: Environment) -> String {
-    format!("{environment}#balances")
+pub fn balances(environment: Environment) -> Partition {
+    Partition::new(environment, "balances")
 }
 
 /// The entry of a balance in that list.
@@ -242,14 +281,19 @@ crate::names! {
 }
 
 /// The partition of the index for one bucket of one day.
-pub fn log_partition(environment: Environment, list: List, day: &str, bucket: u8) -> String {
-    format!("{environment}#{list}#{day}#{bucket}")
+pub fn log_partition(environment: Environment, list: List, day: &str, bucket: u8) -> Partition {
+    Partition::new(environment, format_args!("{list}#{day}#{bucket}"))
 }
 
 /// An item's place in the index `log`: partition and position.
-pub fn log_place(environment: Environment, list: List, recorded_at: Moment, id: &str) -> (String, String) {
+pub fn log_place(environment: Environment, list: List, recorded_at: Moment, id: &str) -> (Partition, String) {
     let partition = log_partition(environment, list, &recorded_at.day(), spread(id, BUCKETS));
     (partition, log_position(recorded_at, id))
+}
+
+/// The partition of the index for one bucket of the events that have this value of a facet.
+pub(super) fn facet_partition(environment: Environment, value: &str, bucket: u8) -> Partition {
+    Partition::new(environment, format_args!("{value}#{bucket}"))
 }
 
 /// The order within the log: by time, then by id.
@@ -263,8 +307,8 @@ pub(super) fn id_of(position: &str) -> &str {
 }
 
 /// The partition that marks on which days a list has entries.
-pub fn days(environment: Environment, list: List) -> String {
-    format!("{environment}#days#{}", list.as_str())
+pub fn days(environment: Environment, list: List) -> Partition {
+    Partition::new(environment, format_args!("days#{}", list.as_str()))
 }
 
 /// The marker of one day.
@@ -299,13 +343,32 @@ mod tests {
     #[test]
     fn keys_read_as_designed() {
         let deposit = Entity::transaction(Kind::Deposit, "a-1");
-        assert_eq!(entity(Environment::Test, &deposit), "test#transaction#deposit#a-1");
         let account = Entity::new(EntityType::Account, "x#y$z");
-        assert_eq!(entity(Environment::Live, &account), "live#account#x%23y%24z");
-        assert_eq!(
-            balance_partition(Environment::Test, &"a".into(), &"USDT_TRON".into(), 2),
-            "test#balance#a#USDT_TRON#2"
-        );
+        let identity = Identity::of_unreadable(Environment::Test, "", "", b"");
+        let (test, live) = (Environment::Test, Environment::Live);
+        for (partition, written) in [
+            (entity(test, &deposit), "test#transaction#deposit#a-1"),
+            (entity(live, &account), "live#account#x%23y%24z"),
+            (nothing(test, &identity), &format!("test#nothing#{}", identity.hex())),
+            (state(test, &deposit).pk, "test#transaction#a-1"),
+            (asked(test, "2026-01-02", "x.y").pk, "test#asked#2026-01-02"),
+            (dead_letters(test, Family::Deposits), "test#dead-letters#deposits"),
+            (job(test, "j#").pk, "test#job#j%23"),
+            (endpoints(live), "live#endpoints"),
+            (attempts(test, "e").pk, "test#attempts#e"),
+            (waiting_partition(test, "ep"), "test#waiting#ep"),
+            (raw(test, "e").pk, "test#raw#e"),
+            (quarantine(test, "q").pk, "test#quarantine#q"),
+            (balance_partition(test, &"a".into(), &"USDT_TRON".into(), 2), "test#balance#a#USDT_TRON#2"),
+            (balances(test), "test#balances"),
+            (log_partition(test, List::Log, "2026-01-02", 3), "test#log#2026-01-02#3"),
+            (facet_partition(test, "account=a", 1), "test#account=a#1"),
+            (days(test, List::Actions), "test#days#actions"),
+        ] {
+            assert_eq!(partition.as_str(), written);
+            assert_eq!(serde_json::to_value(&partition).unwrap(), written);
+            assert_eq!(partition.environment(), written.split('#').next().unwrap().parse().ok());
+        }
     }
 
     proptest! {
@@ -313,13 +376,13 @@ mod tests {
         fn no_two_entities_share_a_key(a in "\\PC{0,300}", b in "\\PC{0,300}") {
             let key = |uid: &str| entity(Environment::Test, &Entity::new(EntityType::Account, uid));
             prop_assert_eq!(a == b, key(&a) == key(&b));
-            prop_assert!(key(&a).len() < 1024);
+            prop_assert!(key(&a).as_str().len() < 1024);
         }
 
         #[test]
         fn no_part_of_a_key_can_end_its_part(account in "\\PC{1,40}", asset in "\\PC{1,40}") {
             let key = balance_partition(Environment::Test, &account.into(), &asset.into(), 0);
-            prop_assert_eq!(key.split('#').count(), 5);
+            prop_assert_eq!(key.as_str().split('#').count(), 5);
         }
     }
 }

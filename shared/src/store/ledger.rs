@@ -7,7 +7,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 
 use super::facets::Facet;
-use super::keys::{self, Key, LINE_PREFIX, SHARDS};
+use super::keys::{self, Key, LINE_PREFIX, Partition, SHARDS};
 use super::query::{Cursor, Page, RangeQuery, Start};
 use super::states::StateItem;
 use super::table::{StoreError, Table};
@@ -42,7 +42,7 @@ pub struct Balance {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shard {
     /// The partition of its ledger.
-    pub partition: String,
+    pub partition: Partition,
     /// The account.
     pub account: Account,
     /// The asset.
@@ -156,10 +156,10 @@ impl Table {
 
     /// The last line that was entered into a ledger by a moment. Lines are numbered without gaps, in the order of
     /// time.
-    async fn line_at(&self, partition: &str, at: Moment) -> Result<Option<LedgerLine>, StoreError> {
+    async fn line_at(&self, partition: &Partition, at: Moment) -> Result<Option<LedgerLine>, StoreError> {
         let query = RangeQuery {
             index: None,
-            partition: partition.to_owned(),
+            partition: partition.clone(),
             low: LINE_PREFIX.to_owned(),
             high: keys::line(partition, u64::MAX).sk,
             newest_first: true,
@@ -295,13 +295,13 @@ impl Table {
     /// [`StoreError`] where the table cannot be read.
     pub async fn lines(
         &self,
-        partition: &str,
+        partition: &Partition,
         up_to: u64,
         start: Option<Start>,
     ) -> Result<(Vec<LedgerLine>, Option<Start>), StoreError> {
         let query = RangeQuery {
             index: None,
-            partition: partition.to_owned(),
+            partition: partition.clone(),
             low: LINE_PREFIX.to_owned(),
             high: keys::line(partition, up_to).sk,
             newest_first: false,
@@ -340,7 +340,7 @@ impl Table {
     ///
     /// # Errors
     /// [`StoreError`] where the table cannot be read.
-    pub async fn line(&self, partition: &str, number: u64) -> Result<Option<LedgerLine>, StoreError> {
+    pub async fn line(&self, partition: &Partition, number: u64) -> Result<Option<LedgerLine>, StoreError> {
         self.get(&keys::line(partition, number)).await
     }
 
@@ -348,7 +348,7 @@ impl Table {
     ///
     /// # Errors
     /// [`StoreError`] where the table cannot be read.
-    pub async fn balance(&self, partition: &str) -> Result<Option<BalanceItem>, StoreError> {
+    pub async fn balance(&self, partition: &Partition) -> Result<Option<BalanceItem>, StoreError> {
         self.get(&keys::balance(partition)).await
     }
 
@@ -374,7 +374,7 @@ fn place(asset: &Asset, shard: u8) -> String {
 }
 
 /// Where a transaction posts.
-pub fn balance_key(environment: Environment, posting: &Posting, entity_pk: &str) -> Key {
-    let shard = keys::shard(entity_pk);
+pub fn balance_key(environment: Environment, posting: &Posting, entity: &Partition) -> Key {
+    let shard = keys::shard(entity);
     keys::balance(&keys::balance_partition(environment, &posting.account, &posting.asset, shard))
 }

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use super::actions::ActionItem;
 use super::events::EventItem;
 use super::facets::{self, Facet};
-use super::keys::{self, BUCKETS, EVENT_PREFIX, Key, LOG_INDEX, List, POSITION};
+use super::keys::{self, BUCKETS, EVENT_PREFIX, Key, LOG_INDEX, List, POSITION, Partition};
 use super::listed::ListedEvent;
 use super::query::{Condition, Cursor, Page, RangeQuery, Start};
 use super::table::{Item, StoreError, Table};
@@ -90,7 +90,7 @@ pub enum Logged {
 /// A partition whose items are ordered by the moment of recording.
 pub(super) struct Timeline {
     index: Option<&'static str>,
-    partition: String,
+    partition: Partition,
     /// What stands before the position in the sort key.
     prefix: &'static str,
 }

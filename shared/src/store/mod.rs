@@ -51,7 +51,7 @@ pub use deliveries::MAX_DELIVERIES;
 pub use endpoints::EndpointChange;
 pub use events::{EventItem, RawItem, SeenItem};
 pub use facets::Facet;
-pub use keys::Key;
+pub use keys::{Key, Partition};
 pub use ledger::{Balance, Shard, balance_key};
 pub use listed::ListedEvent;
 pub use log::{LogFilter, Logged};

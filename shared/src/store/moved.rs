@@ -7,7 +7,7 @@ use super::commit::Writes;
 use super::deliveries::DELIVERIES;
 use super::events::{EventItem, SeenItem};
 use super::facets;
-use super::keys::{self, Key, List};
+use super::keys::{self, Key, List, Partition};
 use super::lists::list;
 use super::query::RangeQuery;
 use super::records::EventRecord;
@@ -95,7 +95,7 @@ impl Table {
     }
 
     /// Moves what was done to an event, as much at once as a transaction takes.
-    async fn move_actions(&self, there: &[Item], id: &str, pk: &str) -> Result<(), StoreError> {
+    async fn move_actions(&self, there: &[Item], id: &str, pk: &Partition) -> Result<(), StoreError> {
         /// Each takes two of the hundred writes of a transaction.
         const AT_ONCE: usize = 50;
         let prefix = keys::action_prefix(id);
@@ -107,7 +107,7 @@ impl Table {
             let mut writes = Writes::new(self);
             for (key, item) in some {
                 let mut moved = (*item).clone();
-                moved.extend(Key { pk: pk.to_owned(), sk: key.sk.clone() }.to_item());
+                moved.extend(Key { pk: pk.clone(), sk: key.sk.clone() }.to_item());
                 moved.insert(TAKEN_UP.to_owned(), AttributeValue::Bool(true));
                 writes.restate(moved)?;
                 writes.delete(key, None)?;

@@ -124,7 +124,7 @@ impl Table {
             .set_key(Some(key.to_item()))
             .update_expression("SET #log = :place, log_sk = :position REMOVE retried_at")
             .expression_attribute_names("#log", keys::LOG_INDEX)
-            .expression_attribute_values(":place", AttributeValue::S(place))
+            .expression_attribute_values(":place", place.to_attribute())
             .expression_attribute_values(":position", AttributeValue::S(position))
             .send()
             .await

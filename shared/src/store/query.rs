@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::keys::POSITION;
+use super::keys::{POSITION, Partition};
 use super::table::{Item, StoreError, Table};
 use crate::clock::Moment;
 
@@ -86,7 +86,7 @@ impl Start {
 /// A range of one partition.
 pub(super) struct RangeQuery {
     pub(super) index: Option<&'static str>,
-    pub(super) partition: String,
+    pub(super) partition: Partition,
     pub(super) low: String,
     pub(super) high: String,
     pub(super) newest_first: bool,
@@ -129,7 +129,7 @@ impl Table {
         }
         let mut names = HashMap::from([("#pk".to_owned(), pk.to_owned()), ("#sk".to_owned(), sk.to_owned())]);
         let mut values = HashMap::from([
-            (":pk".to_owned(), AttributeValue::S(query.partition.clone())),
+            (":pk".to_owned(), query.partition.to_attribute()),
             (":low".to_owned(), AttributeValue::S(query.low.clone())),
             (":high".to_owned(), AttributeValue::S(query.high.clone())),
         ]);

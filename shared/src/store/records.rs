@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Update};
 use super::actions::{Action, ActionItem, Mandate, Target, TargetType};
 use super::deliveries::delivery_ids;
 use super::events::{EventItem, RawItem};
-use super::keys::{self, EVENT_PREFIX, Key};
+use super::keys::{self, EVENT_PREFIX, Key, Partition};
 use super::query::{RangeQuery, Start};
 use super::table::{StoreError, Table};
 use crate::environment::Environment;
@@ -95,12 +95,12 @@ impl Table {
     pub async fn bodies(
         &self,
         environment: Environment,
-        pk: &str,
+        pk: &Partition,
         start: Option<Start>,
     ) -> Result<(Vec<(EventItem, Option<Vec<u8>>)>, Option<Start>), StoreError> {
         let query = RangeQuery {
             index: None,
-            partition: pk.to_owned(),
+            partition: pk.clone(),
             low: EVENT_PREFIX.to_owned(),
             high: format!("{EVENT_PREFIX}~"),
             newest_first: false,

@@ -78,8 +78,7 @@ impl Table {
 
     /// Opens a connection, so that the first event does not wait for TLS. Whether it can be opened shows then.
     pub async fn warm(&self, environment: Environment) {
-        let nothing = Key { pk: format!("{environment}#nothing#warm"), sk: "warm".to_owned() };
-        let _ = self.batch_get(&[nothing]).await;
+        let _ = self.batch_get(&[keys::warm(environment)]).await;
     }
 
     /// Marks that a list has entries on this day, before the first of them is written.
