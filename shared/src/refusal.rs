@@ -28,7 +28,7 @@ pub enum Refusal {
     /// The uid has transactions of several kinds.
     KindNeeded(Vec<Kind>),
     /// Nobody was ever notified of the event, for this reason.
-    NeverTold(String),
+    NoNotification(String),
     /// It cannot be done as things stand; a name for programs, and why.
     Conflict(&'static str, String),
     /// Only the head of the body was kept.
@@ -91,8 +91,8 @@ impl Refusal {
                 let detail = format!("This uid has several transactions. Add ?kind= with one of: {kinds}.");
                 (StatusCode::CONFLICT, "kind_needed", detail)
             }
-            Self::NeverTold(why) => {
-                (StatusCode::CONFLICT, "never_told", format!("It was never told: {why}."))
+            Self::NoNotification(why) => {
+                (StatusCode::CONFLICT, "never_told", format!("It has no notification: {why}."))
             }
             Self::Conflict(code, detail) => (StatusCode::CONFLICT, code, detail),
             Self::NotWhole => {

@@ -38,7 +38,7 @@ def until(question, patience=PATIENCE):
 
 
 class Product:
-    """One product with empty memory on a free port. `lines` is what it has told, one notification each."""
+    """One product with empty memory on a free port. `lines` is what it has sent, one notification each."""
 
     def __init__(self, *options):
         self.process = subprocess.Popen(
@@ -119,6 +119,6 @@ class Product:
         assert self.send(body) >= 400
         return until(lambda: self.get("/api/test/quarantine")["quarantine"][: -before or None])[0]
 
-    def told(self, **fields):
+    def notified(self, **fields):
         """The notifications that have these fields."""
         return [line for line in list(self.lines) if fields.items() <= line.items()]

@@ -11,9 +11,9 @@ def open_event(page, event):
     page.goto(f"/?env={event['environment']}&view=event&id={event['id']}")
 
 
-def test_a_resend_asks_why_is_told_again_and_is_among_the_actions(page, product):
+def test_a_resend_asks_why_is_sent_and_is_among_the_actions(page, product):
     event = product.apply(sample("transaction.deposit.success", uid="resent"))
-    until(lambda: product.told(id=event["id"]))
+    until(lambda: product.notified(id=event["id"]))
     open_event(page, event)
     page.get_by_role("button", name="Resend…").click()
     dialog = page.get_by_role("dialog", name="Resend this event?")
@@ -24,7 +24,7 @@ def test_a_resend_asks_why_is_told_again_and_is_among_the_actions(page, product)
     dialog.get_by_label("Why?").fill("the shop's server was down")
     dialog.get_by_role("button", name="Resend").click()
     expect(dialog).to_be_hidden()
-    again = until(lambda: [line for line in product.told(id=event["id"]) if "resend" in line])
+    again = until(lambda: [line for line in product.notified(id=event["id"]) if "resend" in line])
     assert len(again) == 1
     expect(page.get_by_role("region", name="Actions", exact=True)).to_contain_text("the shop's server was down")
     page.get_by_role("link", name="Actions").click()
@@ -92,7 +92,7 @@ def test_what_is_well_needs_no_acknowledgement(page, product):
     expect(page.get_by_role("button", name="Acknowledge…")).to_be_hidden()
 
 
-def test_a_resend_of_what_nobody_was_told_is_refused_in_words(page, product):
+def test_a_resend_of_what_nobody_was_notified_of_is_refused_in_words(page, product):
     page.watch.expected.append("409")
     product.apply(sample("transaction.deposit.success", uid="late"))
     stale = product.apply(sample("transaction.deposit.pending", uid="late"))

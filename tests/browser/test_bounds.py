@@ -143,7 +143,7 @@ def test_a_body_as_large_as_is_taken_is_shown_in_part(open_page, product, fill):
     assert page.evaluate("navigator.clipboard.readText()") == body.decode()
 
 
-def test_a_body_of_120_levels_is_indented_and_so_is_what_was_told(page, product):
+def test_a_body_of_120_levels_is_indented_and_so_is_its_notification(page, product):
     value = 0.5
     for _ in range(118):
         value = [value]
@@ -157,7 +157,7 @@ def test_a_body_of_120_levels_is_indented_and_so_is_what_was_told(page, product)
         expect(block.locator(".json-number").get_by_text("0.5", exact=True)).to_have_count(1)
 
 
-def test_what_was_told_may_be_deeper_than_any_body(page, product):
+def test_a_notification_may_be_deeper_than_any_body(page, product):
     event = product.apply(sample("transaction.deposit.success", uid="deeper"))
     deep = json.loads(nested(900, b"7"))
     answered(page, "**/events/*", lambda body: body["told"]["programs"].update(deep=deep))

@@ -33,14 +33,14 @@ def test_an_event_shows_body_effect_why_deliveries_and_notification(page, produc
     expect(section(page, "Deliveries")).to_contain_text("2 deliveries of the same content")
     expect(section(page, "Deliveries").get_by_role("listitem")).to_have_count(2)
 
-    told = section(page, "Notification")
-    expect(told).to_contain_text("[test] Deposit of 0.450000000000000001 BTC has arrived")
-    expect(told.get_by_label("The e-mail's text")).to_contain_text("Identifier: shown")
-    expect(told.get_by_label("Notification for programs")).to_contain_text(f'"id": "{event["id"]}"')
-    expect(told.get_by_label("Notification for programs")).to_contain_text("0.450000000000000001")
+    notification = section(page, "Notification")
+    expect(notification).to_contain_text("[test] Deposit of 0.450000000000000001 BTC has arrived")
+    expect(notification.get_by_label("The e-mail's text")).to_contain_text("Identifier: shown")
+    expect(notification.get_by_label("Notification for programs")).to_contain_text(f'"id": "{event["id"]}"')
+    expect(notification.get_by_label("Notification for programs")).to_contain_text("0.450000000000000001")
 
 
-def test_an_event_that_nobody_was_told_of_says_so(page, product):
+def test_an_event_that_nobody_was_notified_of_says_so(page, product):
     product.apply(sample("transaction.deposit.success", uid="late"))
     stale = product.apply(sample("transaction.deposit.pending", uid="late"))
     page.goto(f"/?env=test&view=event&id={stale['id']}")

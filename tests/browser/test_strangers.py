@@ -65,12 +65,12 @@ def stranger(chromium):
 
 
 def untouched(victim):
-    """The product has what it had, and has told nobody of anything else."""
+    """The product has what it had, and has notified nobody of anything else."""
     for environment in ("test", "live"):
         uids = [event["entity"]["uid"] for event in victim.events(environment)]
         assert uids == (["true"] if environment == "test" else [])
         assert victim.get(f"/api/{environment}/quarantine")["quarantine"] == []
-    assert len(victim.told(environment="test")) == 1 and not victim.told(environment="live")
+    assert len(victim.notified(environment="test")) == 1 and not victim.notified(environment="live")
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "application/json", None])

@@ -90,12 +90,12 @@ async fn the_local_topics_keep_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sns_client_keeps_it_over_the_local_endpoint() {
     let (mail, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let came = Arc::new(std::sync::Mutex::new(Vec::new()));
     let webhook = {
-        let told = Arc::clone(&told);
+        let came = Arc::clone(&came);
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
-        let app = axum::Router::new().fallback(async move |body: String| told.lock().unwrap().push(body));
+        let app = axum::Router::new().fallback(async move |body: String| came.lock().unwrap().push(body));
         tokio::spawn(async { axum::serve(listener, app).await });
         url
     };
@@ -110,12 +110,12 @@ async fn the_sns_client_keeps_it_over_the_local_endpoint() {
     let sns = Sns::new(account.sns(), arn("people"), arn("programs"));
     let programs = async || {
         for _ in 0..1000 {
-            if told.lock().unwrap().len() == 23 {
+            if came.lock().unwrap().len() == 23 {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        told.lock().unwrap().clone()
+        came.lock().unwrap().clone()
     };
     contract(&sns, programs, async || mails(mail.path())).await;
     account.product.unwrap().stop().await;

@@ -250,13 +250,13 @@ async fn an_action_is_done_once_and_recorded(world: &World) {
         let action = world.table().resend(&record, None, &mandate(world, id)).await.unwrap().unwrap();
         assert_eq!((action.id.as_str(), action.who.as_str()), (id, "somebody"));
     }
-    let told = |action: &ActionItem| {
+    let resend = |action: &ActionItem| {
         let programs = &action.notification.as_ref().unwrap().programs;
         serde_json::from_str::<serde_json::Value>(programs.as_deref().unwrap()).unwrap()["resend"]["id"]
             .clone()
     };
     let actions = world.table().event(TEST, &applied.id).await.unwrap().unwrap().actions;
-    assert_eq!(actions.iter().map(told).collect::<Vec<_>>(), ["one", "two"]);
+    assert_eq!(actions.iter().map(resend).collect::<Vec<_>>(), ["one", "two"]);
     let listed = world.table().actions(TEST, 10, None).await.unwrap().items;
     let ids: Vec<_> = listed.iter().map(|action| action.id.as_str()).collect();
     assert_eq!(ids, ["two", "one"]);

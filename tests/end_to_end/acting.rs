@@ -1,4 +1,4 @@
-//! What people do: tell again, retry, redrive; and who may ask at all.
+//! What people do: resend, retry, redrive; and who may ask at all.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -33,7 +33,7 @@ fn why(text: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_resend_is_told_says_that_it_is_one_and_is_recorded() {
+async fn a_resend_is_sent_says_that_it_is_one_and_is_recorded() {
     let running = Running::start().await;
     let client = &running.client;
     client.send_sample(EventType::DepositSuccess).await;
@@ -50,9 +50,9 @@ async fn a_resend_is_told_says_that_it_is_one_and_is_recorded() {
     for mut again in running.webhook.take(2).await {
         let resend = again.as_object_mut().unwrap().remove("resend").unwrap();
         assert!(resend["id"].is_string() && resend["at"].is_string());
-        let mut told = first.clone();
-        told.as_object_mut().unwrap().remove("resend");
-        assert_eq!(again, told);
+        let mut without = first.clone();
+        without.as_object_mut().unwrap().remove("resend");
+        assert_eq!(again, without);
     }
     assert!(running.webhook.is_silent().await);
 
@@ -107,7 +107,7 @@ async fn an_acknowledgement_covers_an_event_as_it_stands_and_removes_no_mark() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_never_told_is_not_told_again() {
+async fn what_has_no_notification_is_not_resent() {
     let running = Running::start().await;
     let client = &running.client;
     let deposit = json!({ "uid": "d", "amount": "1", "assetType": "BTC" });

@@ -136,7 +136,7 @@ async fn log_and_show_find_an_event_and_print_no_control_characters() {
     let event: Event = desk.json(&["log", "--status", "success", "--limit", "1"]);
     let shown: EventRecord = desk.json(&["show", &event.id]);
     assert_eq!((shown.event.amount.as_deref(), &shown.event), (Some("0.5"), &event));
-    assert_eq!(shown.told.programs.unwrap()["event"], event.event);
+    assert_eq!(shown.notification.programs.unwrap()["event"], event.event);
     let text = desk.well(&["show", &event.id]);
     assert!(text.contains("notification  for programs and people") && !text.contains('\u{1b}'), "{text}");
     let (code, _, error) = desk.run(&["show", "unknown"]);
@@ -146,7 +146,7 @@ async fn log_and_show_find_an_event_and_print_no_control_characters() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn resend_of_a_range_tells_each_event_once_however_often_it_is_interrupted() {
+async fn resend_of_a_range_sends_each_event_once_however_often_it_is_interrupted() {
     let desk = Desk::new();
     desk.deposits(6).await;
     let dry: Value = desk.json(&["resend", "--family", "deposits", "--why", "outage"]);
@@ -280,7 +280,7 @@ async fn an_event_is_found_by_the_beginning_of_its_id_and_an_entity_is_named_for
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn subscribers_are_told_what_their_filter_selects() {
+async fn subscribers_get_what_their_filter_selects() {
     let desk = Desk::new();
     let webhook = crate::support::Receiver::start().await;
     desk.well(&["subscribe", "https", webhook.url.as_str(), "--family", "deposits", "--status", "success"]);
@@ -292,10 +292,10 @@ async fn subscribers_are_told_what_their_filter_selects() {
     desk.serving.client.send("transaction.deposit.success", deposit("b", "BTC", "500")).await;
     desk.serving.client.send("transaction.deposit.success", deposit("c", "ETH", "99.99")).await;
     desk.serving.client.send("transaction.deposit.success", deposit("d", "ETH", "100")).await;
-    let mut told: Vec<_> =
-        webhook.take(3).await.iter().map(|told| told["entity"]["uid"].as_str().unwrap().to_owned()).collect();
-    told.sort();
-    assert_eq!(told, ["b", "c", "d"]);
+    let mut sent: Vec<_> =
+        webhook.take(3).await.iter().map(|sent| sent["entity"]["uid"].as_str().unwrap().to_owned()).collect();
+    sent.sort();
+    assert_eq!(sent, ["b", "c", "d"]);
     let files = crate::support::eventually(async || {
         let folder = desk.folder.path().join(".bitpowr/told");
         let read = |entry: std::io::Result<std::fs::DirEntry>| {

@@ -306,12 +306,12 @@ async fn other_peoples_text_acts_on_no_terminal_mail_or_spreadsheet() {
         assert!(!cells.into_iter().any(|cell| cell.starts_with('=')), "{line}");
     }
 
-    let told = serving.client.get(&format!("events/{id}")).await;
-    let mail = told["told"]["people"]["text"].as_str().unwrap();
+    let event = serving.client.get(&format!("events/{id}")).await;
+    let mail = event["told"]["people"]["text"].as_str().unwrap();
     assert!(!acts(mail) && !forged(mail), "{mail:?}");
     assert_eq!(mail.lines().filter(|line| line.starts_with("Environment: ")).count(), 1, "{mail:?}");
     for field in ["subject", "sms"] {
-        let text = told["told"]["people"][field].as_str().unwrap();
+        let text = event["told"]["people"][field].as_str().unwrap();
         assert!(!text.contains('\n') && !acts(text), "{text:?}");
     }
 }

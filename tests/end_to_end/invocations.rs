@@ -95,7 +95,7 @@ fn message(family: Family, body: &str) -> Value {
 }
 
 /// The id of the event that the sample of a successful deposit makes.
-async fn told() -> String {
+async fn notified() -> String {
     let stream = stream().await;
     stream["Records"][0]["dynamodb"]["NewImage"]["id"]["S"].as_str().unwrap().to_owned()
 }
@@ -170,7 +170,11 @@ async fn invocations() -> BTreeMap<PathBuf, Value> {
     add("api", "health", http("GET", "/api/test/health", None, None));
     let why = Some(r#"{"why":"to try it"}"#);
     add("actions", "redrive", http("POST", "/api/test/dead-letters/deposits/redrive", None, why));
-    add("actions", "resend", http("POST", &format!("/api/test/events/{}/resend", told().await), None, why));
+    add(
+        "actions",
+        "resend",
+        http("POST", &format!("/api/test/events/{}/resend", notified().await), None, why),
+    );
     add("page", "page", http("GET", "/", None, None));
     add("deliver", "schedule", schedule());
     add("sweep", "schedule", schedule());

@@ -7,8 +7,8 @@
 //! | [`refused`] | bad secrets, bad bodies, bad paths |
 //! | [`reading`] | lists, filters, cursors |
 //! | [`understood`] | what Bitpowr may say in other words than it documents |
-//! | [`telling`] | notifications at a webhook that fails, and e-mails |
-//! | [`acting`] | telling again, retrying, redriving; who may ask |
+//! | [`notifying`] | notifications at a webhook that fails, and e-mails |
+//! | [`acting`] | resending, retrying, redriving; who may ask |
 //! | [`corrected`] | what `rebuild` moves reaches programs |
 //! | [`delivering`] | every event reaches the endpoints, though the product is killed |
 //! | [`exposed`] | what other users of the machine, and web pages in its browser, can reach |
@@ -31,6 +31,7 @@ mod endpoints;
 mod exposed;
 mod horizon;
 mod invocations;
+mod notifying;
 mod once;
 mod process;
 mod reading;
@@ -39,7 +40,6 @@ mod services;
 mod signatures;
 mod story;
 mod support;
-mod telling;
 mod understood;
 mod unreachable;
 #[path = "../world.rs"]

@@ -70,7 +70,7 @@ async fn key_order_and_white_space_do_not_make_another_event() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_late_step_is_kept_as_stale_and_not_told() {
+async fn a_late_step_is_kept_as_stale_and_not_notified() {
     let running = Running::start().await;
     let client = &running.client;
     client.send("transaction.deposit.success", deposit("1")).await;
@@ -87,7 +87,7 @@ async fn a_late_step_is_kept_as_stale_and_not_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_contradicted_end_is_a_conflict_that_counts_no_money_and_is_told() {
+async fn a_contradicted_end_is_a_conflict_that_counts_no_money_and_is_notified() {
     for order in [["success", "failed"], ["failed", "success"]] {
         let running = Running::start().await;
         let client = &running.client;
@@ -99,8 +99,8 @@ async fn a_contradicted_end_is_a_conflict_that_counts_no_money_and_is_told() {
         let transfer = transaction(client, "t", 2).await;
         assert_eq!((&transfer["status"], &transfer["conflict"]), (&json!("failed"), &json!(true)));
         assert_eq!(client.balance("a", "ETH").await["sent"], "0");
-        let told = running.webhook.take(2).await;
-        assert_eq!((&told[1]["effect"], &told[1]["conflict"]), (&json!("conflict"), &json!(true)));
+        let sent = running.webhook.take(2).await;
+        assert_eq!((&sent[1]["effect"], &sent[1]["conflict"]), (&json!("conflict"), &json!(true)));
         running.stop().await;
     }
 }
@@ -185,7 +185,7 @@ async fn amounts_that_are_none_are_kept_and_counted_for_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_nobody_knows_is_kept_and_told_without_a_state_change() {
+async fn an_event_nobody_knows_is_kept_and_notified_without_a_state_change() {
     let running = Running::start().await;
     let client = &running.client;
     let deposit = json!({ "type": "transaction", "uid": "x" });
@@ -195,12 +195,12 @@ async fn an_event_nobody_knows_is_kept_and_told_without_a_state_change() {
         ("ä öü\u{1}", "unrecognised", json!(null)),
     ] {
         client.send(event, json!({ "uid": "x", "amount": "1", "assetType": "BTC" })).await;
-        let told = running.webhook.take(1).await.remove(0);
+        let sent = running.webhook.take(1).await.remove(0);
         assert_eq!(
-            (&told["event"], &told["family"], &told["effect"]),
+            (&sent["event"], &sent["family"], &sent["effect"]),
             (&json!(event), &json!(family), &json!("none"))
         );
-        let kept = client.get(&format!("events/{}", told["id"].as_str().unwrap())).await;
+        let kept = client.get(&format!("events/{}", sent["id"].as_str().unwrap())).await;
         assert_eq!((&kept["event"], &kept["entity"]), (&json!(event), &entity));
     }
     assert_eq!(client.get("balances").await["balances"], json!([]));

@@ -124,7 +124,7 @@ async fn identifiers_with_reserved_characters_are_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_accepted_event_is_in_the_log_in_the_state_and_told_soon() {
+async fn an_accepted_event_is_in_the_log_in_the_state_and_notified_soon() {
     let running = Running::start().await;
     let client = &running.client;
     client

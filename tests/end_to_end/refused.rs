@@ -298,7 +298,7 @@ async fn names_that_the_json_reader_keeps_for_itself_hide_nothing() {
     running.stop().await;
 }
 
-/// As deep as a body may be, it is applied, shown, notified and told again.
+/// As deep as a body may be, it is applied, shown, notified and resent.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_deepest_body_that_is_read_passes_every_part() {
     let running = Running::start().await;
@@ -377,13 +377,13 @@ async fn half_a_character_and_a_byte_order_mark_are_read_and_kept_as_they_came()
     for body in [half, &marked] {
         assert_eq!(client.post("test", body.to_owned()).await.0, 200, "{body}");
     }
-    let told = running.webhook.take(2).await;
+    let sent = running.webhook.take(2).await;
     for (body, uid) in [(half, "sg-1"), (&marked, "u")] {
-        let told = told.iter().find(|told| told["entity"]["uid"] == uid).unwrap();
-        let event = client.get(&format!("events/{}", told["id"].as_str().unwrap())).await;
+        let sent = sent.iter().find(|sent| sent["entity"]["uid"] == uid).unwrap();
+        let event = client.get(&format!("events/{}", sent["id"].as_str().unwrap())).await;
         assert_eq!(event["raw"], body);
         if uid == "sg-1" {
-            assert_eq!(told["data"]["description"], "Gift \u{fffd}");
+            assert_eq!(sent["data"]["description"], "Gift \u{fffd}");
         }
     }
     let balances = client.get("balances?account=a-s").await;

@@ -9,20 +9,20 @@ use crate::support::{Client, Running};
 
 const ACCOUNT: &str = "c3275a32-0b71-401c-aa25-b5771f22e0b0";
 
-async fn tell_the_story(running: &Running) {
+async fn send_the_story(running: &Running) {
     for event in EventType::ALL {
         running.client.send_sample(event).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_event_is_received_kept_applied_and_told_once_and_again_only_counted() {
+async fn every_event_is_received_kept_applied_and_notified_once_and_again_only_counted() {
     let running = Running::start().await;
     let client = &running.client;
 
-    tell_the_story(&running).await;
+    send_the_story(&running).await;
     let log = client.log_of(43).await;
-    let told = running.webhook.take(43).await;
+    let sent = running.webhook.take(43).await;
 
     // Received and kept: each event once, in its family.
     let families: BTreeMap<_, _> =
@@ -35,22 +35,22 @@ async fn every_event_is_received_kept_applied_and_told_once_and_again_only_count
     for event in &log {
         assert_eq!((&event["effect"], &event["deliveries"]), (&json!("applied"), &json!(1)), "{event}");
     }
-    // Told: each once.
-    let told: BTreeMap<_, _> = told.iter().map(|told| (told["event"].as_str(), told)).collect();
-    assert_eq!(told.len(), 43);
-    for (name, told) in &told {
+    // Notified: each once.
+    let sent: BTreeMap<_, _> = sent.iter().map(|sent| (sent["event"].as_str(), sent)).collect();
+    assert_eq!(sent.len(), 43);
+    for (name, sent) in &sent {
         let event = log.iter().find(|event| event["event"].as_str() == *name).unwrap();
         for field in ["id", "environment", "event", "family", "entity", "effect", "status", "occurred_at"] {
-            assert_eq!(told[field], event[field], "{field} of {name:?}");
+            assert_eq!(sent[field], event[field], "{field} of {name:?}");
         }
-        assert!(told["data"].is_object());
+        assert!(sent["data"].is_object());
     }
     assert!(running.webhook.is_silent().await);
     check_books(&running).await;
     let ledger = client.get(&format!("ledger?account={ACCOUNT}&limit=100")).await;
 
     // Again: nothing changes but the delivery counts.
-    tell_the_story(&running).await;
+    send_the_story(&running).await;
     let again = client.log_of(86).await;
     let lasting = |log: &[Value]| -> Vec<Value> {
         let mut log = log.to_vec();

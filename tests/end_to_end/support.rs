@@ -22,7 +22,7 @@ pub(crate) const SECRET: &str = "local-secret";
 /// How long something may take that takes milliseconds at rest. These machines are busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A product in memory, and a webhook that captures what it tells.
+/// A product in memory, and a webhook that captures what it sends.
 pub(crate) struct Running {
     pub(crate) client: Client,
     pub(crate) webhook: Receiver,
@@ -161,7 +161,7 @@ pub(crate) async fn eventually<T>(attempt: impl AsyncFn() -> Result<T, String>) 
     }
 }
 
-/// A webhook of the user's: captures bodies, and can be told to fail.
+/// A webhook of the user's: captures bodies, and can be made to fail.
 pub(crate) struct Receiver {
     pub(crate) url: Url,
     failures: Arc<AtomicUsize>,

@@ -190,9 +190,9 @@ async fn a_deposit_is_found_by_all_that_back_ends_attribute_by() {
     let state = client.get("transactions/at-1").await;
     let (programs, people) = notified(client).await;
     assert_eq!(people["subject"], "[test] Deposit of 1.5 NGNC has arrived");
-    for told in [&state, &programs] {
+    for shown in [&state, &programs] {
         assert_eq!(
-            (&told["memo"], &told["from_address"], &told["label"], &told["sub_account"]),
+            (&shown["memo"], &shown["from_address"], &shown["label"], &shown["sub_account"]),
             (&json!("771200450"), &json!("GSENDER7"), &json!("Deposit address 7"), &json!("sub-1"))
         );
     }

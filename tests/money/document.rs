@@ -140,12 +140,12 @@ async fn deposit(world: &World, uid: &str) -> (shared::model::Facts, String) {
     let entity = Entity::transaction(Kind::Deposit, uid);
     let state = world.table().state(TEST, &entity).await.unwrap().unwrap();
     let balances = world.table().balances(TEST, None, None, 10, None).await.unwrap().items;
-    let told = balances.iter().map(|balance| (balance, columns(&balance.amounts)));
-    let told = told.filter(|(_, columns)| columns != "nothing");
-    let told: Vec<_> =
-        told.map(|(balance, columns)| format!("{} {}: {columns}", balance.account, balance.asset)).collect();
-    let told = if told.is_empty() { "nothing".to_owned() } else { told.join("; ") };
-    (state.known.of(Some(Kind::Deposit)), told)
+    let shown = balances.iter().map(|balance| (balance, columns(&balance.amounts)));
+    let shown = shown.filter(|(_, columns)| columns != "nothing");
+    let shown: Vec<_> =
+        shown.map(|(balance, columns)| format!("{} {}: {columns}", balance.account, balance.asset)).collect();
+    let shown = if shown.is_empty() { "nothing".to_owned() } else { shown.join("; ") };
+    (state.known.of(Some(Kind::Deposit)), shown)
 }
 
 /// Two webhooks that do not say the same: event, and what differs from an amount of 1 BTC for account a.

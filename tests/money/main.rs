@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`lives`] | generates sets of events: valid lives, and contradictory ones |
 //! | [`pure`] | every order of the same events ends in the same state: many cases, no table |
-//! | [`workers`] | several workers, redeliveries and faults between them and a real table: the same state, balances, ledger and ends told as one delivery after the other |
+//! | [`workers`] | several workers, redeliveries and faults between them and a real table: the same state, balances, ledger and notified ends as one delivery after the other |
 //! | [`consumer`] | a program that books from notifications alone, under loss, repetition, reordering and filters: the product's books |
 //! | [`faults`] | what stands between the SDK and the table, and injects them |
 //! | [`rebuilding`] | what is derived can be derived again, and what was damaged is found and mended |

@@ -38,15 +38,15 @@ pub(crate) struct Outcome {
     states: BTreeMap<Entity, Known>,
     balances: Books,
     ledger: Books,
-    /// The ends of transactions, and what else stands once it was seen, that were told.
-    told: BTreeSet<(Entity, String)>,
+    /// The ends of transactions, and what else stands once it was seen, that were notified.
+    notified: BTreeSet<(Entity, String)>,
     /// Of each event: when it was received first.
     events: BTreeMap<EventId, Moment>,
 }
 
 impl Outcome {
     pub(crate) async fn of(table: &Table) -> Self {
-        let mut told = BTreeSet::new();
+        let mut notified = BTreeSet::new();
         let mut events = BTreeMap::new();
         let mut entities = BTreeSet::new();
         let mut cursor = None;
@@ -62,9 +62,10 @@ impl Outcome {
                     let body = Body::parse(&record.raw, TEST).unwrap();
                     let meaning =
                         with_family!(body.event.family(), F => meaning::<F>(&body, event.received_at));
-                    told.extend(ends(&meaning.unwrap().unwrap()).map(|end| (entity.clone(), end.to_owned())));
+                    notified
+                        .extend(ends(&meaning.unwrap().unwrap()).map(|end| (entity.clone(), end.to_owned())));
                     if lifecycle::stands(entity.entity_type, &event.status) {
-                        told.insert((entity.clone(), event.status));
+                        notified.insert((entity.clone(), event.status));
                     }
                 }
                 // The kinds of one uid have one state.
@@ -80,7 +81,8 @@ impl Outcome {
             let state = table.state(TEST, &entity).await.unwrap().unwrap();
             states.insert(entity, state.known);
         }
-        let told = told.into_iter().map(|(entity, status)| (of_no_kind(&states, entity), status)).collect();
+        let notified =
+            notified.into_iter().map(|(entity, status)| (of_no_kind(&states, entity), status)).collect();
         let (mut balances, mut ledger) = (BTreeMap::new(), BTreeMap::new());
         for balance in table.balances(TEST, None, None, 100, None).await.unwrap().items {
             let columns = |amounts: &shared::model::money::Amounts| {
@@ -112,7 +114,7 @@ impl Outcome {
         let is_something = |columns: &Vec<Decimal>| columns.iter().any(|amount| !amount.is_zero());
         balances.retain(|_, columns| is_something(columns));
         ledger.retain(|_, columns| is_something(columns));
-        Self { states, balances, ledger, told, events }
+        Self { states, balances, ledger, notified, events }
     }
 
     pub(crate) fn balances(&self) -> &Books {

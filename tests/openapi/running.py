@@ -107,8 +107,8 @@ class Product:
         self.endpoints = {key: self.add_endpoint(key) for key in ("the-shop", "the-books")}
         self.known = self._known()
         for key in ("one", "two"):
-            told = self.known["events"]["applied"]
-            assert self.act(f"/api/test/events/{told}/resend", **{"Idempotency-Key": key}).status_code == 200
+            resent = self.known["events"]["applied"]
+            assert self.act(f"/api/test/events/{resent}/resend", **{"Idempotency-Key": key}).status_code == 200
 
     def _known(self):
         """By the plural of what it is, some of what there is: few, so that each is asked for. Of events there is one of

@@ -1,4 +1,4 @@
-"""Answers that nobody gets by chance, each as it is described; and what is told."""
+"""Answers that nobody gets by chance, each as it is described; and what is sent."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -206,7 +206,7 @@ def test_links_lead_somewhere(product):
 
 # ------------------------------------------------------------------------------------------------- actions
 
-def test_what_was_never_told_is_not_told_again(product):
+def test_what_was_not_notified_is_not_resent(product):
     answer = product.act(f"/api/test/events/{product.known['events']['stale']}/resend")
     refused(answer, "POST", RESEND, 409, "never_told")
 
@@ -293,12 +293,12 @@ def test_one_key_names_one_action(product):
     assert other["action"]["id"] != first["action"]["id"]
 
 
-def test_what_is_told_is_described(product):
+def test_what_is_sent_is_described(product):
     until = time.monotonic() + PATIENCE
-    while not any("resend" in told for told in product.notifications()):
-        assert time.monotonic() < until, "nothing was told again"
+    while not any("resend" in sent for sent in product.notifications()):
+        assert time.monotonic() < until, "nothing was resent"
         time.sleep(0.05)
     schema = pointer("webhooks", "notification", "post", "requestBody", "content", "application/json", "schema")
-    told = product.notifications()
-    assert len(told) > 80
-    assert [found for found in (errors(schema, one) for one in told) if found] == []
+    sent = product.notifications()
+    assert len(sent) > 80
+    assert [found for found in (errors(schema, one) for one in sent) if found] == []

@@ -159,7 +159,7 @@ def product(docker, folder):
         settings = folder / "environment.json"
         settings.write_text((ROOT / "events" / "environment.json").read_text().replace(":8788", f":{port}"))
         local = Local(docker, found[0].removesuffix("/webhooks/test"), settings, host)
-        local.told = lambda: (folder / "out").read_text()
+        local.notified = lambda: (folder / "out").read_text()
         yield local
     finally:
         end(product)

@@ -1,4 +1,4 @@
-"""The deployed receiver: events in through API, queue, the real functions and the stream; told to subscribers."""
+"""The deployed receiver: events in through API, queue, the real functions and the stream; sent to subscribers."""
 
 import http.server
 import json
@@ -23,17 +23,17 @@ def test_every_event_type_goes_through_the_deployed_stack(stack, payloads):
 
     log = eventually(lambda: (log := stack.log()) and len(log) == 43 and log)
     assert {event["event"] for event in log} == set(payloads)
-    told, selected = [], []
-    # A queue keeps no order: a step that was overtaken is not told.
+    sent, selected = [], []
+    # A queue keeps no order: a step that was overtaken is not notified.
     expected = {event["event"] for event in log if event["effect"] not in ("stale", "repeat")}
     assert len(expected) > 30
 
-    def all_told():
-        told.extend(stack.receive(everything))
-        missing = expected - {event["event"] for event in told}
-        print("not told yet:", missing, "told besides:", {event["event"] for event in told} - expected)
+    def all_sent():
+        sent.extend(stack.receive(everything))
+        missing = expected - {event["event"] for event in sent}
+        print("not sent yet:", missing, "sent besides:", {event["event"] for event in sent} - expected)
         return not missing
-    eventually(all_told)
+    eventually(all_sent)
 
     def all_selected():
         selected.extend(stack.receive(successes))
@@ -49,7 +49,7 @@ def test_every_event_type_goes_through_the_deployed_stack(stack, payloads):
     assert (deposit["status"], deposit["amount"]) == ("success", "0.02999761")
 
 
-def test_an_http_subscriber_confirms_and_is_told_what_its_filter_selects(stack):
+def test_an_http_subscriber_confirms_and_gets_what_its_filter_selects(stack):
     posted = queue.Queue()
 
     class Subscriber(http.server.BaseHTTPRequestHandler):
@@ -78,8 +78,8 @@ def test_an_http_subscriber_confirms_and_is_told_what_its_filter_selects(stack):
         stack.send_event("accounts.archived", {"uid": "http", "name": "selected"})
         kind, message = posted.get(timeout=PATIENCE)
         assert (kind, message["Type"]) == ("Notification", "Notification")
-        told = json.loads(message["Message"])
-        assert (told["event"], told["entity"]["uid"]) == ("accounts.archived", "http")
+        sent = json.loads(message["Message"])
+        assert (sent["event"], sent["entity"]["uid"]) == ("accounts.archived", "http")
         assert message["MessageAttributes"]["event"]["Value"] == "accounts.archived"
     finally:
         server.shutdown()
@@ -224,8 +224,8 @@ def test_what_is_derived_in_the_deployed_table_can_be_derived_again(stack):
     eventually(rebuild)
 
 
-def test_an_event_is_found_and_told_again_over_the_stack(stack):
-    told = stack.subscribe_queue("again", stack.outputs["ProgramsTopic"], {"resend": ["true"]})
+def test_an_event_is_found_and_resent_over_the_stack(stack):
+    sent = stack.subscribe_queue("again", stack.outputs["ProgramsTopic"], {"resend": ["true"]})
     stack.send_event("transaction.deposit.success", {
         "uid": "again", "amount": "1", "assetType": "BTC", "hash": "0xagain", "updatedAt": "2026-01-01T00:00:00Z"})
 
@@ -242,10 +242,10 @@ def test_an_event_is_found_and_told_again_over_the_stack(stack):
 
     messages = []
 
-    def told_again():
-        messages.extend(stack.receive(told))
+    def resent():
+        messages.extend(stack.receive(sent))
         return messages
-    message, = eventually(told_again)
+    message, = eventually(resent)
     assert (message["id"], message["resend"]["id"]) == (event["id"], action["id"])
     # The function that acts, with its own role, does the same.
     status, answer = stack.request(
@@ -258,7 +258,7 @@ def test_an_event_is_found_and_told_again_over_the_stack(stack):
         assert status == 403 and len(shown["actions"]) == 1, answer
 
 
-def test_people_are_told_what_their_filter_selects(stack):
+def test_people_get_what_their_filter_selects(stack):
     """The attributes of a message with a text per protocol reach no subscriber, but its filter."""
     selected = stack.subscribe_queue("selected", stack.outputs["PeopleTopic"], {"asset": ["FILTERED"]})
     stack.send_event("transaction.deposit.success", {"uid": "f1", "amount": "1", "assetType": "OTHER"})
@@ -266,10 +266,10 @@ def test_people_are_told_what_their_filter_selects(stack):
     sqs = stack.account.client("sqs")
     bodies = []
 
-    def told():
+    def sent():
         bodies.extend(message["Body"] for message in sqs.receive_message(QueueUrl=selected).get("Messages", []))
         return bodies
-    eventually(told)
+    eventually(sent)
     assert all("FILTERED" in body for body in bodies), bodies
 
 
@@ -323,7 +323,7 @@ def test_console_serves_the_page_over_the_stack(stack):
         console.wait(30)
 
 
-def test_whoever_does_not_say_who_they_are_is_told_nothing(stack):
+def test_whoever_does_not_say_who_they_are_learns_nothing(stack):
     """The function itself, behind whatever stands before it."""
     event = json.loads((ROOT / "events" / "api" / "events.json").read_text())
     client = stack.account.client("lambda")

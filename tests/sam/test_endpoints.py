@@ -107,9 +107,9 @@ def test_a_service_gets_an_event_signed_as_the_standard_says(reaching, payloads)
     assert {"webhook-id", "webhook-timestamp", "webhook-signature"} <= set(headers)
     assert headers["content-type"] == "application/json"
     assert headers["webhook-id"] == event["id"]
-    told = Webhook(secret).verify(body, headers)
-    assert (told["type"], told["id"]) == ("transaction.deposit.success", event["id"])
-    assert (told["entity"]["uid"], told["amount"], told["data"]) == ("to-a-service", "0.02999761", sample["data"])
+    sent = Webhook(secret).verify(body, headers)
+    assert (sent["type"], sent["id"]) == ("transaction.deposit.success", event["id"])
+    assert (sent["entity"]["uid"], sent["amount"], sent["data"]) == ("to-a-service", "0.02999761", sample["data"])
     other, _ = signing_secret(stack, "ep_another")
     for key, altered in ((secret, body.replace(b"0.02999761", b"9.02999761")), (other, body)):
         with pytest.raises(WebhookVerificationError):

@@ -56,10 +56,10 @@ def test_ingest_hands_a_delivery_to_the_queue_of_the_local_product(local):
     assert eventually(lambda: local.get("quarantine")["quarantine"])[0]["raw"] == "this is no JSON"
 
 
-def test_notify_tells_the_local_subscribers(local):
-    before = local.told().count('"transaction.deposit.success"')
+def test_notify_sends_to_the_local_subscribers(local):
+    before = local.notified().count('"transaction.deposit.success"')
     assert local.invoke("NotifyFunction", "notify/transaction.deposit.success.json") == {"batchItemFailures": []}
-    eventually(lambda: local.told().count('"transaction.deposit.success"') > before)
+    eventually(lambda: local.notified().count('"transaction.deposit.success"') > before)
 
 
 def test_the_api_reads_the_local_table(local):
@@ -71,13 +71,13 @@ def test_the_api_reads_the_local_table(local):
     assert {"BTC": "0.02999761"}.items() <= {balance["asset"]: balance["received"] for balance in balances}.items()
 
 
-def test_an_event_is_told_again(local):
+def test_an_event_is_resent(local):
     local.invoke("DepositsFunction", "deposits/transaction.deposit.success.json")
-    before = local.told().count('"resend"')
+    before = local.notified().count('"resend"')
     answer = local.invoke("ActionsFunction", "actions/resend.json")
     assert answer["statusCode"] == 200, answer
     assert json.loads(answer["body"])["action"]["why"] == "to try it"
-    eventually(lambda: local.told().count('"resend"') > before)
+    eventually(lambda: local.notified().count('"resend"') > before)
 
 
 def test_what_waits_and_what_failed_is_counted_and_put_back(local):

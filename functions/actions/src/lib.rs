@@ -284,7 +284,7 @@ impl<Q: DeliveryQueue + Redrive, C: Clock> Actions<Q, C> {
         let record = self.event(environment, id).await?;
         match self.table.resend(&record, endpoint, mandate).await? {
             Some(action) => Ok(Done { action: action.into() }),
-            None => Err(Refusal::NeverTold(record.event.why)),
+            None => Err(Refusal::NoNotification(record.event.why)),
         }
     }
 

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use shared::answers::{
-    Count, Disagreement, EntityState, Event, EventRecord, List, Quarantined, Raw, Stats, Told,
+    Count, Disagreement, EntityState, Event, EventRecord, List, Quarantined, Raw, Rendered, Stats,
     TransactionState,
 };
 use shared::clock::Moment;
@@ -19,10 +19,10 @@ const OF_EVERY_TRANSACTION: [Fact; 6] =
 /// An event by itself: with its body, byte for byte, its notification, and what was done to it.
 pub(crate) fn event_record(mut record: store::EventRecord, attempts: Vec<Attempt>) -> EventRecord {
     let (programs, people) =
-        record.event.notification.take().map(|told| (told.programs, told.people)).unzip();
+        record.event.notification.take().map(|rendered| (rendered.programs, rendered.people)).unzip();
     EventRecord {
         event: Event { endpoints: Attempt::progress(&attempts), ..record.event.into() },
-        told: Told {
+        notification: Rendered {
             programs: programs.flatten().and_then(|programs| serde_json::from_str(&programs).ok()),
             people: people.flatten(),
         },

@@ -383,17 +383,17 @@ mod tests {
         serde_json::from_str(&format!(r#"{{"Records":[{}]}}"#, records.join(","))).unwrap()
     }
 
-    async fn told(records: &[(&str, &str)]) -> Vec<Message> {
+    async fn sent(records: &[(&str, &str)]) -> Vec<Message> {
         let notify = notify(Captured::default());
         assert_eq!(notify.batch(batch(records)).await.unwrap().batch_item_failures, []);
         notify.publish.taken.into_inner().unwrap()
     }
 
     #[tokio::test]
-    async fn only_the_insertion_of_an_event_or_an_action_is_told() {
-        assert_eq!(told(&[("INSERT", "event#x")]).await.len(), 2);
-        assert_eq!(told(&[("INSERT", "action#x#y")]).await.len(), 2);
-        assert!(told(&[("MODIFY", "event#x"), ("INSERT", "state"), ("REMOVE", "event#x")]).await.is_empty());
+    async fn only_the_insertion_of_an_event_or_an_action_is_notified() {
+        assert_eq!(sent(&[("INSERT", "event#x")]).await.len(), 2);
+        assert_eq!(sent(&[("INSERT", "action#x#y")]).await.len(), 2);
+        assert!(sent(&[("MODIFY", "event#x"), ("INSERT", "state"), ("REMOVE", "event#x")]).await.is_empty());
     }
 
     #[tokio::test]
@@ -409,9 +409,9 @@ mod tests {
 
     #[tokio::test]
     async fn many_messages_to_people_become_one_digest() {
-        let five = told(&[("INSERT", "event#x"); 5]).await;
+        let five = sent(&[("INSERT", "event#x"); 5]).await;
         assert_eq!(five.iter().filter(|message| matches!(message, Message::People { .. })).count(), 5);
-        let many = told(&[("INSERT", "event#x"); 60]).await;
+        let many = sent(&[("INSERT", "event#x"); 60]).await;
         let people: Vec<_> = many
             .iter()
             .filter_map(|message| match message {
@@ -426,7 +426,7 @@ mod tests {
     }
 
     /// From which record on the batch comes again, and what people and programs were sent until then.
-    async fn told_until(publish: Captured, count: usize) -> (Option<String>, Vec<String>, Vec<String>) {
+    async fn sent_until(publish: Captured, count: usize) -> (Option<String>, Vec<String>, Vec<String>) {
         let notify = notify(publish);
         let response = notify.batch(batch(&vec![("INSERT", "event#x"); count])).await.unwrap();
         // As Lambda reads it.
@@ -447,10 +447,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_taken_comes_again_and_people_are_not_told_twice_of_its_neighbours() {
+    async fn what_is_not_taken_comes_again_and_people_are_not_notified_twice_of_its_neighbours() {
         for topic in [Topic::People, Topic::Programs] {
             let publish = Captured { not_taken: Some((topic, "2.")), ..Captured::default() };
-            let (again_from, people, programs) = told_until(publish, 5).await;
+            let (again_from, people, programs) = sent_until(publish, 5).await;
             assert_eq!(again_from.as_deref(), Some("2"));
             // People heard of what will not come again, and of nothing else.
             assert_eq!(people, numbered("Deposit ", 0..2));
@@ -462,7 +462,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_refused_for_good_is_passed_over() {
         let publish = Captured { refused: Some("2."), ..Captured::default() };
-        let (again_from, people, programs) = told_until(publish, 4).await;
+        let (again_from, people, programs) = sent_until(publish, 4).await;
         assert_eq!(again_from, None);
         assert_eq!((people.len(), programs.len()), (3, 3));
         assert!(!people.contains(&"Deposit 2.".to_owned()));
@@ -471,7 +471,7 @@ mod tests {
     #[tokio::test]
     async fn a_digest_speaks_only_of_what_will_not_come_again() {
         let publish = Captured { not_taken: Some((Topic::Programs, "7.")), ..Captured::default() };
-        let (again_from, people, _) = told_until(publish, 20).await;
+        let (again_from, people, _) = sent_until(publish, 20).await;
         assert_eq!((again_from.as_deref(), people), (Some("7"), vec!["7 events at Bitpowr".to_owned()]));
     }
 

@@ -6,7 +6,7 @@ import { parse } from "./json.js";
 const TIMEOUT = 20_000;
 const ATTEMPTS = 3;
 
-/// Tells `lost` and `back`: whether the receiver can be reached; and `refused`: that it knows nobody any more.
+/// Announces `lost` and `back`: whether the receiver can be reached; and `refused`: that it knows nobody any more.
 export const network = new EventTarget();
 
 /// An answer that is a refusal (RFC 9457).

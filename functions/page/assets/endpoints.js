@@ -4,7 +4,7 @@ import { actionsTable } from "./actions.js";
 import { act, get, path } from "./api.js";
 import { fill, h } from "./dom.js";
 import { ago, capital, count, identifier, moment } from "./format.js";
-import { askWhy, button, copyButton, heading, section, table, tell, toast } from "./ui.js";
+import { askWhy, button, copyButton, heading, report, section, table, toast } from "./ui.js";
 import { ENDPOINT_STATES, PROGRESS } from "./words.js";
 
 const stateBadge = (state) => h("span", { class: `badge status status-${ENDPOINT_STATES[state]?.outcome ?? "open"}`, title: ENDPOINT_STATES[state]?.means }, state);
@@ -35,7 +35,7 @@ export function attemptsSection({ attempts, endpoints }, { urls, resend }) {
     const list = attemptsTable();
     const own = attempts.filter(({ endpoint }) => endpoint === id);
     list.show(own, ({ at, number, resend: of }) => `${at} ${number} ${of ?? ""}`);
-    return h("div", { class: "told" }, h("div", { class: "bar" }, h("h3", null, urls.get(id) ?? "An endpoint that was removed", " ", h("span", { class: "muted" }, identifier(id))), button("Resend…", () => resend(id), { class: "small", "aria-label": `Resend to ${id}` })), h("div", { class: "list keep" }, list.element));
+    return h("div", { class: "block" }, h("div", { class: "bar" }, h("h3", null, urls.get(id) ?? "An endpoint that was removed", " ", h("span", { class: "muted" }, identifier(id))), button("Resend…", () => resend(id), { class: "small", "aria-label": `Resend to ${id}` })), h("div", { class: "list keep" }, list.element));
   };
   return section("Endpoints", h("p", null, progressBadge(endpoints), " ", PROGRESS[endpoints]?.means), ids.map(one));
 }
@@ -144,9 +144,9 @@ export function show({ main, env, signal, every }) {
       list.show(endpoints, ({ id }) => id);
       empty.hidden = endpoints.length > 0;
       history.show(actions.filter(({ target }) => target.type === "endpoint").slice(0, 20), ({ id }) => id);
-      tell(problem, null);
+      report(problem, null);
     } catch (error) {
-      if (!signal.aborted) tell(problem, error, now);
+      if (!signal.aborted) report(problem, error, now);
     }
   }
 

@@ -5,7 +5,7 @@ import { fill, h, replaceKeepingFocus } from "./dom.js";
 import { amount, capital, identifier, isZero, moment, plain } from "./format.js";
 import { PLURAL, to, toEntity, toEvent } from "./route.js";
 import { members, readings } from "./text.js";
-import { button, facts, guarded, heading, section, tell, trouble } from "./ui.js";
+import { button, facts, guarded, heading, report, section, trouble } from "./ui.js";
 import { effectBadge, familyDot, kindName, moneyMarks, ODDITIES, outcome, statusBadge } from "./words.js";
 import { timeline } from "./timeline.js";
 
@@ -52,14 +52,14 @@ export function show({ main, route, env, signal, every, title }) {
   async function load() {
     try {
       const entity = await read();
-      tell(problem, null);
+      report(problem, null);
       const json = JSON.stringify(entity);
       if (json === shown) return;
       draw(entity);
       shown = json;
     } catch (error) {
       if (signal.aborted) return;
-      if (shown && pages < wanted) tell(problem, error, now);
+      if (shown && pages < wanted) report(problem, error, now);
       if (shown || error.message === refused) return;
       refused = error.message;
       replace(error.code === "kind_needed" ? kinds(error) : trouble(error, now));

@@ -103,7 +103,7 @@ function acknowledgement({ acknowledged, actions: done = [] }) {
 
 function view(event, reading, endpoints) {
   const part = (make) => guarded(() => make(event, reading));
-  return [part(summary), guarded(() => attemptsSection(event, endpoints)), h("div", { class: "columns" }, part(body), h("div", null, part(told), part(deliveries), part(actions)))];
+  return [part(summary), guarded(() => attemptsSection(event, endpoints)), h("div", { class: "columns" }, part(body), h("div", null, part(notification), part(deliveries), part(actions)))];
 }
 
 function summary(event) {
@@ -146,27 +146,27 @@ function body({ raw, raw_base64: base64 }, readingOf) {
   return section("Body", h("div", { class: "bar" }, which, copyButton(() => raw)), holder);
 }
 
-function told({ told: { programs, people }, effect }, reading) {
+function notification({ told: { programs, people }, effect }, reading) {
   const nobody = !programs && !people;
   return section(
     "Notification",
-    nobody ? h("p", null, `There is nothing to notify of: the effect is ${effect}.`) : [toldPeople(people, reading("people")), toldPrograms(programs, reading("programs"))],
+    nobody ? h("p", null, `There is nothing to notify of: the effect is ${effect}.`) : [forPeople(people, reading("people")), forPrograms(programs, reading("programs"))],
   );
 }
 
-function toldPrograms(programs, reading) {
+function forPrograms(programs, reading) {
   const heading = h("h3", null, "For endpoints and programs");
-  if (programs === true) return h("div", { class: "told" }, heading, h("p", { class: "muted" }, "In JSON, with the body above."));
+  if (programs === true) return h("div", { class: "block" }, heading, h("p", { class: "muted" }, "In JSON, with the body above."));
   const text = JSON.stringify(programs);
   const rounded = keepsDigits ? null : h("p", { class: "muted" }, "This browser rounds long numbers; the body above is exact.");
-  return h("div", { class: "told" }, h("div", { class: "bar" }, heading, copyButton(() => text)), rounded, excerpt(text, "Notification for programs", { write: pretty, reading }));
+  return h("div", { class: "block" }, h("div", { class: "bar" }, heading, copyButton(() => text)), rounded, excerpt(text, "Notification for programs", { write: pretty, reading }));
 }
 
-function toldPeople(people, reading) {
-  if (!people) return h("div", { class: "told" }, h("h3", null, "Not for people"), h("p", { class: "muted" }, "Events of this type are routine."));
+function forPeople(people, reading) {
+  if (!people) return h("div", { class: "block" }, h("h3", null, "Not for people"), h("p", { class: "muted" }, "Events of this type are routine."));
   return h(
     "div",
-    { class: "told" },
+    { class: "block" },
     h("h3", null, "For people"),
     h("p", { class: "muted" }, "Published to whoever has subscribed with e-mail or SMS."),
     facts([

@@ -5,7 +5,7 @@ import { fill, h, reconcile } from "./dom.js";
 import { ago, capital, count, duration, moment, number } from "./format.js";
 import { worry } from "./endpoints.js";
 import { to } from "./route.js";
-import { announce, button, askWhy, heading, section, table, tell, toast } from "./ui.js";
+import { announce, button, askWhy, heading, report, section, table, toast } from "./ui.js";
 import { familyDot } from "./words.js";
 
 /// Older than this, a delivery that waits is news (seconds).
@@ -55,9 +55,9 @@ export function show({ main, env, signal, every }) {
   async function load() {
     try {
       draw(await get(env, "health", {}, signal));
-      tell(problem, null);
+      report(problem, null);
     } catch (error) {
-      if (!signal.aborted) tell(problem, error, now);
+      if (!signal.aborted) report(problem, error, now);
     }
   }
 

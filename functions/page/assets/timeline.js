@@ -150,7 +150,7 @@ function tick(x, y, event, isAcross) {
     "g",
     { transform: `translate(${x} ${y})`, class: `tick ${event.effect}` },
     svg("path", { d: isAcross ? "M0-6V6" : "M-6 0H6" }),
-    isAcross ? null : text(22, 4, "start", "told", `${event.effect}: ${plain(event.status ?? event.event)}`),
+    isAcross ? null : text(22, 4, "start", "happened", `${event.effect}: ${plain(event.status ?? event.event)}`),
     svg("title", null, `${event.effect}: ${event.event}`),
   );
 }

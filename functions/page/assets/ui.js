@@ -172,7 +172,7 @@ export function askWhy({ env, title, lines, verb, fields = [], run }) {
 }
 
 /// Says in `place` what is wrong, once, however often it is tried again; without an error, that nothing is.
-export function tell(place, error, retry) {
+export function report(place, error, retry) {
   const said = error?.message ?? "";
   if (place.dataset.said === said) return;
   place.dataset.said = said;
@@ -205,10 +205,10 @@ export function pages({ load, show, empty, every, signal }) {
       isMissing = Boolean(cursor) && read < wanted;
       nothing.hidden = items.length > 0 || Boolean(cursor);
       more.hidden = !cursor;
-      tell(problem, null);
+      report(problem, null);
     } catch (error) {
       // Where all is there that somebody has asked for, the banner is enough.
-      if (isMissing && !signal.aborted) tell(problem, error, again);
+      if (isMissing && !signal.aborted) report(problem, error, again);
     }
   }
 

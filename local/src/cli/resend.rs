@@ -206,7 +206,7 @@ impl Resend {
             begun_at: SystemClock.now(),
             cursor: None,
             resent: 0,
-            never_told: 0,
+            unsent: 0,
             finished: false,
         }))
     }
@@ -235,7 +235,7 @@ impl Resend {
                 let key = format!("{}/{id}", job.id);
                 match resend(opened, id, job.endpoint.as_deref(), &job.why, &key).await {
                     Ok(_) => job.resent += 1,
-                    Err(NoAnswer::Refused(problem)) if problem.code == "never_told" => job.never_told += 1,
+                    Err(NoAnswer::Refused(problem)) if problem.code == "never_told" => job.unsent += 1,
                     Err(error) => {
                         let why = with_causes(&error);
                         let go_on = format!("{why} Go on with: resend --resume {}", job.id);
@@ -251,10 +251,10 @@ impl Resend {
         }
         bar.finish_and_clear();
         if self.json {
-            say_json(&json!({ "job": job.id, "told": job.resent, "never_told": job.never_told }));
+            say_json(&json!({ "job": job.id, "told": job.resent, "never_told": job.unsent }));
         } else {
             let never = "had no notification (stale or repeat)";
-            say(&format!("{} events were resent; {} {never}", job.resent, job.never_told));
+            say(&format!("{} events were resent; {} {never}", job.resent, job.unsent));
         }
         Ok(())
     }

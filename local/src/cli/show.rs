@@ -37,14 +37,14 @@ impl Show {
         match EntityType::split(&self.what)? {
             (Some(entity_type), uid) => {
                 let found = self.entity(&opened, entity_type, uid).await?;
-                if self.json { say_json(&found) } else { tell_entity(&found)? }
+                if self.json { say_json(&found) } else { print_entity(&found)? }
             }
             (None, what) => match event(&opened, what).await? {
                 Some(found) => {
                     if self.json {
                         say_json(&found);
                     } else {
-                        tell_event(&found)?;
+                        print_event(&found)?;
                     }
                 }
                 None => return Err(meant(&opened, what).await?),
@@ -100,11 +100,11 @@ pub(super) fn encoded(part: &str) -> String {
     percent_encoding::utf8_percent_encode(part, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-fn tell_event(record: &EventRecord) -> Result<(), Failure> {
-    let EventRecord { event, told, delivery_ids: _, attempts, actions, raw } = record;
+fn print_event(record: &EventRecord) -> Result<(), Failure> {
+    let EventRecord { event, notification, delivery_ids: _, attempts, actions, raw } = record;
     fields(event, &[])?;
     // Who subscribed is not known here, nor whether a topic reached anybody.
-    let meant_for = match (&told.programs, &told.people) {
+    let meant_for = match (&notification.programs, &notification.people) {
         (Some(_), Some(_)) => "for programs and people",
         (Some(_), None) => "for programs",
         (None, _) => "none",
@@ -115,7 +115,7 @@ fn tell_event(record: &EventRecord) -> Result<(), Failure> {
     if !notified.is_empty() {
         say(&format!("notified      {}", Vec::from_iter(notified).join(", ")));
     }
-    if let Some(words) = &told.people {
+    if let Some(words) = &notification.people {
         say(&format!("subject       {}", words.subject));
     }
     for attempt in attempts {
@@ -151,7 +151,7 @@ pub(super) fn outcome(attempt: &Attempt) -> String {
     format!("{came}{next}{answer}")
 }
 
-fn tell_entity(entity: &EntityState) -> Result<(), Failure> {
+fn print_entity(entity: &EntityState) -> Result<(), Failure> {
     fields(entity, &["history", "cursor"])?;
     say("");
     say_table(&COLUMNS, entity.history.iter().map(row));

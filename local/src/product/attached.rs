@@ -23,7 +23,7 @@ pub struct Attached {
     /// Who is notified.
     pub subscriptions: SubscriptionStore,
     /// The folder with what people are sent.
-    pub told: PathBuf,
+    pub messages: PathBuf,
     /// How the product is reached that is running, or what keeps it from starting meanwhile.
     _way: Way,
 }
@@ -40,12 +40,12 @@ impl Attached {
     /// # Errors
     /// [`StartError`] where there is nothing, or it cannot be opened.
     pub fn to(data: &Path) -> Result<Self, StartError> {
-        let told = folder::told_of(data);
+        let messages = folder::messages_of(data);
         match DataFolder::claim_existing(data) {
             Ok(folder) => {
                 let Kept { folder, engine, queues, subscriptions, .. } =
                     Kept::open(Some(folder), SystemClock)?;
-                Ok(Self { client: engine.client(), queues, subscriptions, told, _way: Way::Here(folder) })
+                Ok(Self { client: engine.client(), queues, subscriptions, messages, _way: Way::Here(folder) })
             }
             // Whoever works on it answers at its socket, if it is the product.
             Err(FolderError::Locked(name)) => {
@@ -56,7 +56,7 @@ impl Attached {
                     client: remote.client(),
                     queues: Queues::attach(database.clone(), SystemClock),
                     subscriptions: SubscriptionStore::attach(database),
-                    told,
+                    messages,
                     _way: Way::There(remote),
                 })
             }

@@ -19,7 +19,7 @@ const QUEUES: &str = "queues.db";
 const LOCK: &str = "lock";
 
 /// The folder with what people were sent.
-const TOLD: &str = "told";
+const MESSAGES: &str = "told";
 
 /// What SQLite puts beside its files.
 const BESIDE: [&str; 4] = ["table.db-wal", "table.db-shm", "queues.db-wal", "queues.db-shm"];
@@ -62,7 +62,7 @@ impl DataFolder {
         let unusable = |error| FolderError::Unusable(path.display().to_string(), error);
         make_private(path)?;
         // Nobody else can put anything into the folder from here on.
-        for name in [TABLE, QUEUES, LOCK, TOLD].into_iter().chain(BESIDE) {
+        for name in [TABLE, QUEUES, LOCK, MESSAGES].into_iter().chain(BESIDE) {
             narrow_file(&path.join(name))?;
         }
         let lock = open_private(&path.join(LOCK)).map_err(unusable)?;
@@ -107,14 +107,14 @@ impl DataFolder {
     }
 
     /// The folder for what people are sent; made when it is needed.
-    pub fn told(&self) -> PathBuf {
-        told_of(&self.path)
+    pub fn messages(&self) -> PathBuf {
+        messages_of(&self.path)
     }
 }
 
 /// The folder for what people are sent, of a folder that another process may be working on.
-pub fn told_of(folder: &Path) -> PathBuf {
-    folder.join(TOLD)
+pub fn messages_of(folder: &Path) -> PathBuf {
+    folder.join(MESSAGES)
 }
 
 /// The queues' file of a folder that another process works on.
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_link_among_its_files_is_refused_and_its_target_left_alone() {
-        for name in [LOCK, TABLE, QUEUES, TOLD] {
+        for name in [LOCK, TABLE, QUEUES, MESSAGES] {
             let folder = folder_of(0o700);
             let target = folder.path().join("precious");
             std::fs::write(&target, "precious").unwrap();

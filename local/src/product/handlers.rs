@@ -51,7 +51,7 @@ impl<C: Clock + Clone> Handlers<C> {
             queues: kept.queues.clone(),
             subscriptions: kept.subscriptions.clone(),
             mail: settings.mail,
-            people: kept.folder.as_ref().map(DataFolder::told),
+            people: kept.folder.as_ref().map(DataFolder::messages),
             print: settings.print,
         });
         let services = Services {

@@ -95,7 +95,7 @@ impl Subscriptions for Attached {
         self.subscriptions.add(subscription).await?;
         let note = match protocol {
             Protocol::Https => "notifications start now".to_owned(),
-            _ => format!("its messages are written to {}", self.told.display()),
+            _ => format!("its messages are written to {}", self.messages.display()),
         };
         Ok(Added { id, note })
     }

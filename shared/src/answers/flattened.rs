@@ -23,7 +23,8 @@ pub struct EventRecord {
     #[serde(flatten)]
     pub event: Event,
     /// Its notification.
-    pub told: Told,
+    #[serde(rename = "told")]
+    pub notification: Rendered,
     /// The requests that brought it.
     pub delivery_ids: BTreeSet<DeliveryId>,
     /// The attempts to send it to endpoints, oldest first.
@@ -35,9 +36,9 @@ pub struct EventRecord {
     pub raw: Raw,
 }
 
-/// The notification of an event.
+/// The notification of an event, as it was rendered when the event was applied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct Rendered {
     /// For programs; none where nobody is notified.
     pub programs: Option<Value>,
     /// For people; none where they are not notified.

@@ -31,7 +31,9 @@ use crate::shown::shown;
 use crate::store::{self, ActionItem, Page, Target};
 
 pub use self::endpoints::{Endpoint, EndpointRecord, Missed, Switched, Test, Tested, WithSecret};
-pub use self::flattened::{Disagreement, EntityState, EventRecord, Quarantined, Raw, Told, TransactionState};
+pub use self::flattened::{
+    Disagreement, EntityState, EventRecord, Quarantined, Raw, Rendered, TransactionState,
+};
 pub use crate::store::ListedEvent as Event;
 
 /// Reads an answer. Numbers are read as JSON first: serde cannot carry one with all its digits through a flattened

@@ -94,7 +94,7 @@ fn record(raw: Raw) -> EventRecord {
     let people = Some(Words::new("a subject", "a text", "a message"));
     EventRecord {
         event: event(),
-        told: Told { programs: None, people },
+        notification: Rendered { programs: None, people },
         delivery_ids: BTreeSet::from(["d".into()]),
         attempts: vec![attempt()],
         actions: vec![action(None)],

@@ -37,7 +37,7 @@ fn a_life_in_order_is_applied_step_by_step() {
 }
 
 #[test]
-fn an_overtaken_step_is_stale_and_not_told() {
+fn an_overtaken_step_is_stale_and_not_notified() {
     let life = [says(Step::Success, "1"), says(Step::Pending, "1")];
     assert_eq!(effects(&life), [(Effect::Applied, true), (Effect::Stale, false)]);
 }
@@ -55,7 +55,7 @@ fn the_same_step_in_other_words_is_a_repeat() {
 }
 
 #[test]
-fn a_contradicted_end_is_a_conflict_in_either_order_and_both_ends_are_told() {
+fn a_contradicted_end_is_a_conflict_in_either_order_and_both_ends_are_notified() {
     for life in [[Step::Success, Step::Failed], [Step::Failed, Step::Success]] {
         let life = life.map(|step| says(step, "1"));
         assert_eq!(effects(&life), [(Effect::Applied, true), (Effect::Conflict, true)]);
@@ -63,7 +63,7 @@ fn a_contradicted_end_is_a_conflict_in_either_order_and_both_ends_are_told() {
 }
 
 #[test]
-fn a_second_failure_is_stale_but_told() {
+fn a_second_failure_is_stale_but_notified() {
     let life = [says(Step::Failed, "1"), says(Step::Cancelled, "1")];
     assert_eq!(effects(&life), [(Effect::Applied, true), (Effect::Stale, true)]);
 }
@@ -75,7 +75,7 @@ fn dated(amount: &str, at: i64) -> Meaning {
 }
 
 #[test]
-fn a_resolved_contradiction_is_applied_and_told() {
+fn a_resolved_contradiction_is_applied_and_notified() {
     let life = [says(Step::Success, "1"), says(Step::Success, "2"), dated("2", 5)];
     let effects = effects(&life);
     assert_eq!(effects, [(Effect::Applied, true), (Effect::Conflict, true), (Effect::Applied, true)]);
@@ -110,7 +110,7 @@ fn a_flag_before_the_first_step_hides_it_from_nobody() {
 }
 
 #[test]
-fn an_end_known_by_its_status_is_told_again_by_its_name() {
+fn an_end_known_by_its_status_is_notified_again_by_its_name() {
     let incoming = Transaction { uid: Some("u".to_owned()), ..Transaction::default() };
     let incoming = incoming.step_by_status(Kind::Deposit, Step::Success).unwrap();
     let named = Transaction { uid: Some("u".to_owned()), ..Transaction::default() };
@@ -119,7 +119,7 @@ fn an_end_known_by_its_status_is_told_again_by_its_name() {
 }
 
 #[test]
-fn both_failures_are_told_in_either_order_though_only_a_status_says_so() {
+fn both_failures_are_notified_in_either_order_though_only_a_status_says_so() {
     let ended = |step| {
         let incoming = Transaction { uid: Some("u".to_owned()), ..Transaction::default() };
         incoming.step_by_status(Kind::Deposit, step).unwrap()
@@ -132,7 +132,7 @@ fn both_failures_are_told_in_either_order_though_only_a_status_says_so() {
 }
 
 #[test]
-fn a_late_block_is_told_though_its_label_is_older() {
+fn a_late_block_is_notified_though_its_label_is_older() {
     let stamp = |at| Stamp { rank: 0, at: Some(Moment::from_millis(at)) };
     let address = |step: &str, label: &str, at| Meaning {
         entity: Entity::new(EntityType::Address, "p"),

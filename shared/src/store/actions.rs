@@ -146,7 +146,8 @@ pub struct Job {
     #[serde(alias = "told")]
     pub resent: u64,
     /// How many could not be: they have no notification.
-    pub never_told: u64,
+    #[serde(alias = "never_told")]
+    pub unsent: u64,
     /// Whether nothing is left to do.
     pub finished: bool,
 }
@@ -305,5 +306,20 @@ impl Table {
             .await
             .map_err(StoreError::aws)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_of_an_earlier_build_goes_on_with_its_counts() {
+        let kept = serde_json::json!({
+            "id": "j", "environment": "test", "filter": [], "who": "w", "why": "y",
+            "begun_at": "2026-01-02T03:04:05.000Z", "cursor": "c", "told": 3, "never_told": 2, "finished": false,
+        });
+        let job: Job = serde_json::from_value(kept).unwrap();
+        assert_eq!((job.resent, job.unsent, job.cursor.as_deref()), (3, 2, Some("c")));
     }
 }

@@ -5,12 +5,12 @@ use serde_json::json;
 use crate::support::{Running, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_webhook_that_fails_is_told_again() {
+async fn a_webhook_that_fails_is_notified_again() {
     let running = Running::start().await;
     running.webhook.fail(1);
     running.client.send("accounts.frozen", json!({ "uid": "a", "name": "Treasury" })).await;
-    let told = running.webhook.take(1).await.remove(0);
-    assert_eq!(told["subject"], "[test] Account Treasury was frozen");
+    let sent = running.webhook.take(1).await.remove(0);
+    assert_eq!(sent["subject"], "[test] Account Treasury was frozen");
     assert!(running.webhook.is_silent().await);
     running.stop().await;
 }
