@@ -51,10 +51,18 @@ impl<T: Send + Sync + 'static> Rotating<T> {
     where
         F: Future<Output = Result<T, Cause>> + Send + 'static,
     {
-        let fetch: Fetch<T> = Box::new(move || Box::pin(fetch()));
-        let rotating = Self { current: RwLock::default(), fetch: Some(fetch), asked: Mutex::default() };
+        let rotating = Self::fetched_when_used(fetch);
         rotating.current().await;
         rotating
+    }
+
+    /// A value that is not fetched before its first use: for whoever may have no right to it, and no need of it.
+    pub fn fetched_when_used<F>(fetch: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<T, Cause>> + Send + 'static,
+    {
+        let fetch: Fetch<T> = Box::new(move || Box::pin(fetch()));
+        Self { current: RwLock::default(), fetch: Some(fetch), asked: Mutex::default() }
     }
 
     fn known(&self) -> Option<Arc<T>> {
@@ -112,6 +120,18 @@ mod tests {
             std::future::ready(if call < failures { Err("down".into()) } else { Ok(call) })
         };
         (Rotating::fetched(fetch).await, calls)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_never_used_is_never_asked_for() {
+        let calls = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&calls);
+        let value = Rotating::fetched_when_used(move || {
+            std::future::ready(Ok(counted.fetch_add(1, Ordering::SeqCst)))
+        });
+        assert_eq!(calls.load(Ordering::SeqCst), 0);
+        assert_eq!((value.current().await.as_deref(), value.current().await.as_deref()), (Some(&0), Some(&0)));
+        assert_eq!(calls.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -143,17 +143,18 @@ pub fn webhook_secrets(
 pub fn sealing_keys(
     config: &SdkConfig,
 ) -> Result<impl Future<Output = Rotating<SealingKeys>> + use<>, StartError> {
-    Ok(sealing_keys_of(config, setting("SEALING_KEY_ID")?))
+    let keys = sealing_keys_of(config, setting("SEALING_KEY_ID")?);
+    Ok(async {
+        keys.current().await;
+        keys
+    })
 }
 
-/// The sealing keys of a secret: the current one seals, the previous one opens. A key's id is the version of its
-/// value.
-pub fn sealing_keys_of(
-    config: &SdkConfig,
-    id: String,
-) -> impl Future<Output = Rotating<SealingKeys>> + use<> {
+/// The sealing keys of a secret, not fetched before their first use: the current one seals, the previous one opens. A
+/// key's id is the version of its value.
+pub fn sealing_keys_of(config: &SdkConfig, id: String) -> Rotating<SealingKeys> {
     let client = Client::new(config);
-    Rotating::fetched(move || {
+    Rotating::fetched_when_used(move || {
         let (client, id) = (client.clone(), id.clone());
         async move {
             let (current, previous) = versions(&client, &id).await?;

@@ -81,7 +81,7 @@ impl Place {
         match &self.stack {
             Some(name) => {
                 let stack = Stack::find(name).await?;
-                let (keys, who) = (stack.sealing_keys().await?, stack.caller().await?);
+                let (keys, who) = (stack.sealing_keys()?, stack.caller().await?);
                 let (table, queues) = (stack.table()?, stack.queues()?);
                 let opened =
                     Opened::new(stack.environment, table, queues, keys, stack.delivery()?, who, None);

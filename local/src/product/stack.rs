@@ -127,12 +127,13 @@ impl Stack {
         Ok(Queues::Stack(Box::new(watched)))
     }
 
-    /// What its deliveries are sealed with, if the caller may know it.
+    /// What its deliveries are sealed with, if the caller may know it. It is fetched where it is needed: most commands do
+    /// not, and who may only look has no right to it.
     ///
     /// # Errors
     /// Where no function names the secret.
-    pub async fn sealing_keys(&self) -> Result<Rotating<SealingKeys>, StackError> {
-        Ok(runtime::sealing_keys_of(&self.config, self.variable("SEALING_KEY_ID")?.to_owned()).await)
+    pub fn sealing_keys(&self) -> Result<Rotating<SealingKeys>, StackError> {
+        Ok(runtime::sealing_keys_of(&self.config, self.variable("SEALING_KEY_ID")?.to_owned()))
     }
 
     /// What its endpoints' signing secrets are derived from, if the caller may know it, and which URLs they may have.
