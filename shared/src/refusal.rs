@@ -92,7 +92,8 @@ impl Refusal {
                 (StatusCode::CONFLICT, "kind_needed", detail)
             }
             Self::NoNotification(why) => {
-                (StatusCode::CONFLICT, "never_told", format!("It has no notification: {why}."))
+                let detail = format!("This event has no notification to send: {why}.");
+                (StatusCode::CONFLICT, "never_told", detail)
             }
             Self::Conflict(code, detail) => (StatusCode::CONFLICT, code, detail),
             Self::NotWhole => {
@@ -148,6 +149,14 @@ mod tests {
     use super::*;
     use crate::aws_error::AwsError;
     use aws_sdk_sqs::error::BuildError;
+
+    #[test]
+    fn an_event_without_a_notification_says_so_and_why() {
+        let (status, detail) =
+            Refusal::NeverTold("success was known already".to_owned()).problem().into_parts();
+        assert_eq!(status, StatusCode::CONFLICT);
+        assert_eq!(detail, "This event has no notification to send: success was known already.");
+    }
 
     #[test]
     fn a_fault_of_ours_is_unavailable_and_says_nothing_of_its_cause() {

@@ -392,6 +392,7 @@ async fn doctor_fails_on_money_that_is_not_counted_until_a_later_event_says_how(
     assert!(listed.contains("conflict") && listed.contains("asset_unknown"), "{listed}");
     let shown = desk.well(&["show", "transaction:d1"]);
     assert!(shown.contains("not_a_number, not counted: the amount is not a number"), "{shown}");
+    assert!(!shown.contains("disagreements") && !shown.contains("[]"), "an empty list is shown: {shown}");
     let shown = desk.well(&["show", "transaction:d3"]);
     assert!(shown.lines().any(|line| line == "disagreements outcome"), "{shown}");
     assert_eq!(found("conflicts").0, "fail");

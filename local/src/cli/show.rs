@@ -162,7 +162,8 @@ fn print_entity(entity: &EntityState) -> Result<(), Failure> {
 fn fields(answer: &impl Serialize, but: &[&str]) -> Result<(), Failure> {
     let fields = serde_json::to_value(answer)?;
     for (name, value) in fields.as_object().into_iter().flatten() {
-        if but.contains(&name.as_str()) || value.is_null() {
+        let is_empty = value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+        if is_empty || but.contains(&name.as_str()) {
             continue;
         }
         let value = match value {
