@@ -41,12 +41,12 @@ def service():
     service.server.shutdown()
 
 
-def add(page, service, family=""):
+def add(page, service, words=""):
     page.goto("/?env=test&view=endpoints")
     page.get_by_role("button", name="Add endpoint…").click()
     dialog = page.get_by_role("dialog", name="Add an endpoint")
     dialog.get_by_label("URL of your service").fill(f"{service.host}/hook?token=t0p")
-    dialog.get_by_label("Only these families").fill(family)
+    dialog.get_by_label("Only these events").fill(words)
     dialog.get_by_label("Why?").fill("to credit deposits")
     dialog.get_by_role("button", name="Add").click()
     shown = page.get_by_role("dialog", name="The signing secret")
@@ -56,7 +56,7 @@ def add(page, service, family=""):
 
 
 def test_an_endpoint_is_added_and_an_event_shows_that_it_got_it(page, product, service):
-    add(page, service, "deposits, transfers")
+    add(page, service, "family=deposits,transfers")
     row = page.get_by_role("table", name="Endpoints", exact=True).locator("tbody tr")
     expect(row).to_have_count(1)
     expect(row).to_contain_text(f"{service.host}/…")
@@ -128,7 +128,28 @@ def test_a_test_says_what_came_of_it_and_a_disabled_endpoint_is_not_tested(page,
     expect(page.locator("main")).to_contain_text("No endpoints yet.")
 
 
-def test_a_wrong_word_is_refused_where_it_was_typed(page, product, service):
+def test_the_form_takes_every_word_that_the_api_takes(page, product, service):
+    add(page, service, "family=deposits,transfers event=transaction.deposit.success,wallets.teleported effect=applied "
+                       "effect=conflict status=success asset=BTC chain=BITCOIN counted least=100.50 unlisted")
+    endpoint, = product.get("/api/test/endpoints")["endpoints"]
+    assert endpoint["filter"] == {
+        "family": ["deposits", "transfers"], "event": ["transaction.deposit.success", "wallets.teleported"],
+        "effect": ["applied", "conflict"], "status": ["success"], "asset": ["BTC"], "chain": ["BITCOIN"],
+        "counted": True, "least": "100.5"}
+    row = page.get_by_role("table", name="Endpoints", exact=True).locator("tbody tr")
+    expect(row).to_contain_text("effect applied, conflict; status success; asset BTC")
+
+
+@pytest.mark.parametrize("words, says", [
+    ("family=depsits", "did you mean deposits?"),
+    ("familly=deposits", "did you mean family?"),
+    ("deposits", "Unknown word of a filter deposits"),
+    ("status=sucess", "did you mean success?"),
+    ("least=much", "`least` is an amount in US dollars"),
+    ("counted=perhaps", "`counted` is true or false"),
+    ("asset=", "`asset` is a text"),
+])
+def test_a_wrong_word_is_refused_where_it_was_typed(page, product, service, words, says):
     page.watch.expected.append("400")
     page.goto("/?env=test&view=endpoints")
     page.get_by_role("button", name="Add endpoint…").click()
@@ -136,7 +157,13 @@ def test_a_wrong_word_is_refused_where_it_was_typed(page, product, service):
     dialog.get_by_role("button", name="Add").click()
     expect(dialog).to_contain_text("Fill in this field.")
     dialog.get_by_label("URL of your service").fill(f"{service.host}/")
-    dialog.get_by_label("Only these families").fill("depsits")
+    field = dialog.get_by_label("Only these events")
+    field.fill(words)
     dialog.get_by_label("Why?").fill("a slip of the hand")
     dialog.get_by_role("button", name="Add").click()
-    expect(dialog.get_by_role("alert")).to_contain_text("did you mean deposits?")
+    refusal = dialog.get_by_role("alert")
+    expect(refusal).to_contain_text(says)
+    # It stands between the field and the reason.
+    tops = [place.bounding_box()["y"] for place in (field, refusal, dialog.get_by_label("Why?"))]
+    assert tops == sorted(tops)
+    assert product.get("/api/test/endpoints")["endpoints"] == []

@@ -45,6 +45,18 @@ const filterText = (filter) => {
   return words.length > 0 ? words.join("; ") : h("span", { class: "muted" }, "every event");
 };
 
+const WORDS = "The log's words: family, event, effect, status, asset, chain. Also counted (events that moved money), least=100 (US dollars), unlisted (takes types and statuses that Bitpowr does not document).";
+
+/// The filter that a line of words is, `family=deposits,transfers counted`. Which words there are, and which values, the API knows.
+function filterOf(line) {
+  const given = new Map();
+  for (const [, word, values] of line.matchAll(/([^\s=]+)=?(\S*)/g)) given.set(word, [...(given.get(word) ?? []), ...values.split(",").filter(Boolean)]);
+  // A word without a value is a switch.
+  const value = (values) => (values.length === 0 || (values.length === 1 && values[0] === "true") ? true : values.length === 1 ? values[0] : values);
+  const { unlisted = false, ...filter } = Object.fromEntries([...given].map(([word, values]) => [word, value(values)]));
+  return { filter, unlisted };
+}
+
 /// Shows a secret, once.
 function showSecret(title, secret) {
   const close = button("Close", () => dialog.close(), { class: "primary" });
@@ -126,12 +138,9 @@ export function show({ main, env, signal, every }) {
     const fields = [
       { name: "url", label: "URL of your service", required: true, type: "url" },
       { name: "description", label: "What it is for (optional)" },
-      { name: "family", label: "Only these families, separated by commas (optional)", hint: "deposits, transfers" },
+      { name: "words", label: "Only these events (optional)", hint: "family=deposits,transfers status=success", note: WORDS },
     ];
-    const run = (why, key, { url, description, family }) => {
-      const families = family.split(",").map((word) => word.trim()).filter(Boolean);
-      return act(env, "endpoints", why, key, { body: { url, description, filter: families.length > 0 ? { family: families } : {} } });
-    };
+    const run = (why, key, { url, description, words }) => act(env, "endpoints", why, key, { body: { url, description, ...filterOf(words) } });
     const done = await askWhy({ env, title: "Add an endpoint", lines: ["It gets your customers' data. People are notified of it."], verb: "Add", fields, run });
     if (!done) return;
     showSecret("The signing secret", done.secret);

@@ -103,8 +103,8 @@ export function table(label, columns, { rowClass } = {}) {
 export function askWhy({ env, title, lines, verb, fields = [], run }) {
   const id = freshId("why");
   const why = h("textarea", { id, required: true, rows: "3", maxlength: "500", autocomplete: "off" });
-  const inputs = fields.map(({ name, type = "text", hint, required = false }) =>
-    h("input", { id: `${id}-${name}`, name, type, placeholder: hint, required, autocomplete: "off", maxlength: "2000" }),
+  const inputs = fields.map(({ name, type = "text", hint, note, required = false }) =>
+    h("input", { id: `${id}-${name}`, name, type, placeholder: hint, required, autocomplete: "off", maxlength: "2000", "aria-describedby": note ? `${id}-${name}-note` : null }),
   );
   const refusal = h("div", { "aria-live": "assertive" });
   const submit = h("button", { type: "submit", class: "primary" }, verb);
@@ -115,10 +115,11 @@ export function askWhy({ env, title, lines, verb, fields = [], run }) {
     h("p", { class: `stamp stamp-${env}` }, h("strong", null, env.toUpperCase()), `: ${ENVIRONMENTS[env]}`),
     h("h2", { id: `${id}-title` }, title),
     lines.map((line) => h("p", null, line)),
-    fields.map(({ label }, place) => [h("label", { for: inputs[place].id }, label), inputs[place]]),
+    fields.map(({ label, name, note }, place) => [h("label", { for: inputs[place].id }, label), inputs[place], note ? h("p", { id: `${id}-${name}-note`, class: "muted" }, note) : null]),
+    // Beside the fields that it is about.
+    refusal,
     h("label", { for: id }, "Why? Your reason is recorded with your name."),
     why,
-    refusal,
     h("div", { class: "buttons" }, cancel, submit),
   );
   const dialog = h("dialog", { "aria-labelledby": `${id}-title`, class: "ask" }, form);
