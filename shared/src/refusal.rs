@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn an_event_without_a_notification_says_so_and_why() {
         let (status, detail) =
-            Refusal::NeverTold("success was known already".to_owned()).problem().into_parts();
+            Refusal::NoNotification("success was known already".to_owned()).problem().into_parts();
         assert_eq!(status, StatusCode::CONFLICT);
         assert_eq!(detail, "This event has no notification to send: success was known already.");
     }

@@ -15,6 +15,7 @@ from botocore.credentials import Credentials
 from tools import ROOT, TOOLS, end, environment, eventually, free_port
 
 STACK = "bitpowr-webhooks-test"
+BINARY = ROOT / "target" / "debug" / "bitpowr-webhooks"
 FAMILIES = [
     "accounts", "assets", "addresses", "customers", "deposits",
     "transfers", "compliance", "contracts", "legacy", "unrecognised",
@@ -137,6 +138,13 @@ class Stack:
             for message in messages:
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
                 found.append(json.loads(message["Body"]))
+
+
+def command(stack, *arguments, **more):
+    """A command of the command line over the deployed stack: with the account's credentials, or those in `more` variables."""
+    return subprocess.run(
+        [BINARY, *arguments, "--stack", STACK, "--json"], env={**stack.account.environment, **more}, text=True, timeout=120,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 @contextlib.contextmanager

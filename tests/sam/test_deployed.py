@@ -8,7 +8,7 @@ import threading
 import time
 import urllib.request
 
-from account import FAMILIES, STACK
+from account import BINARY, FAMILIES, STACK, command
 from tools import PATIENCE, ROOT, eventually
 
 
@@ -203,16 +203,6 @@ def test_every_family_has_its_bulkhead(stack):
         assert int(attributes["VisibilityTimeout"]) >= 6 * 30 and tried > 6 * 3600
         names.add(redrive["deadLetterTargetArn"])
     assert len(names) == len(FAMILIES)
-
-
-BINARY = ROOT / "target" / "debug" / "bitpowr-webhooks"
-
-
-def command(stack, *arguments):
-    """A command of the command line over the deployed stack, with the user's own credentials."""
-    return subprocess.run(
-        [BINARY, *arguments, "--stack", STACK, "--json"], env=stack.account.environment, text=True, timeout=120,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def test_what_is_derived_in_the_deployed_table_can_be_derived_again(stack):
