@@ -130,7 +130,10 @@ mod tests {
             std::future::ready(Ok(counted.fetch_add(1, Ordering::SeqCst)))
         });
         assert_eq!(calls.load(Ordering::SeqCst), 0);
-        assert_eq!((value.current().await.as_deref(), value.current().await.as_deref()), (Some(&0), Some(&0)));
+        assert_eq!(
+            (value.current().await.as_deref(), value.current().await.as_deref()),
+            (Some(&0), Some(&0))
+        );
         assert_eq!(calls.load(Ordering::SeqCst), 1);
     }
 
