@@ -13,6 +13,7 @@
 //! | [`amount`] | exact decimals, and the texts that are none |
 //! | [`entity`] | what an event is about |
 //! | [`meaning`] | what an event says: which entity, which facts |
+//! | [`erased`] | what is left of a body once the personal data in it is erased |
 //! | [`facts`] | what an event adds to what is known; joins in any order |
 //! | [`lifecycle`] | the states of a transaction and what outranks what |
 //! | [`transaction`] | what an event says of a transaction |
@@ -25,6 +26,7 @@ pub mod amount;
 pub mod body;
 pub mod catalogue;
 pub mod entity;
+pub mod erased;
 pub mod facts;
 mod grammar;
 pub mod identity;
