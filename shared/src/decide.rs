@@ -15,6 +15,7 @@ use jiff::SignedDuration;
 use crate::clock::Moment;
 use crate::environment::Environment;
 use crate::fold::{self, Effect, Folded, Known};
+use crate::model::erased::Left;
 use crate::model::facts::shorten;
 use crate::model::identity::{HORIZON_HOURS, Identity};
 use crate::model::ledger::{self, Cause, LedgerLine, Rule};
@@ -42,6 +43,17 @@ pub struct Delivery {
     pub received_at: Moment,
     /// Which HTTP request brought it.
     pub delivery_id: DeliveryId,
+}
+
+impl Delivery {
+    /// What is left of it without personal data.
+    ///
+    /// # Errors
+    /// None in practice: its body was read from JSON.
+    pub fn without_personal_data(&self) -> Result<Self, serde_json::Error> {
+        let Left { body, text, .. } = self.body.without_personal_data()?;
+        Ok(Self { body, raw: text.into_bytes(), ..self.clone() })
+    }
 }
 
 /// What became of a delivery.
@@ -108,6 +120,19 @@ impl Place {
     /// Where its content is seen.
     pub(crate) fn seen(&self) -> Key {
         keys::seen(&self.pk, &self.identity)
+    }
+
+    /// Whether personal data was erased from what came with this content.
+    ///
+    /// # Errors
+    /// [`StoreError::Item`] where what was recalled is not what this program writes.
+    pub fn is_erased(&self, recalled: &Recalled) -> Result<bool, StoreError> {
+        Ok(recalled.item::<SeenItem>(&self.seen())?.is_some_and(|seen| seen.erased))
+    }
+
+    /// The same place, for an event that was kept under this content, of which something may be erased since.
+    pub(crate) fn of_content(self, content: Identity) -> Self {
+        Self { identity: content.within(&self.pk), ..self }
     }
 
     /// What was recalled of its entity's state.
@@ -221,7 +246,12 @@ impl New {
             oddity: event.oddity,
         };
         let event_key = keys::event(&place.pk, now, &event.id);
-        let head = SeenItem { occurrence, received_at: delivery.received_at, event_sk: event_key.sk.clone() };
+        let head = SeenItem {
+            occurrence,
+            received_at: delivery.received_at,
+            event_sk: event_key.sk.clone(),
+            erased: seen.as_ref().is_some_and(|seen| seen.erased),
+        };
         plan.seen(place.seen(), head, seen);
         let found_by = found_by(delivery, meaning, folded.as_ref());
         let body = RawItem::new(&delivery.raw, Some(event_key.clone()));

@@ -185,17 +185,29 @@ pub async fn apply<F: FamilyRules>(
     clock: &impl Clock,
     delivery: &Delivery,
 ) -> Result<Applied, DeliveryError> {
-    let not_understood = |_| Unreadable::new(Reason::NotUnderstood);
-    let meaning = meaning::<F>(&delivery.body, delivery.received_at).map_err(not_understood)?;
-    let place = Place::of(delivery, meaning.as_ref());
+    let said = understand::<F>(delivery)?;
+    let place = Place::of(delivery, said.as_ref());
     let mut backoff = Backoff::default();
     loop {
         let recalled = table.recall(place.keys()).await?;
-        match attempt::<F>(table, clock, delivery, meaning.as_ref(), &place, recalled).await? {
+        let applied = if place.is_erased(&recalled)? {
+            // What was erased does not come back.
+            let left = delivery.without_personal_data().map_err(StoreError::from)?;
+            let said = understand::<F>(&left)?;
+            attempt::<F>(table, clock, &left, said.as_ref(), &place, recalled).await?
+        } else {
+            attempt::<F>(table, clock, delivery, said.as_ref(), &place, recalled).await?
+        };
+        match applied {
             Some(applied) => return Ok(applied),
             None => backoff.wait().await?,
         }
     }
+}
+
+/// What the family makes of a delivery.
+fn understand<F: FamilyRules>(delivery: &Delivery) -> Result<Option<Meaning>, Unreadable> {
+    meaning::<F>(&delivery.body, delivery.received_at).map_err(|_| Unreadable::new(Reason::NotUnderstood))
 }
 
 /// One attempt: none where somebody else wrote in between.

@@ -48,6 +48,16 @@ impl Identity {
         hash::hex(&self.0)
     }
 
+    /// The identity of this hash in hexadecimal; none where it is none.
+    pub fn from_hex(hex: &str) -> Option<Self> {
+        let mut hash = [0; 32];
+        let is_whole = hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+        for (byte, digits) in hash.iter_mut().zip(hex.as_bytes().chunks(2)).filter(|_| is_whole) {
+            *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+        }
+        is_whole.then_some(Self(hash))
+    }
+
     /// The public id of the identity's `occurrence` (1 is the first): 32 hexadecimal characters, from the
     /// second on followed by `-2` and so on.
     pub fn id(&self, occurrence: u64) -> EventId {
@@ -153,6 +163,8 @@ mod tests {
     fn the_first_occurrence_has_a_bare_id() {
         let identity = Identity::of_unreadable(Environment::Test, "not_json", "", b"x");
         assert_eq!(identity.id(1).len(), 32);
+        assert_eq!(Identity::from_hex(&identity.hex()).as_ref(), Some(&identity));
+        assert_eq!([Identity::from_hex(&"g".repeat(64)), Identity::from_hex("00")], [None, None]);
         assert_eq!(identity.id(2).as_str(), format!("{}-2", identity.id(1)));
     }
 }

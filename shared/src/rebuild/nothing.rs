@@ -23,7 +23,10 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
             let Ok(Some(meaning)) = (self.interpret)(&body, received_at) else { return Ok(None) };
             let (raw, delivery_id) = (record.raw.clone(), DeliveryId::default());
             let delivery = Delivery { environment, body, raw, received_at, delivery_id };
-            let place = Place::of(&delivery, Some(&meaning));
+            let mut place = Place::of(&delivery, Some(&meaning));
+            if let Some(content) = record.content_of_nothing() {
+                place = place.of_content(content);
+            }
             let state: Option<StateItem> = table.state(environment, &meaning.entity).await?;
             let (event, found_by) =
                 taken_up(&record.event, &delivery, &meaning, state.as_ref().map(|state| &state.known));

@@ -70,6 +70,9 @@ pub struct SeenItem {
     pub received_at: Moment,
     /// The sort key of its event.
     pub event_sk: String,
+    /// Whether personal data was erased from it: then it is erased from what comes with this content, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub erased: bool,
 }
 
 impl SeenItem {

@@ -125,6 +125,12 @@ pub(super) fn warm(environment: Environment) -> Key {
     Key::new(Partition::new(environment, "nothing#warm"), "warm")
 }
 
+/// The content of the event about no entity that is in this partition.
+pub(crate) fn content_of_nothing(pk: &str) -> Option<Identity> {
+    let (place, content) = pk.rsplit_once('#')?;
+    Identity::from_hex(content).filter(|_| place.ends_with("#nothing"))
+}
+
 /// The state of all that is known under an entity's uid: of a transaction, of every kind.
 pub fn state(environment: Environment, entity: &Entity) -> Key {
     let Entity { entity_type, uid, .. } = entity;

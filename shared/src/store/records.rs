@@ -12,6 +12,7 @@ use super::query::{RangeQuery, Start};
 use super::table::{StoreError, Table};
 use crate::environment::Environment;
 use crate::model::DeliveryId;
+use crate::model::identity::Identity;
 
 /// An event, and all that belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +27,13 @@ pub struct EventRecord {
     pub delivery_ids: BTreeSet<DeliveryId>,
     /// What was done to it, oldest first.
     pub actions: Vec<ActionItem>,
+}
+
+impl EventRecord {
+    /// The content as which an event was kept that is about nothing.
+    pub(crate) fn content_of_nothing(&self) -> Option<Identity> {
+        keys::content_of_nothing(&self.key.pk)
+    }
 }
 
 impl Table {
