@@ -12,7 +12,7 @@
 //! | write event, state, balance and ledger in one transaction | [`store`] |
 //! | notify people and programs | [`publish`], [`endpoints`] |
 //!
-//! [`rebuild`] derives everything anew from the bodies. [`http`] stands before the HTTP functions, [`answers`] and [`refusal`] are what `api` and `actions` say, [`access`] knows who may do what there, [`runtime`] starts a deployed function, [`rotating`] holds its
+//! [`rebuild`] derives everything anew from the bodies. [`erase`] takes personal data out of them. [`http`] stands before the HTTP functions, [`answers`] and [`refusal`] are what `api` and `actions` say, [`access`] knows who may do what there, [`runtime`] starts a deployed function, [`rotating`] holds its
 //! secrets, [`telemetry`] is what is seen from outside, [`clock`] tells the time,
 //! [`aws_error`] says what AWS refused, [`causes`] says it with all that led to it, [`mod@names`] makes closed lists of names, [`mod@hash`] hashes fields, [`printable`] takes the power from other people's text.
 
@@ -24,6 +24,7 @@ pub mod clock;
 pub mod decide;
 pub mod endpoints;
 pub mod environment;
+pub mod erase;
 pub mod family;
 pub mod fold;
 pub mod hash;

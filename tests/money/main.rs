@@ -8,6 +8,7 @@
 //! | [`consumer`] | a program that books from notifications alone, under loss, repetition, reordering and filters: the product's books |
 //! | [`faults`] | what stands between the SDK and the table, and injects them |
 //! | [`rebuilding`] | what is derived can be derived again, and what was damaged is found and mended |
+//! | [`erasing`] | personal data is erased at any time: nothing is left of it, and money and states are the same |
 //! | [`past`] | balances and ledger as of a past moment |
 //! | [`limits`] | no limit decides in silence |
 //! | [`document`] | docs/money.md's tables are what the code does; each odd amount is a test |
@@ -17,6 +18,7 @@
 
 mod consumer;
 mod document;
+mod erasing;
 mod faults;
 mod limits;
 mod lives;

@@ -121,6 +121,23 @@ impl Outcome {
         &self.balances
     }
 
+    pub(crate) fn states(&self) -> &BTreeMap<Entity, Known> {
+        &self.states
+    }
+
+    pub(crate) fn events(&self) -> &BTreeMap<EventId, Moment> {
+        &self.events
+    }
+
+    /// The same, with states that are looked at otherwise.
+    pub(crate) fn with_states(self, as_seen: impl Fn(&Entity, Known) -> Known) -> Self {
+        let states = self.states.into_iter().map(|(entity, known)| {
+            let known = as_seen(&entity, known);
+            (entity, known)
+        });
+        Self { states: states.collect(), ..self }
+    }
+
     /// What the states of the transactions add up to.
     fn contributions(&self) -> Books {
         let mut sums = Books::new();

@@ -41,6 +41,8 @@ crate::names! {
         RemoveEndpoint "remove_endpoint";
         /// Money was moved to where the webhooks say that it is.
         Rebuild "rebuild";
+        /// Personal data was erased.
+        Erase "erase";
     }
 }
 

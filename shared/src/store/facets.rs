@@ -15,7 +15,7 @@ use super::schema::INDEX_PROJECTION;
 use super::table::Item;
 use crate::environment::Environment;
 use crate::model::facts::{hexadecimal, shorten};
-use crate::model::{EntityType, Fact, Facts, Oddity, money};
+use crate::model::{EntityType, Fact, Facts, Family, Oddity, money};
 
 crate::names! {
     /// What events can be searched by. The names are those of the parameters.
@@ -193,6 +193,34 @@ pub(super) fn enter(item: &mut Item, event: &EventItem, facts: &Facts) -> Vec<It
 /// An event's partition of a facet's index.
 pub(super) fn place(facet: Facet, environment: Environment, value: &str, id: &str) -> Partition {
     keys::facet_partition(environment, &facet.indexed(value), spread(id, BUCKETS))
+}
+
+/// What is left of an item's search values without personal data: its terms, if some go, and the indexes that it leaves.
+/// References are what somebody chose to know a customer or a payment by; a customer's addresses are the customer's.
+pub(super) fn without_personal_data(
+    item: &Item,
+    environment: Environment,
+    family: Family,
+) -> (Option<Vec<String>>, Vec<&'static str>) {
+    let personal: &[Facet] = match family {
+        Family::Customers => &[Facet::Reference, Facet::Address],
+        _ => &[Facet::Reference],
+    };
+    let is_of = |facet: Facet, text: &str| {
+        text.strip_prefix(facet.as_str()).is_some_and(|value| value.starts_with('='))
+    };
+    let is_personal = |term: &String| personal.iter().any(|facet| is_of(*facet, term));
+    let terms = item.get(TERMS).and_then(|terms| terms.as_ss().ok());
+    let terms = terms.filter(|terms| terms.iter().any(is_personal));
+    let left = terms.map(|terms| terms.iter().filter(|term| !is_personal(term)).cloned().collect());
+    // The references' index has the accounts, too, each marked as one.
+    let is_left = |index: &&str| {
+        let place = item.get(*index).and_then(|place| place.as_s().ok());
+        place.and_then(|place| place.strip_prefix(&format!("{environment}#"))).is_some_and(|value| {
+            ![Facet::Account, Facet::SubAccount].iter().any(|facet| is_of(*facet, value))
+        })
+    };
+    (left, personal.iter().flat_map(|facet| facet.indexes()).copied().filter(is_left).collect())
 }
 
 /// The set of an event's terms.

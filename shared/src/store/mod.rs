@@ -8,6 +8,7 @@
 //! | `lists`, `deliveries`, `backoff` | places in lists, the deliveries that brought an item, waiting |
 //! | `commit` | recalling several items at once, and committing a [`Plan`] in one transaction |
 //! | `events`, `states`, `ledger`, `actions`, `quarantine`, `endpoints`, `attempts` | one concept each: its items, and what reads and writes them |
+//! | `erase` | personal data: which items hold some, and erasing it there |
 //! | `moved` | moving an event that is understood since a later version |
 //! | `records`, `listed` | an event with all that belongs to it; an event as lists show it |
 //! | `facets`, `log`, `counts` | what events are found by; the search; how many there were |
@@ -27,6 +28,7 @@ mod commit;
 mod counts;
 mod deliveries;
 mod endpoints;
+mod erase;
 mod events;
 mod facets;
 pub mod keys;
@@ -49,6 +51,7 @@ pub use commit::{Earlier, Plan, Recalled};
 pub use counts::{Counted, Counts};
 pub use deliveries::MAX_DELIVERIES;
 pub use endpoints::EndpointChange;
+pub use erase::{Copied, Holding};
 pub use events::{EventItem, RawItem, SeenItem};
 pub use facets::Facet;
 pub use keys::{Key, Partition};

@@ -30,14 +30,7 @@ impl Table {
         seen: &Key,
     ) -> Result<bool, StoreError> {
         let (from, to) = (&record.key, Key { pk: seen.pk.clone(), sk: record.key.sk.clone() });
-        let everything = RangeQuery {
-            index: None,
-            partition: from.pk.clone(),
-            low: " ".to_owned(),
-            high: "~".to_owned(),
-            newest_first: false,
-        };
-        let there = self.query(&everything, usize::MAX).await?;
+        let there = self.query(&RangeQuery::whole(&from.pk), usize::MAX).await?;
         self.move_actions(&there, &event.id, &to.pk).await?;
 
         let Some(kept) = there.iter().find(|item| Key::of(item).as_ref() == Some(from)) else {

@@ -92,6 +92,19 @@ pub(super) struct RangeQuery {
     pub(super) newest_first: bool,
 }
 
+impl RangeQuery {
+    /// A whole partition.
+    pub(super) fn whole(partition: &str) -> Self {
+        Self {
+            index: None,
+            partition: partition.to_owned(),
+            low: " ".to_owned(),
+            high: "~".to_owned(),
+            newest_first: false,
+        }
+    }
+}
+
 /// What an item must have.
 pub(super) enum Condition {
     /// An attribute of this value.
