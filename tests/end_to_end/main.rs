@@ -17,6 +17,7 @@
 //! | [`process`] | the real binary: killed, restarted, stopped, misused |
 //! | [`command_line`] | what the binary's other commands show of the data, with the product running and stopped |
 //! | [`unreachable`] | what is said of a stack that cannot be reached, without reaching for one |
+//! | [`erasing`] | erasing personal data on the command line |
 //! | [`endpoints`] | the life of endpoints on the command line and over HTTP, and what a service gets |
 //! | [`documentation`] | the README's table is what the code does |
 
@@ -28,6 +29,7 @@ mod corrected;
 mod delivering;
 mod documentation;
 mod endpoints;
+mod erasing;
 mod exposed;
 mod horizon;
 mod invocations;

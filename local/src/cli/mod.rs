@@ -5,6 +5,7 @@ mod console;
 mod dead_letters;
 mod doctor;
 mod endpoint;
+mod erase;
 mod export;
 mod failure;
 mod filter;
@@ -81,6 +82,11 @@ enum Command {
     Quarantine(quarantine::Quarantine),
     /// Count deliveries that could not be applied, and redrive them.
     DeadLetters(dead_letters::DeadLetters),
+    /// Erase personal data on request: of a customer, of one event, or of one body in quarantine.
+    ///
+    /// It first shows what it would erase. Identifiers, money and what is public on the chain stay; states, balances and
+    /// ledger stay as they are but for the fields that are erased. What subscribers got is theirs to erase.
+    Erase(erase::Erase),
     /// Export the log as JSON lines or CSV.
     Export(export::Export),
     /// Add, list, test, rotate, enable, disable and remove endpoints: services of yours that get signed POSTs.
@@ -164,6 +170,7 @@ pub fn main() -> ExitCode {
             Command::Acknowledge(acknowledge) => acknowledge.run().await,
             Command::Quarantine(quarantine) => quarantine.run().await,
             Command::DeadLetters(letters) => letters.run().await,
+            Command::Erase(erase) => erase.run().await,
             Command::Export(export) => export.run().await,
             Command::Endpoint(endpoint) => endpoint.run().await,
             Command::Listen(listen) => listen.run().await,

@@ -247,6 +247,10 @@ impl Resend {
             }
             job.cursor = cursor;
             job.finished = job.cursor.is_none();
+            if job.finished {
+                // What it selected may say whose events they are.
+                job.filter.clear();
+            }
             self.save(opened, &job).await?;
         }
         bar.finish_and_clear();
