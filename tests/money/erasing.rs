@@ -363,6 +363,20 @@ async fn an_event_alone_is_erased_and_what_others_say_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_accounts_name_is_erased_from_what_people_read_also_of_a_word_that_does_not_say_it() {
+    let open = Open::new().await;
+    let named = open.world.deliver("accounts.created", json!({ "uid": "a", "name": PERSONAL })).await;
+    // What is known of the account is in its notification.
+    let frozen = open.world.deliver("accounts.frozen", json!({ "uid": "a", "type": "BLOCKCHAIN" })).await;
+    assert!(open.everything().await.contains(&format!("Account {PERSONAL} was frozen")));
+    for event in [named, frozen] {
+        open.erase(Subject::Event(event.id.to_string())).await;
+    }
+    assert!(!open.everything().await.contains(PERSONAL));
+    assert!(open.is_clean().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn corrections_of_a_transaction_are_erased_with_it() {
     let open = Open::new().await;
     let data = json!({

@@ -11,7 +11,6 @@ use serde_json::{Map, Value};
 use super::body::Body;
 use super::catalogue::Family;
 use super::notification::{Notification, Words};
-use crate::environment::Environment;
 use crate::printable::one_line;
 
 /// What stands in the place of what was erased.
@@ -78,8 +77,29 @@ const OF_ALL_BUT_CUSTOMERS: [&str; 46] = [
 ];
 
 /// What is erased of what programs are sent, beside `data`.
-const OF_NOTIFICATIONS: [&str; 6] =
-    ["subject", "reference", "memo", "label", "external_id", "idempotency_key"];
+const OF_NOTIFICATIONS: [&str; 5] = ["reference", "memo", "label", "external_id", "idempotency_key"];
+
+/// What stays of the lines of a text for people, which are a label and a value each.
+const OF_LINES: [&str; 18] = [
+    "CONFLICT",
+    "Amount",
+    "Asset",
+    "Asset id",
+    "Fee",
+    "Chain",
+    "Account",
+    "Wallet",
+    "Sub-account",
+    "Customer",
+    "From",
+    "Sender",
+    "To",
+    "Address",
+    "Hash",
+    "Identifier",
+    "Event",
+    "Environment",
+];
 
 /// Whether a field of an object stays, and what is in it is looked at.
 fn stays(family: Family, name: &str, value: &Value) -> bool {
@@ -168,7 +188,7 @@ fn without_white_space(raw: &[u8]) -> Vec<u8> {
 }
 
 impl Notification {
-    /// What is left of it. What people read is made of what was erased, so that nothing is left of that.
+    /// What is left of it.
     ///
     /// # Errors
     /// Where what it says to programs is no JSON object.
@@ -176,9 +196,12 @@ impl Notification {
         let Some(programs) = &self.programs else { return Ok(self.clone()) };
         let mut programs: Map<String, Value> = serde_json::from_str(programs)?;
         let text = |name: &str| programs.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let (event, id, environment) = (text("event"), text("id"), text("environment"));
+        let (event, id) = (text("event"), text("id"));
         let family = text("family").parse().unwrap_or(Family::Unrecognised);
-        for name in OF_NOTIFICATIONS {
+        // The sentence about an account has its name.
+        let is_named = family == Family::Accounts;
+        let texts = OF_NOTIFICATIONS.iter().copied().chain(is_named.then_some("subject"));
+        for name in texts {
             if let Some(value) = programs.get_mut(name).filter(|value| says_something(value)) {
                 *value = Value::from(ERASED);
             }
@@ -186,19 +209,31 @@ impl Notification {
         if let Some(Value::Object(data)) = programs.get_mut("data") {
             erase(family, data, &mut BTreeSet::new());
         }
-        let people = self.people.as_ref().map(|_| {
-            let mark = if environment == Environment::Test.as_str() { "[test] " } else { "" };
-            let headline = one_line(&format!("{mark}{event}: its content was erased")).into_owned();
-            let text = format!("{headline}.\n\nEvent: {id}\nEnvironment: {environment}\n");
-            Words::new(&headline, &text, &headline)
+        let people = self.people.as_ref().map(|words| match is_named {
+            true => {
+                let headline = one_line(&format!("{event}: {ERASED}")).into_owned();
+                Words::new(&headline, &format!("{headline}.\n\nEvent: {id}\n"), &headline)
+            }
+            false => Words { text: lines_left(&words.text), ..words.clone() },
         });
         Ok(Self { people, programs: Some(serde_json::to_string(&programs)?), ..self.clone() })
     }
 }
 
+/// A text for people without the values of the lines that do not stay. No value makes a line of its own.
+fn lines_left(text: &str) -> String {
+    let is_label = |label: &str| label.starts_with(|first: char| first.is_ascii_uppercase());
+    let left = |line: &str| match line.split_once(": ") {
+        Some((label, _)) if is_label(label) && !OF_LINES.contains(&label) => format!("{label}: {ERASED}\n"),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(left).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::environment::Environment;
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -270,25 +305,43 @@ mod tests {
         assert_eq!(without_white_space(text.as_bytes()), br#"{"a \" b":" \\","c":"d e"}"#);
     }
 
-    #[test]
-    fn of_a_notification_the_texts_and_the_object_are_erased() {
+    fn notification(family: &str, words: &Words) -> Notification {
         let programs = json!({
-            "id": "e", "event": "customer.created", "environment": "test", "family": "customers",
-            "subject": "Customer Ada was created", "reference": "ada@example.com", "memo": null, "hash": null,
+            "id": "e", "event": "x.y", "environment": "test", "family": family, "subject": words.subject,
+            "reference": "ada@example.com", "memo": null, "hash": null,
             "data": { "uid": "c", "name": "Ada" }, "resend": { "id": "r" },
         });
-        let notification = Notification {
-            people: Some(Words::new("Ada", "Ada", "Ada")),
+        Notification {
+            people: Some(words.clone()),
             programs: Some(programs.to_string()),
             endpoint: Some("ep".to_owned()),
             attributes: [].into(),
-        };
-        let erased = notification.without_personal_data().unwrap();
+        }
+    }
+
+    #[test]
+    fn of_a_notification_references_the_object_and_lines_about_people_are_erased() {
+        let text = "[test] Deposit of 1 BTC has arrived.\n\nAmount: 1\nMemo: for Ada\nNew: Ada\nTo: tb1q\nIdentifier: d\n";
+        let words = Words::new("[test] Deposit of 1 BTC has arrived", text, "Deposit of 1 BTC");
+        let erased = notification("deposits", &words).without_personal_data().unwrap();
         let json: Value = serde_json::from_str(erased.programs.as_deref().unwrap()).unwrap();
         assert_eq!(json["data"], json!({ "uid": "c", "name": "erased" }));
         assert_eq!((&json["reference"], &json["memo"]), (&json!("erased"), &Value::Null));
         assert_eq!((&json["resend"]["id"], erased.endpoint.as_deref()), (&json!("r"), Some("ep")));
-        assert!(!serde_json::to_string(&erased).unwrap().to_lowercase().contains("ada"));
+        assert_eq!(json["subject"], words.subject);
+        let people = erased.people.clone().unwrap();
+        assert_eq!((&people.subject, &people.sms), (&words.subject, &words.sms));
+        let text = "[test] Deposit of 1 BTC has arrived.\n\nAmount: 1\nMemo: erased\nNew: erased\nTo: tb1q\nIdentifier: d\n";
+        assert_eq!(people.text, text);
+        assert_eq!(erased.without_personal_data().unwrap(), erased);
+    }
+
+    #[test]
+    fn of_a_notification_about_an_account_its_name_is_erased() {
+        let words =
+            Words::new("Account Ada was frozen", "Account Ada was frozen.\n\nName: Ada\n", "Account Ada");
+        let erased = notification("accounts", &words).without_personal_data().unwrap();
+        assert!(!serde_json::to_string(&erased).unwrap().to_lowercase().contains("ada"), "{erased:?}");
         assert_eq!(erased.without_personal_data().unwrap(), erased);
     }
 
