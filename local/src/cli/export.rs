@@ -13,7 +13,7 @@ use shared::printable::{self, one_line};
 
 use super::failure::Failure;
 use super::filter::Filter;
-use super::place::Place;
+use super::place::{NoAnswer, Place};
 use super::show::encoded;
 use super::spinner;
 use crate::standins::files::create_file;
@@ -134,7 +134,13 @@ impl Export {
             for event in entries {
                 let written = if self.raw {
                     let path = format!("events/{}", encoded(&event.id));
-                    writer.write(&opened.get::<EventRecord>(&path, &[]).await?)
+                    match opened.get::<EventRecord>(&path, &[]).await {
+                        // Its body is gone: what is listed of it is what there is.
+                        Err(NoAnswer::Refused(problem)) if problem.code == "not_found" => {
+                            writer.write(&event)
+                        }
+                        record => writer.write(&record?),
+                    }
                 } else {
                     writer.write(&event)
                 };

@@ -43,6 +43,9 @@ pub(super) struct Place {
     /// Use a deployed stack instead, in the AWS account and region of your credentials.
     #[arg(long, value_name = "NAME", conflicts_with = "data")]
     pub(super) stack: Option<String>,
+    /// With --stack: another table of the account, such as one that was restored.
+    #[arg(long, value_name = "NAME", requires = "stack")]
+    table: Option<String>,
 }
 
 /// What a command works on, open.
@@ -63,7 +66,10 @@ impl Place {
     /// The options that name it, for a command that is to be typed next.
     pub(super) fn options(&self) -> String {
         match &self.stack {
-            Some(name) => format!(" --stack {name}"),
+            Some(name) => {
+                let table = self.table.as_ref().map(|table| format!(" --table {table}"));
+                format!(" --stack {name}{}", table.unwrap_or_default())
+            }
             None => {
                 let env = Some(self.env).filter(|env| *env != Environment::Test);
                 let env = env.map(|env| format!(" --env {env}")).unwrap_or_default();
@@ -82,7 +88,9 @@ impl Place {
             Some(name) => {
                 let stack = Stack::find(name).await?;
                 let (keys, who) = (stack.sealing_keys()?, stack.caller().await?);
-                let (table, queues) = (stack.table()?, stack.queues()?);
+                let table =
+                    self.table.as_deref().map_or_else(|| stack.table(), |name| Ok(stack.table_of(name)))?;
+                let queues = stack.queues()?;
                 let opened =
                     Opened::new(stack.environment, table, queues, keys, stack.delivery()?, who, None);
                 Ok(Opened { stack: Some(stack), ..opened })

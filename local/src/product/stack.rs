@@ -114,7 +114,12 @@ impl Stack {
     /// # Errors
     /// Where no function names it.
     pub fn table(&self) -> Result<Table, StackError> {
-        Ok(Table::new(aws_sdk_dynamodb::Client::new(&self.config), self.variable("TABLE_NAME")?))
+        Ok(self.table_of(self.variable("TABLE_NAME")?))
+    }
+
+    /// A table of its account.
+    pub fn table_of(&self, name: &str) -> Table {
+        Table::new(aws_sdk_dynamodb::Client::new(&self.config), name)
     }
 
     /// Its queues.
