@@ -3,9 +3,11 @@
 use aws_sdk_dynamodb::Client;
 use futures::future::join_all;
 use jiff::SignedDuration;
+use local::product::families;
 use serde_json::json;
 use shared::clock::Clock as _;
 use shared::environment::Environment;
+use shared::erase::{Subject, erase};
 use shared::fold::Effect;
 use shared::model::{Decimal, Entity, EntityType, Family, Kind, Reason};
 use shared::store::{ActionItem, Facet, LogFilter, Mandate, Table, schema};
@@ -38,6 +40,7 @@ async fn contract(world: World) {
     events_are_counted_by_interval_family_and_effect(&world).await;
     an_action_is_done_once_and_recorded(&world).await;
     what_was_retried_is_listed_no_longer_until_it_is_back(&world).await;
+    what_is_erased_of_a_customer_is_found_and_read_nowhere(&world).await;
 }
 
 async fn received(table: &Table, account: &str) -> (Decimal, Decimal) {
@@ -311,6 +314,33 @@ async fn what_cannot_be_read_is_kept_once(world: &World) {
     let page = world.table().quarantined(TEST, 10, None).await.unwrap();
     let [(item, raw)] = &page.items[..] else { panic!("{page:?}") };
     assert_eq!((item.deliveries, raw.as_slice()), (2, &b"\xff\x00\x01"[..]));
+}
+
+async fn what_is_erased_of_a_customer_is_found_and_read_nowhere(world: &World) {
+    let data = json!({
+        "uid": "person", "name": "Ada", "customerRef": "Ada 1", "externalId": "Ada 2", "updatedAt": "2026-01-01T00:00:00Z",
+    });
+    let applied = world.deliver("customer.created", data.clone()).await;
+    let table = world.table();
+    let found = async |value: &str| {
+        let filter = LogFilter { facets: vec![(Facet::Reference, value.to_owned())], ..LogFilter::default() };
+        table.log(TEST, &filter, 10, None).await.unwrap().items.len()
+    };
+    // One is on the event's own item, the other on one that points to it.
+    assert_eq!((found("Ada 1").await, found("Ada 2").await), (1, 1));
+    let mandate =
+        Mandate { id: "erase".into(), who: "somebody".into(), why: "asked to".into(), at: world.clock.now() };
+    let subject = Subject::Customer("person".to_owned());
+    for places in [1, 0] {
+        let erased = erase(table, TEST, &subject, &families::meaning, &mandate, &*world.clock).await;
+        assert_eq!(erased.unwrap().unwrap().holdings.len(), places);
+    }
+    assert_eq!((found("Ada 1").await, found("Ada 2").await), (0, 0));
+    let again = world.deliver("customer.created", data).await;
+    assert_eq!((&again.id, again.new), (&applied.id, false));
+    let record = table.event(TEST, &applied.id).await.unwrap().unwrap();
+    let said = format!("{:?} {}", record.event, String::from_utf8(record.raw).unwrap());
+    assert!(said.contains("erased") && !said.contains("Ada"), "{said}");
 }
 
 async fn the_largest_body_with_the_longest_names_is_kept(world: &World) {

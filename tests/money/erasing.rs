@@ -293,7 +293,7 @@ async fn all_copies_are_erased_and_each_event_has_a_record_of_it() {
     };
     open.table().note_attempt(TEST, &applied.id, &attempt, i64::MAX / 1000).await.unwrap();
     let reference = format!("ref {PERSONAL}");
-    assert_eq!(open.found_by(Facet::Reference, &reference).await, [applied.id.clone()]);
+    assert_eq!(open.found_by(Facet::Reference, &reference).await, std::slice::from_ref(&applied.id));
 
     let erased = open.erase_customer().await;
     let [holding] = &erased.holdings[..] else { panic!("{erased:#?}") };

@@ -25,7 +25,7 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
             let delivery = Delivery { environment, body, raw, received_at, delivery_id };
             let mut place = Place::of(&delivery, Some(&meaning));
             if let Some(content) = record.content_of_nothing() {
-                place = place.of_content(content);
+                place = place.of_content(&content);
             }
             let state: Option<StateItem> = table.state(environment, &meaning.entity).await?;
             let (event, found_by) =

@@ -69,72 +69,47 @@ crate::names! {
     }
 }
 
-/// A change of an item that is there.
+/// A change of an item that is there. Nothing is deleted: nobody has the right to.
 #[derive(Clone, Debug)]
-enum Change {
-    Set {
-        key: Key,
-        set: Item,
-        remove: Vec<&'static str>,
-        condition: &'static str,
-        read: Option<AttributeValue>,
-    },
-    Delete {
-        key: Key,
-    },
+struct Change {
+    key: Key,
+    set: Vec<(&'static str, AttributeValue)>,
+    remove: Vec<&'static str>,
+    /// What must hold for what was read.
+    only_if: Option<(&'static str, AttributeValue)>,
 }
 
 impl Change {
-    fn set(key: Key, set: impl IntoIterator<Item = (&'static str, AttributeValue)>) -> Self {
-        let set = set.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Self::Set { key, set, remove: Vec::new(), condition: "attribute_exists(pk)", read: None }
+    fn of(key: Key, set: Vec<(&'static str, AttributeValue)>) -> Self {
+        Self { key, set, remove: Vec::new(), only_if: None }
     }
 
-    /// The same, where the condition holds for what was read.
-    fn only_if(self, condition: &'static str, read: AttributeValue) -> Self {
-        match self {
-            Self::Set { key, set, remove, .. } => Self::Set { key, set, remove, condition, read: Some(read) },
-            delete @ Self::Delete { .. } => delete,
+    /// As an update. Many names of attributes are reserved words: each has a number there.
+    fn update(&self) -> UpdateBuilder {
+        let (condition, read) = match &self.only_if {
+            Some((condition, read)) => (*condition, Some(read.clone())),
+            None => ("attribute_exists(pk)", None),
+        };
+        let mut update = Update::builder().set_key(Some(self.key.to_item())).condition_expression(condition);
+        let (mut sets, mut removes) = (Vec::new(), Vec::new());
+        for (number, (name, value)) in self.set.iter().enumerate() {
+            sets.push(format!("#s{number} = :s{number}"));
+            update = update
+                .expression_attribute_names(format!("#s{number}"), *name)
+                .expression_attribute_values(format!(":s{number}"), value.clone());
         }
-    }
-
-    fn write(&self, writes: &mut Writes<'_>) -> Result<(), StoreError> {
-        match self {
-            Self::Delete { key } => writes.delete(key, None),
-            Self::Set { key, set, remove, condition, read } => {
-                writes.update(update(key, set, remove, condition, read.clone()))
-            }
+        for (number, name) in self.remove.iter().enumerate() {
+            removes.push(format!("#r{number}"));
+            update = update.expression_attribute_names(format!("#r{number}"), *name);
         }
-    }
-}
-
-/// Many names of attributes are reserved words: each has a number here.
-fn update(
-    key: &Key,
-    set: &Item,
-    remove: &[&str],
-    condition: &str,
-    read: Option<AttributeValue>,
-) -> UpdateBuilder {
-    let mut update = Update::builder().set_key(Some(key.to_item())).condition_expression(condition);
-    let (mut sets, mut removes) = (Vec::new(), Vec::new());
-    for (number, (name, value)) in set.iter().enumerate() {
-        sets.push(format!("#s{number} = :s{number}"));
-        update = update
-            .expression_attribute_names(format!("#s{number}"), name)
-            .expression_attribute_values(format!(":s{number}"), value.clone());
-    }
-    for (number, name) in remove.iter().enumerate() {
-        removes.push(format!("#r{number}"));
-        update = update.expression_attribute_names(format!("#r{number}"), *name);
-    }
-    let clause = |word: &str, parts: Vec<String>| {
-        if parts.is_empty() { String::new() } else { format!("{word} {} ", parts.join(", ")) }
-    };
-    update = update.update_expression(clause("SET", sets) + &clause("REMOVE", removes));
-    match read {
-        Some(read) => update.expression_attribute_values(":read", read),
-        None => update,
+        let clause = |word: &str, parts: &[String]| {
+            if parts.is_empty() { String::new() } else { format!("{word} {} ", parts.join(", ")) }
+        };
+        update = update.update_expression(clause("SET", &sets) + &clause("REMOVE", &removes));
+        match read {
+            Some(read) => update.expression_attribute_values(":read", read),
+            None => update,
+        }
     }
 }
 
@@ -175,54 +150,54 @@ impl Holding {
         if self.fields.is_empty() {
             self.copies.insert(Copied::Rest);
         }
-        let set = [("text", AttributeValue::S(text))];
-        let mut change = Change::set(keys::raw(self.environment, &self.target.id), set);
-        if let Change::Set { remove, .. } = &mut change {
-            remove.push("bytes");
-        }
-        self.itself.push(change);
+        let set = vec![("text", AttributeValue::S(text))];
+        let change = Change::of(keys::raw(self.environment, &self.target.id), set);
+        self.itself.push(Change { remove: vec!["bytes"], ..change });
         Ok(true)
     }
 
-    /// Looks at the item of an event, or at one that points to it: whether it still leads somewhere.
-    fn event(
+    /// Looks at what an event, or an item that points to it, is found by: what is to be set, and the indexes that it leaves.
+    fn search_values(
         &mut self,
-        key: &Key,
         item: &Item,
-        event: &EventItem,
-        is_pointer: bool,
-    ) -> Result<(), StoreError> {
-        let (terms, indexes) = facets::without_personal_data(item, self.environment, event.family);
-        if is_pointer && !indexes.is_empty() {
-            self.copies.insert(Copied::SearchValues);
-            self.itself.push(Change::Delete { key: key.clone() });
-            return Ok(());
-        }
-        let mut set = Vec::new();
+        family: Family,
+    ) -> (Vec<(&'static str, AttributeValue)>, Vec<&'static str>) {
+        let (terms, indexes) = facets::without_personal_data(item, self.environment, family);
         if terms.is_some() || !indexes.is_empty() {
             self.copies.insert(Copied::SearchValues);
-            set.extend(terms.map(|terms| (facets::TERMS, AttributeValue::Ss(terms))));
         }
-        if let Some(notification) = event.notification.as_ref().filter(|_| !is_pointer) {
+        (terms.map(|terms| (facets::TERMS, AttributeValue::Ss(terms))).into_iter().collect(), indexes)
+    }
+
+    /// Looks at the item of an event.
+    fn event(&mut self, key: &Key, item: &Item, event: &EventItem) -> Result<(), StoreError> {
+        let (mut set, remove) = self.search_values(item, event.family);
+        if let Some(notification) = &event.notification {
             let left = notification.without_personal_data()?;
             if left != *notification {
                 self.copies.insert(Copied::Notification);
                 set.push(("notification", serde_dynamo::to_attribute_value(left)?));
             }
         }
-        if !set.is_empty() || !indexes.is_empty() {
-            let mut change = Change::set(key.clone(), set);
-            if let Change::Set { remove, .. } = &mut change {
-                *remove = indexes;
-            }
-            self.itself.push(change);
-        }
+        self.change(Change { remove, ..Change::of(key.clone(), set) });
         Ok(())
     }
 
+    /// Looks at an item that points to the event.
+    fn pointer(&mut self, key: &Key, item: &Item, family: Family) {
+        let (set, remove) = self.search_values(item, family);
+        self.change(Change { remove, ..Change::of(key.clone(), set) });
+    }
+
+    fn change(&mut self, change: Change) {
+        if !change.set.is_empty() || !change.remove.is_empty() {
+            self.itself.push(change);
+        }
+    }
+
     /// Looks at what endpoints answered: they may have repeated what they got.
-    fn attempts(&mut self, item: Item) -> Result<(), StoreError> {
-        let key = Key::of(&item);
+    fn attempts(&mut self, item: &Item) -> Result<(), StoreError> {
+        let key = Key::of(item);
         let Some((key, attempts)) = key.zip(item.get("attempts")) else { return Ok(()) };
         let mut attempts: Vec<Attempt> = serde_dynamo::from_attribute_value(attempts.clone())?;
         let count = AttributeValue::N(attempts.len().to_string());
@@ -234,8 +209,9 @@ impl Holding {
         }
         if is_changed {
             self.copies.insert(Copied::Answers);
-            let set = [("attempts", serde_dynamo::to_attribute_value(attempts)?)];
-            self.beside.push(Change::set(key, set).only_if("size(attempts) = :read", count));
+            let set = vec![("attempts", serde_dynamo::to_attribute_value(attempts)?)];
+            let only_if = Some(("size(attempts) = :read", count));
+            self.beside.push(Change { only_if, ..Change::of(key, set) });
         }
         Ok(())
     }
@@ -246,8 +222,8 @@ impl Holding {
         let left = notification.without_personal_data()?;
         if left != *notification {
             self.copies.insert(Copied::Sent);
-            let set = [("notification", serde_dynamo::to_attribute_value(left)?)];
-            self.beside.push(Change::set(key, set));
+            let set = vec![("notification", serde_dynamo::to_attribute_value(left)?)];
+            self.beside.push(Change::of(key, set));
         }
         Ok(())
     }
@@ -302,15 +278,16 @@ impl Table {
                 && holding.body(serde_dynamo::from_item(raw)?)?
                 && let Some(seen) = seen.get(&key.sk)
             {
-                let change = Change::set((*seen).clone(), [("erased", AttributeValue::Bool(true))]);
-                holding.itself.push(change.only_if("event_sk = :read", AttributeValue::S(key.sk.clone())));
+                let change = Change::of((*seen).clone(), vec![("erased", AttributeValue::Bool(true))]);
+                let only_if = Some(("event_sk = :read", AttributeValue::S(key.sk.clone())));
+                holding.itself.push(Change { only_if, ..change });
             }
-            holding.event(key, item, &event, false)?;
+            holding.event(key, item, &event)?;
             for (pointer, item) in pointers.remove(key).unwrap_or_default() {
-                holding.event(pointer, item, &event, true)?;
+                holding.pointer(pointer, item, event.family);
             }
             if let Some(attempts) = others.remove(&keys::attempts(environment, &event.id)) {
-                holding.attempts(attempts)?;
+                holding.attempts(&attempts)?;
             }
             found.insert(event.id.to_string(), holding);
         }
@@ -405,7 +382,7 @@ impl Table {
         const AT_ONCE: usize = 25;
         for some in holding.beside.chunks(AT_ONCE) {
             let mut writes = Writes::new(self);
-            some.iter().try_for_each(|change| change.write(&mut writes))?;
+            some.iter().try_for_each(|change| writes.update(change.update()))?;
             if !writes.commit().await? {
                 return Ok(false);
             }
@@ -413,7 +390,7 @@ impl Table {
         let action = ActionItem::new(holding.environment, Action::Erase, holding.target.clone(), mandate);
         let key = keys::action(&holding.pk, &action.target.id, &action.id);
         let mut writes = Writes::new(self);
-        holding.itself.iter().try_for_each(|change| change.write(&mut writes))?;
+        holding.itself.iter().try_for_each(|change| writes.update(change.update()))?;
         writes.create(self.action_item(&key, &action).await?)?;
         writes.commit().await
     }
