@@ -50,7 +50,7 @@ export function show({ main, env, signal, every }) {
   fill(
     main,
     heading("Actions"),
-    h("p", { class: "lead muted" }, "Every resend, acknowledgement, retry, redrive, correction and change of an endpoint: who did it, when and why."),
+    h("p", { class: "lead muted" }, "Every resend, acknowledgement, retry, redrive, erasure, correction and change of an endpoint: who did it, when and why."),
     h("div", { class: "list" }, list.element),
     shown.foot,
   );

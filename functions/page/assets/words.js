@@ -105,7 +105,7 @@ export const REASONS = {
   not_applied: "The delivery could not be applied for three days",
 };
 
-export const DEEDS = { resend: "resent", retry: "retried", redrive: "redriven", acknowledge: "acknowledged" };
+export const DEEDS = { resend: "resent", retry: "retried", redrive: "redriven", acknowledge: "acknowledged", erase: "erased" };
 
 export const ENDPOINT_STATES = {
   active: { outcome: "good", means: "It gets its events." },
