@@ -340,6 +340,30 @@ async fn what_was_erased_is_recognised_when_it_comes_again_and_does_not_come_bac
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_that_was_interrupted_is_finished_with_what_was_copied_from_states_meanwhile() {
+    let open = Open::new().await;
+    let deposit =
+        json!({ "uid": "t1", "amount": "1", "assetType": "BTC", "accountId": "a", "customerId": "o1" });
+    let mut with_memo = deposit.clone();
+    with_memo["memo"] = json!(PERSONAL);
+    open.world.deliver("transaction.deposit.pending", with_memo).await;
+    let subject = Subject::Customer("o1".to_owned());
+    let found = erase::find(open.table(), TEST, &subject).await.unwrap().unwrap();
+    let now = open.world.clock.now();
+    let mandate = Mandate { id: "cut off".into(), who: "ada".into(), why: "asked to".into(), at: now };
+    for holding in &found.holdings {
+        assert!(open.table().erase(holding, &mandate).await.unwrap());
+    }
+    // The state still has it, and the notification of the next event has it from there.
+    let success = open.world.deliver("transaction.deposit.success", deposit).await;
+    let record = open.table().event(TEST, &success.id).await.unwrap().unwrap();
+    assert!(format!("{:?}", record.event.notification).contains(PERSONAL));
+    open.erase_customer().await;
+    assert!(!open.everything().await.contains(PERSONAL));
+    assert!(open.is_clean().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_event_alone_is_erased_and_what_others_say_stays() {
     let open = Open::new().await;
     let deposit = |memo: &str| json!({ "uid": "t1", "amount": "1", "assetType": "BTC", "accountId": "a", "transactionRef": "order 7", "memo": memo });
