@@ -132,7 +132,7 @@ impl Place {
 
     /// The same place, for an event that was kept under this content, of which something may be erased since.
     pub(crate) fn of_content(self, content: &Identity) -> Self {
-        Self { identity: content.within(&self.pk), ..self }
+        Self { identity: content.within(self.pk.as_str()), ..self }
     }
 
     /// What was recalled of its entity's state.

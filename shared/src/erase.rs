@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::model::{Entity, EntityRef, EntityType, Kind};
 use crate::rebuild::{self, Interpreter, Mode, Unread};
-use crate::store::{Facet, Holding, LogFilter, Mandate, StoreError, Table, keys};
+use crate::store::{Facet, Holding, LogFilter, Mandate, Partition, StoreError, Table, keys};
 
 /// Whose personal data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +110,7 @@ async fn of_event(table: &Table, environment: Environment, id: &str) -> Result<O
 }
 
 /// Where the events of an entity are, and, of a transaction, the corrections.
-fn partitions(environment: Environment, entity: &Entity) -> Vec<String> {
+fn partitions(environment: Environment, entity: &Entity) -> Vec<Partition> {
     let mut partitions = vec![keys::state(environment, entity).pk];
     if entity.entity_type == EntityType::Transaction {
         let of = |kind| keys::entity(environment, &Entity::transaction(kind, &*entity.uid));

@@ -16,7 +16,7 @@ use super::actions::{Action, ActionItem, Mandate, Target, TargetType};
 use super::commit::Writes;
 use super::events::{EventItem, RawItem, SeenItem};
 use super::facets;
-use super::keys::{self, ACTION_PREFIX, EVENT_PREFIX, Key, List, SEEN_PREFIX};
+use super::keys::{self, ACTION_PREFIX, EVENT_PREFIX, Key, List, Partition, SEEN_PREFIX};
 use super::quarantine::QuarantineItem;
 use super::query::{Cursor, Page, RangeQuery};
 use super::table::{Item, StoreError, Table};
@@ -44,7 +44,7 @@ pub struct Holding {
     environment: Environment,
     /// Where it is.
     #[serde(skip)]
-    pk: String,
+    pk: Partition,
     /// What changes beside it, whenever …
     #[serde(skip)]
     beside: Vec<Change>,
@@ -114,7 +114,7 @@ impl Change {
 }
 
 impl Holding {
-    fn new(target: Target, event: &str, environment: Environment, pk: &str) -> Self {
+    fn new(target: Target, event: &str, environment: Environment, pk: &Partition) -> Self {
         Self {
             target,
             event: event.to_owned(),
@@ -122,7 +122,7 @@ impl Holding {
             fields: BTreeSet::new(),
             copies: BTreeSet::new(),
             environment,
-            pk: pk.to_owned(),
+            pk: pk.clone(),
             beside: Vec::new(),
             itself: Vec::new(),
         }
@@ -237,7 +237,7 @@ impl Table {
     pub async fn personal_data(
         &self,
         environment: Environment,
-        pk: &str,
+        pk: &Partition,
         only: Option<&str>,
     ) -> Result<Vec<Holding>, StoreError> {
         let there = self.query(&RangeQuery::whole(pk), usize::MAX).await?;

@@ -126,8 +126,8 @@ pub(super) fn warm(environment: Environment) -> Key {
 }
 
 /// The content of the event about no entity that is in this partition.
-pub(crate) fn content_of_nothing(pk: &str) -> Option<Identity> {
-    let (place, content) = pk.rsplit_once('#')?;
+pub(crate) fn content_of_nothing(pk: &Partition) -> Option<Identity> {
+    let (place, content) = pk.as_str().rsplit_once('#')?;
     Identity::from_hex(content).filter(|_| place.ends_with("#nothing"))
 }
 

@@ -94,10 +94,10 @@ pub(super) struct RangeQuery {
 
 impl RangeQuery {
     /// A whole partition.
-    pub(super) fn whole(partition: &str) -> Self {
+    pub(super) fn whole(partition: &Partition) -> Self {
         Self {
             index: None,
-            partition: partition.to_owned(),
+            partition: partition.clone(),
             low: " ".to_owned(),
             high: "~".to_owned(),
             newest_first: false,
