@@ -100,14 +100,14 @@ def test_what_cannot_be_read_is_kept_in_quarantine(stack):
 def test_a_poison_delivery_ends_in_its_own_familys_dead_letters_and_a_redrive_is_applied(stack):
     account = stack.account
     sqs = account.client("sqs")
-    queue, dead_letters = account.resource("CustomersQueue"), account.resource("CustomersDeadLetters")
+    queue, dead_letters = account.resource("customersQueue"), account.resource("customersDeadLetters")
     before = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout", "RedrivePolicy"])["Attributes"]
     arn = json.loads(before["RedrivePolicy"])["deadLetterTargetArn"]
     # Two quick tries instead of six hours of them.
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={
         "VisibilityTimeout": "2", "RedrivePolicy": json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": "2"})})
     iam = account.client("iam")
-    role = account.resource("CustomersRole")
+    role = account.resource("customersRole")
     policy = iam.get_role_policy(RoleName=role, PolicyName="uses")["PolicyDocument"]
     try:
         # A fault of this family alone: it may not write the table.
@@ -138,7 +138,7 @@ def test_a_poison_delivery_ends_in_its_own_familys_dead_letters_and_a_redrive_is
 
 def test_a_forged_message_in_a_queue_is_not_believed(stack):
     sqs = stack.account.client("sqs")
-    queue = stack.account.resource("DepositsQueue")
+    queue = stack.account.resource("depositsQueue")
     body = json.dumps({"event": "transaction.deposit.success",
                        "data": {"uid": "forged", "amount": "1000000", "assetType": "BTC", "accountId": "a"}})
     envelope = {"version": 1, "key_id": "k", "environment": "test", "family": "deposits",
@@ -185,7 +185,7 @@ def test_deploying_again_changes_nothing_and_an_update_loses_nothing(stack):
 
 def test_a_dead_letter_that_is_young_or_forged_is_not_swept(stack):
     sqs = stack.account.client("sqs")
-    dead_letters = stack.account.resource("AssetsDeadLetters")
+    dead_letters = stack.account.resource("assetsDeadLetters")
     sqs.send_message(QueueUrl=dead_letters, MessageBody="forged")
     answer = stack.account.client("lambda").invoke(FunctionName=stack.account.resource("SweepFunction"), Payload=b"{}")
     assert json.loads(answer["Payload"].read()) == {"moved": 0}
@@ -264,13 +264,13 @@ def test_people_get_what_their_filter_selects(stack):
 
 
 def test_dead_letters_are_seen_and_put_back_over_the_stack(stack):
-    sqs, letters = stack.account.client("sqs"), stack.account.resource("ContractsDeadLetters")
+    sqs, letters = stack.account.client("sqs"), stack.account.resource("contractsDeadLetters")
     sqs.send_message(QueueUrl=letters, MessageBody="forged")
     queues = {queue["family"]: queue for queue in json.loads(command(stack, "dead-letters", "list").stdout)}
     assert queues["contracts"]["dead_letters"] == 1
     done = command(stack, "dead-letters", "redrive", "contracts", "--why", "to see")
     assert json.loads(done.stdout) == {"moved": {"contracts": 1}}, done
-    sqs.purge_queue(QueueUrl=stack.account.resource("ContractsQueue"))
+    sqs.purge_queue(QueueUrl=stack.account.resource("contractsQueue"))
 
 
 def test_doctor_looks_at_the_whole_stack(stack):

@@ -42,7 +42,7 @@ def test_a_delivery_that_was_altered_is_refused(local, tmp_path):
     event = (ROOT / "events" / "deposits" / "transaction.deposit.created.json").read_text()
     forged = tmp_path / "forged.json"
     forged.write_text(event.replace("0.02999761", "99.99999999"))
-    answer = local.invoke("DepositsFunction", forged)
+    answer = local.invoke("depositsFunction", forged)
     assert [failure["itemIdentifier"] for failure in answer["batchItemFailures"]] == [
         "00000000-0000-4000-8000-000000000000"]
 
@@ -63,7 +63,7 @@ def test_notify_sends_to_the_local_subscribers(local):
 
 
 def test_the_api_reads_the_local_table(local):
-    local.invoke("DepositsFunction", "deposits/transaction.deposit.success.json")
+    local.invoke("depositsFunction", "deposits/transaction.deposit.success.json")
     answer = local.invoke("ApiFunction", "api/events.json")
     assert answer["statusCode"] == 200
     assert "transaction.deposit.success" in [event["event"] for event in json.loads(answer["body"])["events"]]
@@ -72,7 +72,7 @@ def test_the_api_reads_the_local_table(local):
 
 
 def test_an_event_is_resent(local):
-    local.invoke("DepositsFunction", "deposits/transaction.deposit.success.json")
+    local.invoke("depositsFunction", "deposits/transaction.deposit.success.json")
     before = local.notified().count('"resend"')
     answer = local.invoke("ActionsFunction", "actions/resend.json")
     assert answer["statusCode"] == 200, answer
@@ -96,7 +96,7 @@ def test_deliver_takes_up_what_is_due(local):
 
 
 def test_a_service_gets_the_same_request_from_a_container_as_from_the_local_product(local, tmp_path):
-    local.invoke("CustomersFunction", "customers/customer.created.json")
+    local.invoke("customersFunction", "customers/customer.created.json")
     event = eventually(lambda: local.get("events?event=customer.created")["events"])[0]
     service = Service(local.host)
     try:

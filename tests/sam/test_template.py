@@ -1,9 +1,14 @@
 """The template as a text: what must hold of every statement, queue and function in it."""
 
 import re
+import tomllib
 
 import pytest
 from cfnlint.decode import cfn_yaml
+from cfnlint.template import Template
+from cfnlint.template.transforms._language_extensions import language_extension
+from samcli.lib.cfn_language_extensions.sam_integration import expand_language_extensions
+from samcli.yamlhelper import yaml_parse
 
 from account import FAMILIES
 from tools import ROOT
@@ -23,12 +28,23 @@ WITHIN = re.compile(
 
 @pytest.fixture(scope="module")
 def template():
-    return cfn_yaml.load(str(ROOT / "template.yaml"))
+    """The template with its loops expanded, and all else as it is written."""
+    path = str(ROOT / "template.yaml")
+    faults, expanded = language_extension(Template(path, cfn_yaml.load(path), ["eu-west-1"]))
+    assert not faults, faults
+    return expanded
 
 
 @pytest.fixture(scope="module")
 def resources(template):
     return template["Resources"]
+
+
+@pytest.fixture(scope="module")
+def as_sam_sees_it():
+    """The resources as the SAM CLI expands them before it builds, deploys or runs a function."""
+    written = yaml_parse((ROOT / "template.yaml").read_text())
+    return expand_language_extensions(written, enabled=True).expanded_template["Resources"]
 
 
 def statements(document):
@@ -50,13 +66,16 @@ def texts(value):
 
 def allowed(resources):
     for name, resource in resources.items():
-        policies = resource["Properties"].get("Policies", [])
-        if resource["Type"] == "AWS::IAM::ManagedPolicy":
+        policies, holder = resource["Properties"].get("Policies", []), name
+        if resource["Type"] in ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"):
             policies = [resource["Properties"]]
+        if resource["Type"] == "AWS::IAM::Policy":
+            (role,) = resource["Properties"]["Roles"]
+            holder = role["Ref"]
         for policy in policies:
             for statement in statements(policy["PolicyDocument"]):
                 if statement["Effect"] == "Allow":
-                    yield name, statement
+                    yield holder, statement
 
 
 def functions(resources):
@@ -77,14 +96,15 @@ def test_no_statement_allows_more_than_it_names(resources):
     assert seen > 50
 
 
-def test_every_function_has_a_role_a_log_and_a_build_of_its_own(resources):
+def test_every_function_has_a_role_a_log_and_a_build_of_its_own(resources, as_sam_sees_it):
     found = functions(resources)
     folders = {path.parent.name for path in (ROOT / "functions").glob("*/Cargo.toml")}
     assert {name.removesuffix("Function").lower() for name in found} == folders
     assert len({function["Properties"]["Role"]["Fn::GetAtt"][0] for function in found.values()}) == len(folders)
     for name, function in found.items():
         folder = name.removesuffix("Function").lower()
-        assert function["Properties"]["CodeUri"] == f"target/lambda/{folder}/"
+        # One path for all of a loop would build the first one's code for each.
+        assert as_sam_sees_it[name]["Properties"]["CodeUri"] == f"target/lambda/{folder}/"
         assert function["Metadata"]["BuildMethod"] == "makefile"
         logs = resources[function["Properties"]["LoggingConfig"]["LogGroup"]["Ref"]]
         assert "RetentionInDays" in logs["Properties"]
@@ -96,9 +116,57 @@ def test_no_secret_is_a_variable(resources):
             assert "resolve:" not in str(value) and "SecretString" not in str(value), (name, variable)
 
 
+def test_the_loops_are_over_all_families_and_nothing_else(resources):
+    catalogue = (ROOT / "shared" / "src" / "model" / "catalogue.rs").read_text()
+    listed = catalogue.split('"family" Family {')[1].split("}")[0]
+    assert re.findall(r'^ +\w+ "(\w+)";$', listed, re.M) == FAMILIES
+    for ending, kind in (("Queue", "SQS::Queue"), ("DeadLetters", "SQS::Queue"), ("QueuePolicy", "SQS::QueuePolicy"),
+                         ("Function", "Serverless::Function"), ("Logs", "Logs::LogGroup"), ("Role", "IAM::Role"),
+                         ("DeadLettersAlarm", "CloudWatch::Alarm"), ("OldestDeliveryAlarm", "CloudWatch::Alarm"),
+                         ("ErrorsAlarm", "CloudWatch::Alarm")):
+        found = [name.removesuffix(ending) for name, resource in resources.items() if resource["Type"] == f"AWS::{kind}"
+                 and name.endswith(ending) and name[0].islower()]
+        assert found == FAMILIES, ending
+
+
+def test_the_sam_cli_expands_the_template_as_cloudformation_does(resources, as_sam_sees_it):
+    assert {name: resource["Type"] for name, resource in resources.items()} == {
+        name: resource["Type"] for name, resource in as_sam_sees_it.items()}
+    # It expands no loop inside a property.
+    assert "Fn::ForEach" not in str(as_sam_sees_it)
+
+
+def test_every_command_of_the_sam_cli_expands_the_loops():
+    settings = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    for configuration in ("default", "test", "live"):
+        assert settings[configuration]["global"]["parameters"]["language_extensions"] is True
+
+
+@pytest.mark.parametrize("prefix, ending, readers", [
+    ("QUEUE", "Queue", {"IngestFunction", "ApiFunction", "ActionsFunction"}),
+    ("DEAD_LETTERS", "DeadLetters", {"ApiFunction", "ActionsFunction", "SweepFunction"}),
+])
+def test_whoever_needs_the_queues_has_those_of_all_families(resources, prefix, ending, readers):
+    wanted = {f"{prefix}_{family.upper()}": {"Ref": f"{family}{ending}"} for family in FAMILIES}
+    for name in readers:
+        variables = resources[name]["Properties"]["Environment"]["Variables"]
+        assert {key: value for key, value in variables.items() if key.startswith(f"{prefix}_")} == wanted, name
+
+
+def test_only_families_with_money_write_balances_and_only_undated_ones_fold_anew(resources):
+    undated = {"accounts": "account", "assets": "asset", "addresses": "address", "customers": "customer"}
+    common = {"nothing#*", "asked#*", "raw#*", "days#log", "quarantine#*", "days#quarantine"}
+    for family in FAMILIES:
+        own = {f"{undated[family]}#*"} if family in undated else {"transaction#*"}
+        money = set() if family in undated else {"balance#*", "balances"}
+        role = f"{family}Role"
+        assert leading_keys(resources, role, "dynamodb:PutItem") == own | common | money, family
+        assert leading_keys(resources, role, "dynamodb:Query") == (own if family in undated else set()), family
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_family_is_a_bulkhead(resources, family):
-    name = family.capitalize()
+    name = family
     function = resources[f"{name}Function"]["Properties"]
     queue, letters = resources[f"{name}Queue"], resources[f"{name}DeadLetters"]
     # Amazon SQS, developer guide, "Using Lambda with Amazon SQS": six times the function's time-out.
@@ -138,6 +206,16 @@ def test_nobody_but_whoever_delivers_and_manages_endpoints_reads_the_delivery_ke
     assert readers == {"DeliverRole", "ActionsRole", "ConfigurePolicy"}
 
 
+def partition(key):
+    """A pattern of partitions, without the environment."""
+    pattern = key["Fn::Sub"]
+    if isinstance(pattern, list):
+        pattern, values = pattern
+        for name, value in values.items():
+            pattern = pattern.replace(f"${{{name}}}", value)
+    return pattern.removeprefix("${Environment}#")
+
+
 def leading_keys(resources, name, action):
     """The partitions that a role may do this to; None where it may to all."""
     found = set()
@@ -146,7 +224,7 @@ def leading_keys(resources, name, action):
             condition = statement.get("Condition", {}).get("ForAllValues:StringLike")
             if condition is None:
                 return None
-            found |= {key.removeprefix("${Environment}#") for key in texts(condition["dynamodb:LeadingKeys"])}
+            found |= {partition(key) for key in condition["dynamodb:LeadingKeys"]}
     return found
 
 
@@ -202,7 +280,7 @@ def test_only_attempts_and_what_waits_expires(resources):
 def test_no_alarm_has_more_metrics_than_aws_takes(resources):
     alarms = {name: resource["Properties"] for name, resource in resources.items()
               if resource["Type"] == "AWS::CloudWatch::Alarm"}
-    assert len(alarms) == 14
+    assert len(alarms) == 41
     for name, alarm in alarms.items():
         assert len([metric for metric in alarm.get("Metrics", []) if "MetricStat" in metric]) <= 10, name
 
