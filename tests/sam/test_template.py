@@ -192,7 +192,8 @@ def test_each_lane_of_the_endpoints_is_a_bulkhead(resources):
     for (_, ending), name in zip(lanes, ("Endpoints", "EndpointsSlow")):
         queue, letters = resources[f"{name}Queue"]["Properties"], resources[f"{name}DeadLetters"]["Properties"]
         # Its name tells the function which lane it is, and is no other stack's: those that are kept are not in the way.
-        assert queue["QueueName"]["Fn::Sub"][0] == f"${{AWS::StackName}}-${{Once}}-{ending}"
+        pattern, values = queue["QueueName"]["Fn::Sub"]
+        assert (pattern, values["Ending"]) == ("${AWS::StackName}-${Once}-${Ending}", ending)
         assert queue["VisibilityTimeout"] >= 6 * function["Timeout"]
         assert queue["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": [f"{name}DeadLetters", "Arn"]}
         assert letters["MessageRetentionPeriod"] == 14 * 24 * 3600
@@ -277,12 +278,15 @@ def test_only_attempts_and_what_waits_expires(resources):
     assert files == {"attempts.rs"}
 
 
-def test_no_alarm_has_more_metrics_than_aws_takes(resources):
+def test_every_alarm_has_one_metric_and_reaches_somebody(resources):
     alarms = {name: resource["Properties"] for name, resource in resources.items()
               if resource["Type"] == "AWS::CloudWatch::Alarm"}
-    assert len(alarms) == 41
     for name, alarm in alarms.items():
-        assert len([metric for metric in alarm.get("Metrics", []) if "MetricStat" in metric]) <= 10, name
+        assert "Metrics" not in alarm and len(alarm["Dimensions"]) == 1, name
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmTopic"}], name
+    watched = {str((alarm["Namespace"], alarm["MetricName"], alarm["Dimensions"], alarm["Period"]))
+               for alarm in alarms.values()}
+    assert len(watched) == len(alarms)
 
 
 def test_the_stream_comes_again_from_what_was_not_taken(resources):
@@ -352,10 +356,55 @@ def test_every_queue_and_topic_refuses_what_is_not_over_tls(resources):
             assert any(s["Condition"] == {"Bool": {"aws:SecureTransport": "false"}} for s in denied), name
 
 
-def test_whatever_somebody_has_to_look_at_raises_the_alarm(resources):
-    metrics = resources["SomebodyHasToLookAlarm"]["Properties"]["Metrics"]
-    looked_at = [texts(metric["MetricStat"]["Metric"]["Dimensions"])[1] for metric in metrics if "MetricStat" in metric]
-    assert sorted(looked_at) == ["ambiguous", "conflict", "forged", "none", "oddity", "quarantined", "refused"]
+def test_whatever_somebody_has_to_look_at_raises_an_alarm(resources):
+    """Each of these at once, by an alarm of its own."""
+    looked_at = {alarm["Dimensions"][0]["Value"] for alarm in (
+        resource["Properties"] for resource in resources.values() if resource["Type"] == "AWS::CloudWatch::Alarm")
+        if alarm["MetricName"] == "Deliveries" and (alarm["Threshold"], alarm["EvaluationPeriods"]) == (1, 1)}
+    assert looked_at == {"ambiguous", "conflict", "forged", "none", "oddity", "quarantined", "refused", "not_accepted",
+                         "endpoint_failing", "endpoint_disabled"}
+
+
+def test_each_function_raises_an_alarm_when_it_fails_a_sweep_at_its_first_error(resources):
+    thresholds = {alarm["Dimensions"][0]["Value"]["Ref"]: alarm["Threshold"] for alarm in (
+        resource["Properties"] for resource in resources.values() if resource["Type"] == "AWS::CloudWatch::Alarm")
+        if alarm["MetricName"] == "Errors"}
+    # The page has no data, and no alarm.
+    assert set(thresholds) == set(functions(resources)) - {"PageFunction"}
+    assert {name for name, threshold in thresholds.items() if threshold == 1} == {"SweepFunction"}
+
+
+def test_no_event_for_a_day_raises_an_alarm_in_live(template, resources):
+    assert template["Parameters"]["QuietHours"]["Default"] == -1
+    assert resources["QuietAlarm"]["Condition"] == "HasQuietHours"
+    unset = {"Fn::And": [{"Condition": "IsLive"}, {"Fn::Not": [{"Condition": "HasOwnQuietHours"}]}]}
+    assert unset in template["Conditions"]["HasQuietHours"]["Fn::Or"]
+    alarm = resources["QuietAlarm"]["Properties"]
+    assert alarm["EvaluationPeriods"] == {"Fn::If": ["HasOwnQuietHours", {"Fn::Sub": "${QuietHours}"}, 24]}
+    assert (alarm["Period"], alarm["TreatMissingData"]) == (3600, "breaching")
+
+
+def test_every_subscription_has_dead_letters_and_a_message_that_ends_there_raises_an_alarm(resources):
+    subscriptions = [resource["Properties"] for resource in resources.values()
+                     if resource["Type"] == "AWS::SNS::Subscription"]
+    topics = [{"Ref": "PeopleTopic"}, {"Ref": "ProgramsTopic"}]
+    to_dead_letters = {"deadLetterTargetArn": {"Fn::GetAtt": ["SubscriberDeadLetters", "Arn"]}}
+    watched = [subscription for subscription in subscriptions if subscription["TopicArn"] in topics]
+    assert len(watched) == 3 and all(subscription["RedrivePolicy"] == to_dead_letters for subscription in watched)
+    allowed_here, = resources["SubscriberDeadLettersPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert allowed_here["Condition"]["ArnEquals"]["aws:SourceArn"] == topics
+    alarms = {(alarm["MetricName"], alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0]) for alarm in (
+        resource["Properties"] for resource in resources.values() if resource["Type"] == "AWS::CloudWatch::Alarm")
+        if alarm["Namespace"] == "AWS/SNS"}
+    assert alarms == {(f"NumberOfNotifications{what}", f"{topic}Topic") for topic in ("People", "Programs")
+                      for what in ("Failed", "RedrivenToDlq", "FailedToRedriveToDlq")}
+
+
+def test_an_https_subscriber_may_be_down_for_an_hour(resources):
+    """Amazon SNS, developer guide, "Message delivery retries": 3,600 seconds are the most."""
+    policy = resources["HttpsSubscription"]["Properties"]["DeliveryPolicy"]["healthyRetryPolicy"]
+    assert policy["minDelayTarget"] == policy["maxDelayTarget"]
+    assert 58 * 60 < policy["numRetries"] * policy["minDelayTarget"] <= 3600 and policy["numRetries"] <= 100
 
 
 def test_sns_logs_what_became_of_messages_only_on_request(template, resources):
