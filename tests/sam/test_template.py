@@ -344,7 +344,7 @@ def test_nothing_but_webhooks_and_the_page_is_open(resources):
             guarded = properties.get("AuthorizationType") == {"Fn::If": ["HasIssuer", "JWT", "AWS_IAM"]}
             keys[properties["RouteKey"]] = guarded and "AuthorizerId" in properties
     assert keys == {
-        "ANY /webhooks/{environment}": False,
+        "ANY /webhooks/{proxy+}": False,
         "ANY /api/{proxy+}": True, "POST /api/{proxy+}": True, "DELETE /api/{proxy+}": True,
         "GET /": False, "GET /assets/{file}": False, "GET /config.json": False,
     }
@@ -380,6 +380,17 @@ def test_each_function_raises_an_alarm_when_it_fails_a_sweep_at_its_first_error(
     # The page has no data, and no alarm.
     assert set(thresholds) == set(functions(resources)) - {"PageFunction"}
     assert {name for name, threshold in thresholds.items() if threshold == 1} == {"SweepFunction"}
+
+
+def test_what_the_door_refuses_raises_an_alarm(resources):
+    """A mistyped URL in each of three hours; a burst of 4xx and any 5xx of API Gateway, whoever answers them."""
+    alarm = resources["NotFoundAlarm"]["Properties"]
+    assert alarm["Dimensions"] == [{"Name": "outcome", "Value": "not_found"}]
+    assert (alarm["Threshold"], alarm["Period"], alarm["EvaluationPeriods"]) == (1, 3600, 3)
+    found = {alarm["MetricName"]: alarm["Threshold"] for alarm in (
+        resource["Properties"] for resource in resources.values() if resource["Type"] == "AWS::CloudWatch::Alarm")
+        if alarm["Namespace"] == "AWS/ApiGateway" and alarm["Dimensions"][0]["Value"] == {"Ref": "HttpApi"}}
+    assert found["5xx"] == 1 and found["4xx"] > 20 and len(found) == 2
 
 
 def test_no_event_for_a_day_raises_an_alarm_in_live(template, resources):

@@ -8,7 +8,7 @@
 //! | 200 | accepted, also a duplicate |
 //! | 400 | authenticated, but unreadable: kept in quarantine |
 //! | 401 | not authenticated: nothing is kept, and the answer does not say why |
-//! | 404, 405 | no such environment here; another method |
+//! | 404, 405 | no such environment or path here, which is counted; another method |
 //! | 413 | larger than 128 KiB: hash, size and first 4 KiB are kept in quarantine |
 //! | 503 | not accepted: send it again |
 
@@ -30,6 +30,9 @@ use uuid::Uuid;
 
 /// How much of a body that is too large is kept, in bytes.
 const HEAD: usize = 4 * 1024;
+
+/// How much of a path that is not served is logged, in characters.
+const LONGEST_PATH: usize = 200;
 
 /// The receiver.
 #[derive(Debug)]
@@ -56,6 +59,10 @@ impl<Q: DeliveryQueue, C: Clock> Ingest<Q, C> {
             _ => None,
         };
         let Some(environment) = environment else {
+            // A mistyped URL at Bitpowr loses every event in silence, if nobody hears of it.
+            let path: String = path.join("/").chars().take(LONGEST_PATH).collect();
+            warn!(method = %request.method(), path, "not found");
+            telemetry::count(&self.clock, None, "not_found");
             let detail = "Not found: this environment is not served here. Send webhooks to /webhooks/test or /webhooks/live.";
             return Problem::new(StatusCode::NOT_FOUND, "not_found", detail).into_response();
         };
