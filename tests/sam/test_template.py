@@ -393,6 +393,42 @@ def test_what_the_door_refuses_raises_an_alarm(resources):
     assert found["5xx"] == 1 and found["4xx"] > 20 and len(found) == 2
 
 
+@pytest.mark.parametrize("name, accepted, refused", [
+    ("Email", ["you@example.com"], ["you", "you@example", "a@example.com b@example.com"]),
+    ("AlarmEmail", ["oncall@example.com"], ["oncall"]),
+    ("SmsNumber", ["+4912345678"], ["4912345678", "+0123456789", "+49 123 45678"]),
+    ("HttpsUrl", ["https://example.com", "https://example.com/hook?token=t"], ["http://example.com", "example.com"]),
+    # What the SAM CLI makes of a policy that is not quoted twice.
+    ("HttpsFilterPolicy", ['{"family":["deposits"]}', '{\n  "family": ["deposits"]\n}'], ["{", "family"]),
+    ("OidcIssuer", ["https://example.com/realms/one", "https://TENANT.eu.auth0.com/"], ["example.com", "https://a b"]),
+    ("OidcClientId", ["0oa1b2c3"], ["a b"]),
+    ("OidcAudience", ["https://api.example.com"], ["a b"]),
+    ("OidcScope", ["openid email", "openid email api://CLIENT/access"], [" openid", "openid  email"]),
+    ("OidcTokenOrigin", ["https://example.auth.eu-west-1.amazoncognito.com"], ["https://example.com/", "example.com"]),
+    ("RolesClaim", ["cognito:groups", "https://example.com/roles"], ["two claims"]),
+    ("EndpointUrl", ["http://127.0.0.1:4566"], ["127.0.0.1:4566"]),
+])
+def test_a_parameter_that_cannot_be_meant_is_refused_before_anything_is_made(template, name, accepted, refused):
+    parameter = template["Parameters"][name]
+    assert parameter["ConstraintDescription"].startswith("must ")
+    for value in [*accepted, parameter["Default"]]:
+        assert re.fullmatch(parameter["AllowedPattern"], value), value
+    for value in refused:
+        assert not re.fullmatch(parameter["AllowedPattern"], value), value
+
+
+def test_every_parameter_is_checked(template):
+    for name, parameter in template["Parameters"].items():
+        assert {"AllowedPattern", "AllowedValues", "MinValue"} & set(parameter), name
+
+
+def test_an_issuer_needs_a_client_and_a_claim_and_a_filter_something_to_filter_for(template):
+    needed = {rule: [assertion["Assert"]["Fn::Not"][0]["Fn::Equals"][0]["Ref"] for assertion in body["Assertions"]]
+              for rule, body in template["Rules"].items()}
+    assert needed == {"Issuer": ["OidcClientId", "RolesClaim"], "FilterPolicy": ["HttpsUrl"]}
+    assert template["Parameters"]["RolesClaim"]["Default"] == ""
+
+
 def test_no_event_for_a_day_raises_an_alarm_in_live(template, resources):
     assert template["Parameters"]["QuietHours"]["Default"] == -1
     assert resources["QuietAlarm"]["Condition"] == "HasQuietHours"
