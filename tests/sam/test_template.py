@@ -1,5 +1,6 @@
 """The template as a text: what must hold of every statement, queue and function in it."""
 
+import json
 import re
 import tomllib
 
@@ -459,6 +460,9 @@ def test_an_https_subscriber_may_be_down_for_an_hour(resources):
     """Amazon SNS, developer guide, "Message delivery retries": 3,600 seconds are the most."""
     policy = resources["HttpsSubscription"]["Properties"]["DeliveryPolicy"]["healthyRetryPolicy"]
     assert policy["minDelayTarget"] == policy["maxDelayTarget"]
+    by_command = (ROOT / "local" / "src" / "product" / "subscriptions.rs").read_text()
+    written = re.search(r'DELIVERY_POLICY: &str =\s+r#"(.*)"#;', by_command)[1]
+    assert json.loads(written)["healthyRetryPolicy"] == policy
     assert 58 * 60 < policy["numRetries"] * policy["minDelayTarget"] <= 3600 and policy["numRetries"] <= 100
 
 

@@ -5,7 +5,7 @@ use std::future::Future;
 
 use aws_sdk_sns::Client;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::aws_error::AwsError;
 use uuid::Uuid;
 
@@ -133,15 +133,17 @@ impl Subscriptions for Stack {
             Protocol::Email | Protocol::Sms => "TOPIC_PEOPLE",
             Protocol::Https => "TOPIC_PROGRAMS",
         };
-        let mut request = Client::new(&self.config)
+        let request = Client::new(&self.config)
             .subscribe()
             .topic_arn(self.variable(topic)?)
             .protocol(protocol.as_str())
             .endpoint(endpoint)
-            .return_subscription_arn(true);
-        if filter != FilterPolicy::default() {
-            request = request.attributes("FilterPolicy", filter.to_json().to_string());
-        }
+            .return_subscription_arn(true)
+            .set_attributes(Some(attributes_of(
+                protocol,
+                &filter,
+                self.variable("SUBSCRIBER_DEAD_LETTERS")?,
+            )));
         let added =
             request.send().await.map_err(SubscriptionError::sns("the endpoint cannot be subscribed"))?;
         let note = match protocol {
@@ -175,6 +177,24 @@ impl Subscriptions for Stack {
     }
 }
 
+/// How SNS tries a program again: each minute for an hour, which is the most that it allows. `template.yaml` has the same.
+const DELIVERY_POLICY: &str =
+    r#"{"healthyRetryPolicy":{"minDelayTarget":60,"maxDelayTarget":60,"numRetries":59}}"#;
+
+/// What a new subscription in a stack is made with: its filter, if it has one, and where its messages go that it is not
+/// sent in the end.
+fn attributes_of(protocol: Protocol, filter: &FilterPolicy, dead_letters: &str) -> HashMap<String, String> {
+    let redrive = json!({ "deadLetterTargetArn": dead_letters }).to_string();
+    let mut attributes = HashMap::from([("RedrivePolicy".to_owned(), redrive)]);
+    if protocol == Protocol::Https {
+        attributes.insert("DeliveryPolicy".to_owned(), DELIVERY_POLICY.to_owned());
+    }
+    if *filter != FilterPolicy::default() {
+        attributes.insert("FilterPolicy".to_owned(), filter.to_json().to_string());
+    }
+    attributes
+}
+
 /// A subscription of SNS, with what SNS says of it beside.
 async fn listed(client: &Client, one: aws_sdk_sns::types::Subscription) -> Listed {
     let id = one.subscription_arn.unwrap_or_default();
@@ -195,6 +215,22 @@ async fn attributes(client: &Client, id: &str) -> HashMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_subscription_made_by_command_loses_nothing_in_silence() {
+        let made =
+            |protocol| attributes_of(protocol, &FilterPolicy::default(), "arn:aws:sqs:eu-west-1:1:letters");
+        let redrive = r#"{"deadLetterTargetArn":"arn:aws:sqs:eu-west-1:1:letters"}"#;
+        for protocol in [Protocol::Email, Protocol::Sms, Protocol::Https] {
+            assert_eq!(made(protocol)["RedrivePolicy"], redrive);
+            // SNS refuses an empty one.
+            assert_eq!(made(protocol).get("FilterPolicy"), None);
+        }
+        // SNS takes a delivery policy for HTTPS only.
+        assert_eq!(made(Protocol::Email).len() + made(Protocol::Sms).len(), 2);
+        let policy: Value = serde_json::from_str(&made(Protocol::Https)["DeliveryPolicy"]).unwrap();
+        assert_eq!(policy["healthyRetryPolicy"]["numRetries"], 59);
+    }
 
     #[test]
     fn a_listed_subscription_has_the_fields_that_programs_know() {
