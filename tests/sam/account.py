@@ -39,15 +39,19 @@ class Account:
             aws_access_key_id="test", aws_secret_access_key="test",
         )
 
-    def deploy(self, *overrides):
-        """`sam deploy`: what it printed. Fails where it fails."""
+    def try_to_deploy(self, *overrides, stack=STACK):
+        """`sam deploy`, as it ended."""
         command = [
-            TOOLS / "sam", "deploy", "--config-env", "test", "--region", "eu-west-1",
+            TOOLS / "sam", "deploy", "--config-env", "test", "--region", "eu-west-1", "--stack-name", stack,
             "--no-resolve-s3", "--s3-bucket", "artifacts", "--no-progressbar",
             "--parameter-overrides", "Environment=test", f"EndpointUrl={self.endpoint}", *overrides,
         ]
-        done = subprocess.run(command, cwd=ROOT, env=self.environment, text=True, timeout=300,
+        return subprocess.run(command, cwd=ROOT, env=self.environment, text=True, timeout=300,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def deploy(self, *overrides, stack=STACK):
+        """`sam deploy`: what it printed. Fails where it fails."""
+        done = self.try_to_deploy(*overrides, stack=stack)
         assert done.returncode == 0, done.stdout
         return done.stdout
 

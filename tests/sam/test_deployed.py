@@ -3,6 +3,7 @@
 import http.server
 import json
 import queue
+import re
 import subprocess
 import threading
 import time
@@ -89,6 +90,26 @@ def test_who_does_not_know_the_secret_is_refused(stack):
     assert stack.send(b"{}", secret="wrong") == 401
     assert stack.send(b"{}", environment="live") == 404
     assert stack.request("GET", "/webhooks/test")[0] == 405
+
+
+def test_what_is_sent_to_a_wrong_path_is_answered_logged_and_counted(stack):
+    assert stack.send(b'{"event":"accounts.created","data":{"uid":"slash"}}', environment="test/") == 200
+    for mistyped in ("tset", "test/webhooks", "Live", "test//"):
+        assert stack.send(b"{}", environment=mistyped) == 404, mistyped
+    logs = stack.account.client("logs")
+
+    def seen():
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{STACK}-ingest")
+        text = "".join(event["message"] for page in pages for event in page["events"])
+        return "webhooks/tset" in text and re.search(r'"outcome": ?"not_found"', text)
+    eventually(seen)
+
+
+def test_each_family_runs_code_of_its_own(stack):
+    """One path for all in the template's loop would give every family the first one's, and nothing else would say so."""
+    client = stack.account.client("lambda")
+    hashes = {client.get_function_configuration(FunctionName=f"{STACK}-{family}")["CodeSha256"] for family in FAMILIES}
+    assert len(hashes) == len(FAMILIES) == 10
 
 
 def test_what_cannot_be_read_is_kept_in_quarantine(stack):
@@ -197,7 +218,7 @@ def test_every_family_has_its_bulkhead(stack):
     sqs, names = stack.account.client("sqs"), set()
     for family in FAMILIES:
         attributes = sqs.get_queue_attributes(
-            QueueUrl=stack.account.resource(f"{family.capitalize()}Queue"), AttributeNames=["All"])["Attributes"]
+            QueueUrl=stack.account.resource(f"{family}Queue"), AttributeNames=["All"])["Attributes"]
         redrive = json.loads(attributes["RedrivePolicy"])
         tried = int(attributes["VisibilityTimeout"]) * int(redrive["maxReceiveCount"])
         assert int(attributes["VisibilityTimeout"]) >= 6 * 30 and tried > 6 * 3600

@@ -32,7 +32,7 @@ EVENTS = {
 @pytest.mark.parametrize("family", EVENTS)
 def test_a_family_applies_its_event(local, family):
     event = EVENTS[family]
-    answer = local.invoke(f"{family.capitalize()}Function", f"{family}/{event}.json")
+    answer = local.invoke(f"{family}Function", f"{family}/{event}.json")
     assert answer == {"batchItemFailures": []}
     logged = eventually(lambda: local.get(f"events?family={family}")["events"])
     assert event in [event["event"] for event in logged]

@@ -9,6 +9,9 @@ from cfnlint.decode import cfn_yaml
 from cfnlint.template import Template
 from cfnlint.template.transforms._language_extensions import language_extension
 from samcli.lib.cfn_language_extensions.sam_integration import expand_language_extensions
+from samcli.lib.providers.api_provider import ApiProvider
+from samcli.lib.providers.sam_function_provider import SamFunctionProvider
+from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
 from samcli.yamlhelper import yaml_parse
 
 from account import FAMILIES
@@ -135,6 +138,18 @@ def test_the_sam_cli_expands_the_template_as_cloudformation_does(resources, as_s
         name: resource["Type"] for name, resource in as_sam_sees_it.items()}
     # It expands no loop inside a property.
     assert "Fn::ForEach" not in str(as_sam_sees_it)
+
+
+def test_start_api_finds_the_function_of_each_route():
+    stacks, _ = SamLocalStackProvider.get_stacks(
+        str(ROOT / "template.yaml"), parameter_overrides={"Environment": "test"}, language_extensions_enabled=True)
+    functions = SamFunctionProvider(stacks, use_raw_codeuri=True)
+    routes = {(method, route.path): functions.get(route.function_name).name
+              for route in ApiProvider(stacks, disable_authorizer=True).api.routes for method in route.methods}
+    assert routes["POST", "/webhooks/{proxy+}"] == routes["GET", "/webhooks/{proxy+}"] == "IngestFunction"
+    assert routes["GET", "/api/{proxy+}"] == "ApiFunction"
+    assert routes["POST", "/api/{proxy+}"] == routes["DELETE", "/api/{proxy+}"] == "ActionsFunction"
+    assert routes["GET", "/"] == routes["GET", "/config.json"] == "PageFunction"
 
 
 def test_every_command_of_the_sam_cli_expands_the_loops():
