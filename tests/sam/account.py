@@ -39,10 +39,12 @@ class Account:
             aws_access_key_id="test", aws_secret_access_key="test",
         )
 
-    def try_to_deploy(self, *overrides, stack=STACK):
-        """`sam deploy`, as it ended."""
+    def try_to_deploy(self, *overrides, stack=STACK, template=None):
+        """`sam deploy`, as it ended; of another template than the one that `sam build` made."""
+        # Beside another template it would look for other settings.
+        other = ["--template-file", template, "--config-file", ROOT / "samconfig.toml"] if template else []
         command = [
-            TOOLS / "sam", "deploy", "--config-env", "test", "--region", "eu-west-1", "--stack-name", stack,
+            TOOLS / "sam", "deploy", "--config-env", "test", "--region", "eu-west-1", "--stack-name", stack, *other,
             "--no-resolve-s3", "--s3-bucket", "artifacts", "--no-progressbar",
             "--parameter-overrides", "Environment=test", f"EndpointUrl={self.endpoint}", *overrides,
         ]

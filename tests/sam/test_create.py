@@ -1,8 +1,9 @@
 """What stays behind: nothing of a creation that fails, what is kept of a stack that is deleted."""
 
 import pytest
+from samcli.yamlhelper import yaml_dump, yaml_parse
 
-from tools import eventually
+from tools import ROOT, eventually
 
 UNFINISHED = "bitpowr-webhooks-unfinished"
 
@@ -32,13 +33,26 @@ def everything(account):
 
 
 @pytest.fixture
-def in_the_way(account):
-    """A log group that has the name of one of the stack's: the stack cannot be created."""
-    logs, name = account.client("logs"), f"/aws/lambda/{UNFINISHED}-sweep"
-    logs.create_log_group(logGroupName=name)
+def that_fails(built):
+    """The built template with rights, made late, for a role that is not there."""
+    folder = ROOT / ".aws-sam" / "build"
+    template = yaml_parse((folder / "template.yaml").read_text())
+    nothing = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "arn:aws:sqs:eu-west-1:000000000000:nothing"}
+    template["Resources"]["Fails"] = {
+        "Type": "AWS::IAM::Policy", "DependsOn": ["Dashboard", "Table", "SweepFunction", "depositsFunction"],
+        "Properties": {"PolicyName": "fails", "Roles": ["nobody-has-this-role"],
+                       "PolicyDocument": {"Version": "2012-10-17", "Statement": [nothing]}}}
+    changed = folder / "that-fails.yaml"
+    changed.write_text(yaml_dump(template))
+    yield changed
+    changed.unlink()
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_for_the_next(account):
     yield
-    if name in {group["logGroupName"] for group in logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]}:
-        logs.delete_log_group(logGroupName=name)
+    if status(account):
+        remove(account)
 
 
 def remove(account):
@@ -46,10 +60,10 @@ def remove(account):
     eventually(lambda: status(account) in (None, "DELETE_COMPLETE"))
 
 
-def test_a_creation_that_fails_leaves_nothing(built, account, in_the_way):
+def test_a_creation_that_fails_leaves_nothing(account, that_fails):
     before = everything(account)
-    done = account.try_to_deploy(stack=UNFINISHED)
-    assert done.returncode != 0 and "ROLLBACK_COMPLETE" in done.stdout, done.stdout
+    done = account.try_to_deploy(stack=UNFINISHED, template=that_fails)
+    assert done.returncode != 0 and status(account) == "ROLLBACK_COMPLETE", done.stdout
     remove(account)
     assert everything(account) - before == set()
 
@@ -65,12 +79,17 @@ def test_a_stack_that_is_deleted_keeps_table_queues_secrets_and_bucket(built, ac
     assert [sum(kind == one for one, _ in kept) for kind in kinds] == [1, 25, 3, 1]
 
 
-@pytest.mark.parametrize("parameters", [
-    ["Email=you"], ["HttpsFilterPolicy={"], ["OidcIssuer=https://example.com"], ["QuietHours=25"],
-    ["HttpsFilterPolicy={}"],
+@pytest.mark.parametrize("parameter, why", [
+    ("Email=you", "Email"),
+    # What the SAM CLI makes of a policy that is not quoted twice.
+    ('HttpsFilterPolicy={"family":["deposits"]}', "HttpsFilterPolicy"),
+    ("HttpsFilterPolicy={}", "HttpsFilterPolicy needs HttpsUrl"),
+    ("OidcIssuer=https://example.com", "OidcIssuer needs OidcClientId"),
+    ("QuietHours=25", "QuietHours"),
 ])
-def test_a_wrong_parameter_is_refused_before_anything_is_created(built, account, parameters):
+def test_a_wrong_parameter_is_refused_before_anything_is_created(built, account, parameter, why):
     before = everything(account)
-    done = account.try_to_deploy(*parameters, stack="bitpowr-webhooks-refused")
-    assert done.returncode != 0, done.stdout
+    done = account.try_to_deploy(parameter, stack="bitpowr-webhooks-refused")
+    refused = [line for line in done.stdout.splitlines() if "ValidationError" in line and why in line]
+    assert done.returncode != 0 and refused, done.stdout
     assert everything(account) == before
