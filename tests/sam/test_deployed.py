@@ -308,6 +308,15 @@ def test_doctor_looks_at_the_whole_stack(stack):
     assert done.returncode == 1 and "127.0.0.1:9/never" in findings["subscriptions"]["found"], findings
 
 
+def test_doctor_fails_while_nobody_has_confirmed_to_be_sent_alarms(stack):
+    def found():
+        findings = {finding["what"]: finding for finding in json.loads(command(stack, "doctor").stdout)}
+        return findings["alarm recipients"]
+    assert (found()["verdict"], found()["found"].split(":")[0]) == ("fail", "nobody is sent alarms")
+    stack.subscribe_queue("on-call", stack.outputs["AlarmTopic"])
+    assert found() == {"what": "alarm recipients", "verdict": "ok", "found": "1, all confirmed"}
+
+
 def test_subscribe_makes_a_subscription_with_a_filter(stack):
     done = command(stack, "subscribe", "email", "treasury@example.com", "--family", "deposits", "--least", "100")
     assert done.returncode == 0, done.stderr

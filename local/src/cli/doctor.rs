@@ -21,7 +21,7 @@ use super::place::{Opened, Place};
 use super::show::encoded;
 use super::{say_json, say_table};
 use crate::product::stack::Stack;
-use crate::product::subscriptions::Listed;
+use crate::product::subscriptions::{Listed, alarm_recipients};
 
 /// A delivery that waits for so many seconds is stuck.
 const LATE_SECONDS: u64 = 300;
@@ -96,6 +96,8 @@ impl Doctor {
             findings.push(or_note("versions", versions(stack)));
             findings.push(or_note("webhook secret", secret(stack).await));
             findings.push(or_note("alarms", alarms(stack).await));
+            let recipients = alarm_recipients(stack).await.map_err(Failure::from);
+            findings.push(or_note("alarm recipients", recipients.map(|all| recipients_of_alarms(&all))));
             findings.push(or_note("concurrency quota", concurrency(stack).await));
             findings.push(or_note("SMS spend limit", sms));
         }
@@ -343,6 +345,25 @@ async fn alarms(stack: &Stack) -> Result<Finding, Failure> {
     })
 }
 
+/// Whether an alarm reaches anybody: one confirmed address is enough, and each that is not is worth knowing.
+fn recipients_of_alarms(all: &[Listed]) -> Finding {
+    let what = "alarm recipients";
+    let pending: Vec<_> = all.iter().filter(|one| !one.confirmed).collect();
+    let confirmed = all.len() - pending.len();
+    let example = pending.last().map(|one| one.endpoint.as_deref().unwrap_or(&one.id));
+    match (confirmed, example) {
+        (0, None) => finding(what, Verdict::Fail, "nobody is sent alarms: set AlarmEmail (docs/deploy.md)"),
+        (0, Some(address)) => {
+            finding(what, Verdict::Fail, format!("nobody has confirmed: open the link in the e-mail to {address}"))
+        }
+        (_, None) => finding(what, Verdict::Ok, format!("{confirmed}, all confirmed")),
+        (_, Some(address)) => {
+            let found = format!("{confirmed} confirmed, {} not confirmed, like {address}", pending.len());
+            finding(what, Verdict::Note, found)
+        }
+    }
+}
+
 async fn concurrency(stack: &Stack) -> Result<Finding, Failure> {
     let account = aws_sdk_lambda::Client::new(&stack.config).get_account_settings().send().await;
     let account = account.map_err(AwsError::from)?;
@@ -381,6 +402,24 @@ mod tests {
     fn listed(endpoint: &str, confirmed: bool) -> Listed {
         let (protocol, endpoint) = (Some("email".to_owned()), Some(endpoint.to_owned()));
         Listed { id: "PendingConfirmation".to_owned(), protocol, endpoint, filter: None, confirmed }
+    }
+
+    #[test]
+    fn alarms_that_reach_nobody_fail() {
+        let listed = |confirmed| listed("a@x.org", confirmed);
+        for (all, verdict, found) in [
+            (vec![], Verdict::Fail, "nobody is sent alarms: set AlarmEmail (docs/deploy.md)"),
+            (
+                vec![listed(false)],
+                Verdict::Fail,
+                "nobody has confirmed: open the link in the e-mail to a@x.org",
+            ),
+            (vec![listed(true)], Verdict::Ok, "1, all confirmed"),
+            (vec![listed(true), listed(false)], Verdict::Note, "1 confirmed, 1 not confirmed, like a@x.org"),
+        ] {
+            let finding = recipients_of_alarms(&all);
+            assert_eq!((finding.verdict, finding.found.as_str()), (verdict, found));
+        }
     }
 
     #[test]

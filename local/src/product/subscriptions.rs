@@ -155,18 +155,8 @@ impl Subscriptions for Stack {
     }
 
     async fn list(&self) -> Result<Vec<Listed>, SubscriptionError> {
-        let client = Client::new(&self.config);
-        let mut all = Vec::new();
-        for topic in ["TOPIC_PEOPLE", "TOPIC_PROGRAMS"] {
-            let topic = self.variable(topic)?;
-            let mut pages = client.list_subscriptions_by_topic().topic_arn(topic).into_paginator().send();
-            while let Some(page) = pages.next().await {
-                let page = page.map_err(SubscriptionError::sns("the subscriptions cannot be listed"))?;
-                for one in page.subscriptions.unwrap_or_default() {
-                    all.push(listed(&client, one).await);
-                }
-            }
-        }
+        let mut all = subscribed(self, "TOPIC_PEOPLE").await?;
+        all.extend(subscribed(self, "TOPIC_PROGRAMS").await?);
         Ok(all)
     }
 
@@ -193,6 +183,29 @@ fn attributes_of(protocol: Protocol, filter: &FilterPolicy, dead_letters: &str) 
         attributes.insert("FilterPolicy".to_owned(), filter.to_json().to_string());
     }
     attributes
+}
+
+/// Who is sent a stack's alarms.
+///
+/// # Errors
+/// Where SNS does not say.
+pub async fn alarm_recipients(stack: &Stack) -> Result<Vec<Listed>, SubscriptionError> {
+    subscribed(stack, "TOPIC_ALARMS").await
+}
+
+/// The subscriptions of the topic that a variable names.
+async fn subscribed(stack: &Stack, variable: &str) -> Result<Vec<Listed>, SubscriptionError> {
+    let client = Client::new(&stack.config);
+    let topic = stack.variable(variable)?;
+    let mut pages = client.list_subscriptions_by_topic().topic_arn(topic).into_paginator().send();
+    let mut all = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(SubscriptionError::sns("the subscriptions cannot be listed"))?;
+        for one in page.subscriptions.unwrap_or_default() {
+            all.push(listed(&client, one).await);
+        }
+    }
+    Ok(all)
 }
 
 /// A subscription of SNS, with what SNS says of it beside.
