@@ -98,9 +98,9 @@ pub(crate) struct Path {
     pub(crate) queues: Queues,
     pub(crate) services: Services,
     pub(crate) deliver: Arc<Deliver<Services, Queues, Arc<ManualClock>>>,
-    notify: Notify<NoTopics, Table, Queues, Arc<ManualClock>>,
+    pub(crate) notify: Notify<NoTopics, Table, Queues, Arc<ManualClock>>,
     pub(crate) engine: Engine,
-    read: Mutex<Option<String>>,
+    pub(crate) read: Mutex<Option<String>>,
 }
 
 impl Path {

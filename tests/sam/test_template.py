@@ -1,5 +1,6 @@
 """The template as a text: what must hold of every statement, queue and function in it."""
 
+import fnmatch
 import json
 import re
 import tomllib
@@ -277,14 +278,69 @@ def test_whoever_acts_manages_no_endpoints(resources):
     assert paths["OperatorPolicy"] == {"events/*", "quarantine/*", "dead-letters/*"}
     assert paths["ConfigurePolicy"] == {"endpoints", "endpoints/*"}
     record, = (statement for name, statement in allowed(resources)
-               if name == "OperatorPolicy" and statement["Sid"] == "Record")
+               if name == "RebuildPolicy" and statement["Sid"] == "Record")
     excluded = record["Condition"]["ForAllValues:StringNotLike"]["dynamodb:LeadingKeys"]
     assert texts(excluded) == ["${Environment}#endpoints"]
     assert leading_keys(resources, "ConfigurePolicy", "dynamodb:PutItem") == {"endpoints", "days#actions"}
 
 
-def test_an_operator_deletes_only_what_rebuild_moves(resources):
-    assert leading_keys(resources, "OperatorPolicy", "dynamodb:DeleteItem") == {"nothing#*"}
+def test_whoever_rebuilds_deletes_only_what_rebuild_moves(resources):
+    assert leading_keys(resources, "RebuildPolicy", "dynamodb:DeleteItem") == {"nothing#*"}
+
+
+def test_whoever_redrives_cannot_forge_the_ledger(resources):
+    """No sealing key, no event, no state, no balance: only the record of what was done."""
+    for action in ("dynamodb:PutItem", "dynamodb:UpdateItem"):
+        assert leading_keys(resources, "OperatorPolicy", action) == {"dead-letters#*", "days#actions"}
+    able = {action for name, statement in allowed(resources) if name == "OperatorPolicy"
+            for action in texts(statement["Action"])}
+    assert able == {"execute-api:Invoke", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:SendMessage",
+                    "dynamodb:PutItem", "dynamodb:UpdateItem"}
+    keepers = {name for name, statement in allowed(resources) if "SealingKey" in texts(statement["Resource"])}
+    assert keepers == {"IngestRole", "ActionsRole", "SweepRole", "RebuildPolicy", *(f"{one}Role" for one in FAMILIES)}
+
+
+def test_whoever_subscribes_is_bound_to_protocols_and_to_this_account(resources):
+    statements = [statement for name, statement in allowed(resources)
+                  if name == "SubscribePolicy" and "sns:Subscribe" in texts(statement["Action"])]
+    assert all("sns:Protocol" in statement["Condition"]["StringEquals"] for statement in statements)
+    protocols = sorted(protocol for statement in statements
+                       for protocol in texts(statement["Condition"]["StringEquals"]["sns:Protocol"]))
+    assert protocols == ["email", "https", "lambda", "sms", "sqs"]
+    for statement in statements:
+        if statement["Resource"] == {"Ref": "ProgramsTopic"}:
+            for endpoint in texts(statement["Condition"]["StringLike"]["sns:Endpoint"]):
+                assert endpoint == "https://*" or "${AWS::AccountId}:" in endpoint, endpoint
+    subscribers = {name for name, statement in allowed(resources) if "sns:Subscribe" in texts(statement["Action"])}
+    assert subscribers == {"SubscribePolicy"}
+
+
+KEYS = json.loads((ROOT / "tests" / "sam" / "keys.json").read_text())
+# People read by ReaderPolicy.
+READING = {"GetItem", "BatchGetItem", "Query"}
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_a_role_may_do_to_the_table_what_events_and_people_have_it_do(resources, name):
+    """What every sample event, and all else that each does, touches: `cargo test rights` finds it out."""
+    assert name.removesuffix("Role") not in FAMILIES or len(KEYS[name]) >= 3
+    for action, partitions in KEYS[name].items():
+        holder = "ReaderPolicy" if action in READING and name.endswith("Policy") else name
+        patterns = leading_keys(resources, holder, f"dynamodb:{action}")
+        for partition in partitions:
+            if partition.startswith("index/"):
+                assert any(f"${{Table.Arn}}/{partition}" in texts(statement["Resource"])
+                           for found, statement in allowed(resources) if found == holder), (name, partition)
+            else:
+                assert patterns is None or any(fnmatch.fnmatchcase(partition, pattern) for pattern in patterns), (
+                    name, action, partition, patterns)
+
+
+def test_every_role_that_uses_the_table_is_compared(resources):
+    users = {name for name, statement in allowed(resources)
+             if any(action.startswith("dynamodb:") for action in texts(statement["Action"]))}
+    # These two read, wherever they like.
+    assert users - {"ApiRole", "ReaderPolicy"} == set(KEYS)
 
 
 def test_only_attempts_and_what_waits_expires(resources):
@@ -373,11 +429,50 @@ def test_the_functions_know_their_version():
     assert f"BITPOWR_VERSION: {cargo}\n" in (ROOT / "template.yaml").read_text()
 
 
-def test_every_queue_and_topic_refuses_what_is_not_over_tls(resources):
-    for name, resource in resources.items():
-        if resource["Type"] in ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy") and "DeadLetters" not in name:
-            denied = [s for s in statements(resource["Properties"]["PolicyDocument"]) if s["Effect"] == "Deny"]
-            assert any(s["Condition"] == {"Bool": {"aws:SecureTransport": "false"}} for s in denied), name
+def test_every_queue_topic_and_bucket_refuses_what_is_not_over_tls(resources):
+    refusing = set()
+    for resource in resources.values():
+        properties = resource["Properties"]
+        for name in ("Queues", "Topics", "Bucket"):
+            if name not in properties or "PolicyDocument" not in properties:
+                continue
+            holders = properties[name] if isinstance(properties[name], list) else [properties[name]]
+            denied = [s for s in statements(properties["PolicyDocument"]) if s["Effect"] == "Deny"]
+            over_tls = [s for s in denied if s["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}]
+            if over_tls and over_tls[0]["Action"] in ("sqs:*", "s3:*", "sns:Publish"):
+                refusing |= {holder["Ref"] for holder in holders}
+    assert refusing == {name for name, resource in resources.items()
+                        if resource["Type"] in ("AWS::SQS::Queue", "AWS::SNS::Topic", "AWS::S3::Bucket")}
+
+
+def test_the_bucket_forgets(resources):
+    rule, = resources["UntoldBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", 365)
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+
+
+def test_the_access_log_says_why_a_token_was_refused_and_no_secret(resources):
+    line = json.loads(resources["HttpStage"]["Properties"]["AccessLogSettings"]["Format"])
+    assert line["refused"] == "$context.authorizer.error" and line["error"] == "$context.error.message"
+    assert "$context.integration.integrationStatus" in line.values()
+    assert all(value.startswith("$context.") for value in line.values())
+
+
+def test_the_parts_of_the_api_are_made_one_after_the_other(resources):
+    """Of any two, one waits for the other: API Gateway refuses a concurrent modification."""
+    parts = [name for name, resource in resources.items()
+             if resource["Type"].startswith("AWS::ApiGatewayV2::") and name != "HttpApi"]
+
+    def awaited(name):
+        resource = resources[name]
+        direct = resource.get("DependsOn", [])
+        direct = set([direct] if isinstance(direct, str) else direct) | set(re.findall(r"'(\w+)'", str(resource["Properties"])))
+        direct = {one for one in direct if one in parts and one != name}
+        return direct.union(*map(awaited, direct))
+    waits = {name: awaited(name) for name in parts}
+    for one in parts:
+        for other in parts:
+            assert one == other or one in waits[other] or other in waits[one], (one, other)
 
 
 def test_whatever_somebody_has_to_look_at_raises_an_alarm(resources):
@@ -509,7 +604,8 @@ def test_every_subscription_has_dead_letters_and_a_message_that_ends_there_raise
     to_dead_letters = {"deadLetterTargetArn": {"Fn::GetAtt": ["SubscriberDeadLetters", "Arn"]}}
     watched = [subscription for subscription in subscriptions if subscription["TopicArn"] in topics]
     assert len(watched) == 3 and all(subscription["RedrivePolicy"] == to_dead_letters for subscription in watched)
-    allowed_here, = resources["SubscriberDeadLettersPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    allowed_here, = (statement for statement in statements(
+        resources["SubscriberDeadLettersPolicy"]["Properties"]["PolicyDocument"]) if statement["Effect"] == "Allow")
     assert allowed_here["Condition"]["ArnEquals"]["aws:SourceArn"] == topics
     alarms = {(alarm["MetricName"], alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0]) for alarm in (
         resource["Properties"] for resource in resources.values() if resource["Type"] == "AWS::CloudWatch::Alarm")

@@ -353,9 +353,11 @@ fn recipients_of_alarms(all: &[Listed]) -> Finding {
     let example = pending.last().map(|one| one.endpoint.as_deref().unwrap_or(&one.id));
     match (confirmed, example) {
         (0, None) => finding(what, Verdict::Fail, "nobody is sent alarms: set AlarmEmail (docs/deploy.md)"),
-        (0, Some(address)) => {
-            finding(what, Verdict::Fail, format!("nobody has confirmed: open the link in the e-mail to {address}"))
-        }
+        (0, Some(address)) => finding(
+            what,
+            Verdict::Fail,
+            format!("nobody has confirmed: open the link in the e-mail to {address}"),
+        ),
         (_, None) => finding(what, Verdict::Ok, format!("{confirmed}, all confirmed")),
         (_, Some(address)) => {
             let found = format!("{confirmed} confirmed, {} not confirmed, like {address}", pending.len());
