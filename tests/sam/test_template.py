@@ -195,7 +195,8 @@ def test_a_family_is_a_bulkhead(resources, family):
     mapping = function["Events"]["Deliveries"]["Properties"]
     assert mapping["Queue"] == {"Fn::GetAtt": [f"{name}Queue", "Arn"]}
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert mapping["ScalingConfig"]["MaximumConcurrency"] >= 2
+    # Its own, whatever the others do; AWS takes no less than 2.
+    assert mapping["ScalingConfig"]["MaximumConcurrency"] == {"Ref": "FamilyConcurrency"}
 
 
 def test_each_lane_of_the_endpoints_is_a_bulkhead(resources):
@@ -581,10 +582,34 @@ def test_every_parameter_is_checked(template):
 
 
 def test_an_issuer_needs_a_client_and_a_claim_and_a_filter_something_to_filter_for(template):
-    needed = {rule: [assertion["Assert"]["Fn::Not"][0]["Fn::Equals"][0]["Ref"] for assertion in body["Assertions"]]
-              for rule, body in template["Rules"].items()}
-    assert needed == {"Issuer": ["OidcClientId", "RolesClaim"], "FilterPolicy": ["HttpsUrl"]}
+    needed = {rule: [assertion["Assert"]["Fn::Not"][0]["Fn::Equals"][0]["Ref"]
+                     for assertion in template["Rules"][rule]["Assertions"]] for rule in ("Issuer", "FilterPolicy", "Budget")}
+    assert needed == {"Issuer": ["OidcClientId", "RolesClaim"], "FilterPolicy": ["HttpsUrl"], "Budget": ["AlarmEmail"]}
     assert template["Parameters"]["RolesClaim"]["Default"] == ""
+
+
+def test_what_the_stack_may_use_is_limited_by_parameters_that_limit_nothing_unless_set(template, resources):
+    parameters = template["Parameters"]
+    assert (parameters["FamilyConcurrency"]["Default"], parameters["FamilyConcurrency"]["MinValue"]) == (5, 2)
+    for name in ("IngestConcurrency", "MaxWriteUnits", "MaxReadUnits", "MonthlyBudget"):
+        assert parameters[name]["Default"] == 0, name
+    nothing = {"Ref": "AWS::NoValue"}
+    table = resources["Table"]["Properties"]
+    condition, maximum, otherwise = table["OnDemandThroughput"]["Fn::If"]
+    assert (condition, otherwise) == ("HasMaximum", nothing)
+    assert maximum == {"MaxReadRequestUnits": {"Fn::Sub": "${MaxReadUnits}"},
+                       "MaxWriteRequestUnits": {"Fn::Sub": "${MaxWriteUnits}"}}
+    # An index has capacity of its own.
+    assert all(index["OnDemandThroughput"] == table["OnDemandThroughput"] for index in table["GlobalSecondaryIndexes"])
+    reserved = resources["IngestFunction"]["Properties"]["ReservedConcurrentExecutions"]
+    assert reserved == {"Fn::If": ["HasIngestConcurrency", {"Ref": "IngestConcurrency"}, nothing]}
+    assert not [name for name, function in functions(resources).items()
+                if name != "IngestFunction" and "ReservedConcurrentExecutions" in function["Properties"]]
+    budget = resources["Budget"]
+    assert budget["Condition"] == "HasBudget"
+    assert budget["Properties"]["Budget"]["BudgetLimit"] == {"Amount": {"Ref": "MonthlyBudget"}, "Unit": "USD"}
+    assert {texts(notified["Subscribers"])[1] for notified in budget["Properties"]["NotificationsWithSubscribers"]} == {
+        "AlarmEmail"}
 
 
 def test_no_event_for_a_day_raises_an_alarm_in_live(template, resources):

@@ -14,7 +14,7 @@ use shared::aws_error::AwsError;
 use shared::clock::{Clock as _, SystemClock};
 use shared::endpoints::EndpointState;
 use shared::fold::Effect;
-use shared::model::{EntityRef, EntityType, Kind, Oddity};
+use shared::model::{EntityRef, EntityType, Family, Kind, Oddity};
 
 use super::failure::Failure;
 use super::place::{Opened, Place};
@@ -29,8 +29,9 @@ const LATE_SECONDS: u64 = 300;
 /// How many events of a sort are looked at.
 const EXAMINED: usize = 1000;
 
-/// The functions of one stack run so many at a time, at most: five for each of ten families, and some beside.
-const CONCURRENCY: i32 = 60;
+/// So many functions of one stack run at a time beside those of the families: `deliver` with its two queues and its schedule,
+/// `ingest`, `notify`, and who looks.
+const OTHER_FUNCTIONS: i32 = 10;
 
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
@@ -367,20 +368,28 @@ fn recipients_of_alarms(all: &[Listed]) -> Finding {
 }
 
 async fn concurrency(stack: &Stack) -> Result<Finding, Failure> {
+    let per_family = stack.variable("FAMILY_CONCURRENCY")?.parse::<i32>()?;
     let account = aws_sdk_lambda::Client::new(&stack.config).get_account_settings().send().await;
     let account = account.map_err(AwsError::from)?;
     let free = account.account_limit.and_then(|limit| limit.unreserved_concurrent_executions).unwrap_or(0);
+    Ok(fits(free, per_family))
+}
+
+/// Whether the functions of the stack can all run at once with what the account has.
+fn fits(free: i32, per_family: i32) -> Finding {
     let what = "concurrency quota";
-    Ok(if free >= CONCURRENCY {
-        finding(what, Verdict::Ok, format!("{free} functions can run at once, {CONCURRENCY} are enough"))
-    } else {
-        let advice = "request more (AWS Service Quotas, Lambda, Concurrent executions)";
-        finding(
-            what,
-            Verdict::Note,
-            format!("{free} functions can run at once, {CONCURRENCY} are enough: {advice}"),
-        )
-    })
+    let needed = i32::try_from(Family::ALL.len()).unwrap_or(i32::MAX).saturating_mul(per_family);
+    let needed = needed.saturating_add(OTHER_FUNCTIONS);
+    if free >= needed {
+        return finding(what, Verdict::Ok, format!("{free} functions can run at once, {needed} are enough"));
+    }
+    let families = Family::ALL.len();
+    let found = format!(
+        "{free} functions can run at once, which {families} families with {per_family} each and {OTHER_FUNCTIONS} others \
+         do not fit into: request {needed} (AWS Service Quotas, Lambda, Concurrent executions){}",
+        if per_family > 2 { ", or set FamilyConcurrency to 2 or more" } else { "" }
+    );
+    finding(what, Verdict::Note, found)
 }
 
 async fn sms(stack: &Stack, all: &[Listed]) -> Result<Finding, Failure> {
@@ -404,6 +413,31 @@ mod tests {
     fn listed(endpoint: &str, confirmed: bool) -> Listed {
         let (protocol, endpoint) = (Some("email".to_owned()), Some(endpoint.to_owned()));
         Listed { id: "PendingConfirmation".to_owned(), protocol, endpoint, filter: None, confirmed }
+    }
+
+    #[test]
+    fn what_does_not_fit_into_the_accounts_quota_is_noted() {
+        for (free, per_family, verdict, found) in [
+            (1000, 5, Verdict::Ok, "1000 functions can run at once, 60 are enough"),
+            (60, 5, Verdict::Ok, "60 functions can run at once, 60 are enough"),
+            (
+                10,
+                5,
+                Verdict::Note,
+                "10 functions can run at once, which 10 families with 5 each and 10 others do not fit into: request 60 (AWS \
+                 Service Quotas, Lambda, Concurrent executions), or set FamilyConcurrency to 2 or more",
+            ),
+            (
+                10,
+                2,
+                Verdict::Note,
+                "10 functions can run at once, which 10 families with 2 each and 10 others do not fit into: request 30 (AWS \
+                 Service Quotas, Lambda, Concurrent executions)",
+            ),
+        ] {
+            let finding = fits(free, per_family);
+            assert_eq!((finding.verdict, finding.found.as_str()), (verdict, found));
+        }
     }
 
     #[test]
