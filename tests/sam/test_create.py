@@ -83,6 +83,7 @@ def test_a_stack_that_is_deleted_keeps_table_queues_secrets_and_bucket(built, ac
     ("Email=you", "Email"),
     # What the SAM CLI makes of a policy that is not quoted twice.
     ('HttpsFilterPolicy={"family":["deposits"]}', "HttpsFilterPolicy"),
+    ("HttpsFilterPolicy={family}", "HttpsFilterPolicy"),
     ("HttpsFilterPolicy={}", "HttpsFilterPolicy needs HttpsUrl"),
     ("OidcIssuer=https://example.com", "OidcIssuer needs OidcClientId"),
     ("QuietHours=25", "QuietHours"),

@@ -3,12 +3,14 @@
 import fnmatch
 import json
 import re
+import shlex
 import tomllib
 
 import pytest
 from cfnlint.decode import cfn_yaml
 from cfnlint.template import Template
 from cfnlint.template.transforms._language_extensions import language_extension
+from samcli.commands.deploy.command import cli as deploy_command
 from samcli.lib.cfn_language_extensions.sam_integration import expand_language_extensions
 from samcli.lib.providers.api_provider import ApiProvider
 from samcli.lib.providers.sam_function_provider import SamFunctionProvider
@@ -558,7 +560,11 @@ def test_what_the_door_refuses_raises_an_alarm(resources):
     ("SmsNumber", ["+4912345678"], ["4912345678", "+0123456789", "+49 123 45678"]),
     ("HttpsUrl", ["https://example.com", "https://example.com/hook?token=t"], ["http://example.com", "example.com"]),
     # What the SAM CLI makes of a policy that is not quoted twice.
-    ("HttpsFilterPolicy", ['{"family":["deposits"]}', '{\n  "family": ["deposits"]\n}'], ["{", "family"]),
+    ("HttpsFilterPolicy",
+     ['{"family":["deposits"]}', '{\n  "family": ["deposits"]\n}', "{}",
+      '{"asset":[{"anything-but":["BTC","ETH"]}],"fiat_amount":[{"numeric":[">=",100.5]}],"chain":[{"exists":true}]}'],
+     ["{", "family", "{family}", '{"family":"deposits"}', '{"family":[deposits]}', '{"family":["deposits"],}',
+      '{"family":["deposits"]', '{"famly":["deposits"]}', '{"family":[]}', '{"family":["a"] "event":["b"]}']),
     ("OidcIssuer", ["https://example.com/realms/one", "https://TENANT.eu.auth0.com/"], ["example.com", "https://a b"]),
     ("OidcClientId", ["0oa1b2c3"], ["a b"]),
     ("OidcAudience", ["https://api.example.com"], ["a b"]),
@@ -574,6 +580,73 @@ def test_a_parameter_that_cannot_be_meant_is_refused_before_anything_is_made(tem
         assert re.fullmatch(parameter["AllowedPattern"], value), value
     for value in refused:
         assert not re.fullmatch(parameter["AllowedPattern"], value), value
+
+
+def commands(*names):
+    """The commands of this kind in README and documents, as the shell would pass them."""
+    for document in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        for block in re.findall(r"^```sh\n(.*?)^```", document.read_text(), re.M | re.S):
+            for line in block.replace("\\\n", " ").splitlines():
+                # The text of another command may go over several lines.
+                if line.split()[:len(names)] == list(names):
+                    line = line.replace("$AWS_REGION", "eu-west-1")
+                    yield document.name, shlex.split(line, comments=True)[len(names):]
+
+
+def overrides_in_text(parameters):
+    """What the documents show of parameters outside of commands, in a line of code."""
+    for document in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        for code in re.findall(r"(?<!`)`([^`\n]+)`(?!`)", document.read_text()):
+            name = re.match(r"'?(\w+)=", code)
+            if name and name[1] in parameters:
+                yield document.name, shlex.split(code)
+
+
+def parsed(words):
+    """What `sam deploy` makes of its arguments, by its own parser."""
+    return deploy_command.make_context("deploy", [*words]).params
+
+
+def refused(template, values):
+    """The parameters that CloudFormation would refuse."""
+    for name, value in values.items():
+        parameter = template["Parameters"].get(name)
+        fits = parameter is not None and re.fullmatch(parameter.get("AllowedPattern", r"[\s\S]*"), value)
+        fits = fits and value in map(str, parameter.get("AllowedValues", [value]))
+        if fits and parameter["Type"] == "Number":
+            fits = parameter.get("MinValue", float(value)) <= float(value) <= parameter.get("MaxValue", float(value))
+        if not fits:
+            yield name, value
+
+
+def test_every_documented_command_that_passes_parameters_passes_what_is_meant(template, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    seen = set()
+    for document, words in commands("sam", "deploy"):
+        values = parsed(words)["parameter_overrides"]
+        assert not list(refused(template, values)), (document, words)
+        # What the shell would show of each is in it, or quoted as the SAM CLI wants it.
+        assert values.get("Environment", "test") in ("test", "live"), (document, words)
+        if "--parameter-overrides" in words:
+            seen |= set(values)
+            given = [word for word in words[words.index("--parameter-overrides") + 1:] if "=" in word]
+            assert len(given) == len(values), (document, words, values)
+    assert {"Email", "AlarmEmail", "HttpsUrl", "HttpsFilterPolicy", "OidcIssuer", "RolesClaim"} <= seen
+    shown = list(overrides_in_text(template["Parameters"]))
+    assert len(shown) > 10
+    for document, words in shown:
+        values = parsed(["--config-env", "test", "--parameter-overrides", *words])["parameter_overrides"]
+        # A name for what somebody has to put there is as good as that.
+        assert len(values) == 1 and not list(refused(template, values)), (document, words, values)
+
+
+def test_the_longest_name_of_a_stack_is_documented(resources):
+    """AWS Lambda, API reference, CreateFunction: 64 characters; Amazon SQS: 80."""
+    endings = [text.split("}", 1)[1] for resource in functions(resources).values()
+               for text in texts(resource["Properties"]["FunctionName"])]
+    longest = 64 - max(map(len, endings))
+    assert f"A stack's name has {longest} characters at most" in (ROOT / "docs" / "deploy.md").read_text()
+    assert longest + len("-01234567-endpoints-slow") <= 80
 
 
 def test_every_parameter_is_checked(template):
