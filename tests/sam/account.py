@@ -11,6 +11,7 @@ import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from samcli.yamlhelper import yaml_dump, yaml_parse
 
 from tools import ROOT, TOOLS, end, environment, eventually, free_port
 
@@ -39,14 +40,25 @@ class Account:
             aws_access_key_id="test", aws_secret_access_key="test",
         )
 
-    def try_to_deploy(self, *overrides, stack=STACK, template=None):
-        """`sam deploy`, as it ended; of another template than the one that `sam build` made."""
-        # Beside another template it would look for other settings.
-        other = ["--template-file", template, "--config-file", ROOT / "samconfig.toml"] if template else []
+    def emulated(self, change=None):
+        """The template that `sam build` made, beside it, with this emulator in the place of AWS, and changed."""
+        built = ROOT / ".aws-sam" / "build" / "template.yaml"
+        template = yaml_parse(built.read_text())
+        template["Mappings"]["Emulator"]["Endpoint"]["url"] = self.endpoint
+        if change:
+            change(template)
+        emulated = built.with_name(f"emulated-{self.port}.yaml")
+        emulated.write_text(yaml_dump(template))
+        return emulated
+
+    def try_to_deploy(self, *overrides, stack=STACK, change=None):
+        """`sam deploy`, as it ended; of a template that is changed."""
         command = [
-            TOOLS / "sam", "deploy", "--config-env", "test", "--region", "eu-west-1", "--stack-name", stack, *other,
+            TOOLS / "sam", "deploy", "--config-env", "test", "--region", "eu-west-1", "--stack-name", stack,
+            # Beside another template it would look for other settings.
+            "--template-file", self.emulated(change), "--config-file", ROOT / "samconfig.toml",
             "--no-resolve-s3", "--s3-bucket", "artifacts", "--no-progressbar",
-            "--parameter-overrides", "Environment=test", f"EndpointUrl={self.endpoint}", *overrides,
+            "--parameter-overrides", "Environment=test", *overrides,
         ]
         return subprocess.run(command, cwd=ROOT, env=self.environment, text=True, timeout=300,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

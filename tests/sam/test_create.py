@@ -1,9 +1,8 @@
 """What stays behind: nothing of a creation that fails, what is kept of a stack that is deleted."""
 
 import pytest
-from samcli.yamlhelper import yaml_dump, yaml_parse
 
-from tools import ROOT, eventually
+from tools import eventually
 
 UNFINISHED = "bitpowr-webhooks-unfinished"
 
@@ -32,20 +31,13 @@ def everything(account):
     return found
 
 
-@pytest.fixture
-def that_fails(built):
-    """The built template with rights, made late, for a role that is not there."""
-    folder = ROOT / ".aws-sam" / "build"
-    template = yaml_parse((folder / "template.yaml").read_text())
+def that_fails(template):
+    """Adds rights, made late, for a role that is not there."""
     nothing = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "arn:aws:sqs:eu-west-1:000000000000:nothing"}
     template["Resources"]["Fails"] = {
         "Type": "AWS::IAM::Policy", "DependsOn": ["Dashboard", "Table", "SweepFunction", "depositsFunction"],
         "Properties": {"PolicyName": "fails", "Roles": ["nobody-has-this-role"],
                        "PolicyDocument": {"Version": "2012-10-17", "Statement": [nothing]}}}
-    changed = folder / "that-fails.yaml"
-    changed.write_text(yaml_dump(template))
-    yield changed
-    changed.unlink()
 
 
 @pytest.fixture(autouse=True)
@@ -60,9 +52,9 @@ def remove(account):
     eventually(lambda: status(account) in (None, "DELETE_COMPLETE"))
 
 
-def test_a_creation_that_fails_leaves_nothing(account, that_fails):
+def test_a_creation_that_fails_leaves_nothing(built, account):
     before = everything(account)
-    done = account.try_to_deploy(stack=UNFINISHED, template=that_fails)
+    done = account.try_to_deploy(stack=UNFINISHED, change=that_fails)
     assert done.returncode != 0 and status(account) == "ROLLBACK_COMPLETE", done.stdout
     remove(account)
     assert everything(account) - before == set()

@@ -538,7 +538,7 @@ def test_what_an_emulator_does_not_run_is_in_the_document_with_its_reason(templa
                     or condition in ({"Condition": "IsEmulated"}, {"Fn::Not": [{"Condition": "IsEmulated"}]})}
     used = set(conditions_of([template["Globals"], template["Resources"]]))
     assert not {name for name, condition in conditions.items()
-                if "EndpointUrl" in str(condition) and name not in of_emulators}
+                if "'Emulator'" in str(condition) and name not in of_emulators}
     document = next((ROOT / "docs" / "decisions").glob("0023-*.md")).read_text()
     assert of_emulators <= used and of_emulators == set(re.findall(r"^\| `(\w+)` \|", document, re.M))
 
@@ -571,7 +571,6 @@ def test_what_the_door_refuses_raises_an_alarm(resources):
     ("OidcScope", ["openid email", "openid email api://CLIENT/access"], [" openid", "openid  email"]),
     ("OidcTokenOrigin", ["https://example.auth.eu-west-1.amazoncognito.com"], ["https://example.com/", "example.com"]),
     ("RolesClaim", ["cognito:groups", "https://example.com/roles"], ["two claims"]),
-    ("EndpointUrl", ["http://127.0.0.1:4566"], ["127.0.0.1:4566"]),
 ])
 def test_a_parameter_that_cannot_be_meant_is_refused_before_anything_is_made(template, name, accepted, refused):
     parameter = template["Parameters"][name]
@@ -652,6 +651,19 @@ def test_the_longest_name_of_a_stack_is_documented(resources):
 def test_every_parameter_is_checked(template):
     for name, parameter in template["Parameters"].items():
         assert {"AllowedPattern", "AllowedValues", "MinValue"} & set(parameter), name
+
+
+def test_a_first_user_is_asked_what_they_can_answer_first_and_nothing_of_emulators(template):
+    assert list(template["Parameters"])[:3] == ["Environment", "Email", "AlarmEmail"]
+    assert not [name for name in template["Parameters"] if re.search("Emulat|Endpoint(Url)?$|Architecture", name)]
+    for name, parameter in template["Parameters"].items():
+        assert "Default" in parameter and not parameter.get("NoEcho"), name
+        assert not list(refused(template, {name: str(parameter["Default"])})), name
+    grouped = [name for group in template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+               for name in group["Parameters"]]
+    assert sorted(grouped) == sorted(template["Parameters"])
+    # None unless a test has written one.
+    assert template["Mappings"]["Emulator"] == {"Endpoint": {"url": "none"}}
 
 
 def test_an_issuer_needs_a_client_and_a_claim_and_a_filter_something_to_filter_for(template):
