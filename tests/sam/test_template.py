@@ -364,6 +364,13 @@ def test_every_alarm_has_one_metric_and_reaches_somebody(resources):
     assert len(watched) == len(alarms)
 
 
+def test_the_documents_count_the_alarms(resources):
+    always = sum(resource["Type"] == "AWS::CloudWatch::Alarm" and "Condition" not in resource
+                 for resource in resources.values())
+    assert f"the table | {always}, " in (ROOT / "docs" / "deploy.md").read_text()
+    assert f"| {always} × 0.10 | {always * 0.1:.2f} " in (ROOT / "docs" / "costs.md").read_text()
+
+
 def test_the_stream_comes_again_from_what_was_not_taken(resources):
     mapping = resources["NotifyFunction"]["Properties"]["Events"]["Outbox"]["Properties"]
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
