@@ -17,10 +17,11 @@ lint:
     cargo clippy --workspace --all-targets -- -D warnings
 
 # Write what is generated anew: the README's table of events, the invocation events, the schema of
-# notifications, the tables on money, the verification vectors.
+# notifications, the tables on money, the keys that roles use, the verification vectors.
 update:
     UPDATE=1 cargo test --package bitpowr-webhooks --test end_to_end documentation
     UPDATE=1 cargo test --package bitpowr-webhooks --test end_to_end invocations
+    UPDATE=1 cargo test --package bitpowr-webhooks --test delivery rights
     UPDATE=1 cargo test --package shared --lib schema
     UPDATE=1 cargo test --package bitpowr-webhooks --test money -- --test-threads 1 document understood
     python3 shared/vectors/generate.py
