@@ -23,6 +23,19 @@ FAMILIES = [
 ]
 
 
+def in_numbers(value, concurrency):
+    """Writes the families' concurrency as a number: that of a parameter is a text to the emulator, and ends its polling."""
+    if isinstance(value, dict):
+        if "MaximumConcurrency" in value and isinstance(value["MaximumConcurrency"], dict):
+            assert value["MaximumConcurrency"] == {"Ref": "FamilyConcurrency"}
+            value["MaximumConcurrency"] = concurrency
+        for part in value.values():
+            in_numbers(part, concurrency)
+    elif isinstance(value, list):
+        for part in value:
+            in_numbers(part, concurrency)
+
+
 class Account:
     """An emulated AWS account, and the stack in it."""
 
@@ -45,6 +58,7 @@ class Account:
         built = ROOT / ".aws-sam" / "build" / "template.yaml"
         template = yaml_parse(built.read_text())
         template["Mappings"]["Emulator"]["Endpoint"]["url"] = self.endpoint
+        in_numbers(template, template["Parameters"]["FamilyConcurrency"]["Default"])
         if change:
             change(template)
         emulated = built.with_name(f"emulated-{self.port}.yaml")

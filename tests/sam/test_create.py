@@ -81,7 +81,6 @@ def test_a_stack_that_is_deleted_keeps_table_queues_secrets_and_bucket(built, ac
     ("QuietHours=25", "QuietHours"),
     ("FamilyConcurrency=1", "FamilyConcurrency"),
     ("MaxWriteUnits=100", "MaxWriteUnits and MaxReadUnits are set together"),
-    ("MonthlyBudget=20", "MonthlyBudget needs AlarmEmail"),
 ])
 def test_a_wrong_parameter_is_refused_before_anything_is_created(built, account, parameter, why):
     before = everything(account)
