@@ -546,7 +546,7 @@ def test_what_an_emulator_does_not_run_is_in_the_document_with_its_reason(templa
     used = set(conditions_of([template["Globals"], template["Resources"]]))
     assert not {name for name, condition in conditions.items()
                 if "'Emulator'" in str(condition) and name not in of_emulators}
-    document = next((ROOT / "docs" / "decisions").glob("0023-*.md")).read_text()
+    document = next((ROOT / "docs" / "decisions").glob("0025-*.md")).read_text()
     assert of_emulators <= used and of_emulators == set(re.findall(r"^\| `(\w+)` \|", document, re.M))
 
 
