@@ -401,7 +401,6 @@ impl Again {
             if event.occurred_at == event.received_at { received_at } else { event.occurred_at };
         let change = Earlier {
             environment: delivery.environment,
-            id: self.id(),
             received_at,
             occurred_at,
             effect: if ambiguous { Effect::Ambiguous } else { event.effect },

@@ -234,10 +234,9 @@ async fn attempt<F: FamilyRules>(
         }
         Decision::Again(again) => {
             let may_be_new = again.may_be_new(delivery, meaning);
-            let (key, id) = (again.event_key(place), again.id());
-            let ambiguous = table
-                .count_delivery(delivery.environment, &key, &id, &delivery.delivery_id, may_be_new)
-                .await?;
+            let key = again.event_key(place);
+            let ambiguous =
+                table.count_delivery(delivery.environment, &key, &delivery.delivery_id, may_be_new).await?;
             return Ok(Some(again.counted(meaning, ambiguous)));
         }
     };

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use super::actions::ActionItem;
 use super::deliveries::{COUNT, DELIVERIES, MAX_DELIVERIES, deliveries};
 use super::events::{EventItem, RawItem, SeenItem};
-use super::facets::{self, Facet};
+use super::facets;
 use super::keys::{self, Key, List, Partition};
 use super::ledger::BalanceEntry;
 use super::lists::list;
@@ -22,7 +22,7 @@ use crate::clock::Moment;
 use crate::environment::Environment;
 use crate::fold::Effect;
 use crate::model::ledger::{BalanceItem, LedgerLine};
-use crate::model::{DeliveryId, EventId, Facts};
+use crate::model::{DeliveryId, Facts};
 
 /// What was recalled: items, and that there was nothing where there was nothing.
 #[derive(Clone, Debug, Default)]
@@ -77,8 +77,6 @@ enum Write {
 pub struct Earlier {
     /// Whose world it is.
     pub environment: Environment,
-    /// The event's id.
-    pub id: EventId,
     /// When the delivery was received.
     pub received_at: Moment,
     /// When the event happened, as is known now.
@@ -254,19 +252,22 @@ fn partition(environment: Environment, line: &LedgerLine) -> Partition {
 /// What somebody has looked at is not this any more.
 fn earlier(key: &Key, change: &Earlier) -> UpdateBuilder {
     let text = |moment: Moment| AttributeValue::S(moment.to_string());
-    let Earlier { environment, id, received_at, occurred_at, effect, delivery_id, deliveries: counted } =
-        change;
-    let effect_place = facets::place(Facet::Effect, *environment, effect.as_str(), id);
-    let set = "SET received_at = :received, occurred_at = :occurred, effect = :effect, by_effect = :place \
-               REMOVE acknowledged";
-    let update = Update::builder()
+    let Earlier { environment, received_at, occurred_at, effect, delivery_id, deliveries: counted } = change;
+    let place = facets::effect_place(*environment, *effect);
+    let (set, remove) = if place.is_some() { (", by_effect = :place", "") } else { ("", ", by_effect") };
+    let set = format!(
+        "SET received_at = :received, occurred_at = :occurred, effect = :effect{set} REMOVE acknowledged{remove}"
+    );
+    let mut update = Update::builder()
         .set_key(Some(key.to_item()))
         .condition_expression("deliveries = :counted")
         .expression_attribute_values(":counted", AttributeValue::N(counted.to_string()))
         .expression_attribute_values(":received", text(*received_at))
         .expression_attribute_values(":occurred", text(*occurred_at))
-        .expression_attribute_values(":effect", AttributeValue::S(effect.to_string()))
-        .expression_attribute_values(":place", effect_place.to_attribute());
+        .expression_attribute_values(":effect", AttributeValue::S(effect.to_string()));
+    if let Some(place) = place {
+        update = update.expression_attribute_values(":place", place.to_attribute());
+    }
     if *counted >= MAX_DELIVERIES {
         return update.update_expression(set);
     }

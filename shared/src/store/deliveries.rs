@@ -7,12 +7,12 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::backoff::Backoff;
-use super::facets::{self, Facet};
+use super::facets;
 use super::keys::{Key, Partition};
 use super::table::{Item, StoreError, Table};
 use crate::environment::Environment;
 use crate::fold::Effect;
-use crate::model::{DeliveryId, EventId};
+use crate::model::DeliveryId;
 
 /// How many distinct deliveries of one event are counted: three times what Bitpowr's 72 hours of retries
 /// make. It bounds the item. Where this many are shown, there may have been more.
@@ -44,15 +44,14 @@ impl Table {
         &self,
         environment: Environment,
         key: &Key,
-        event_id: &EventId,
         delivery_id: &DeliveryId,
         ambiguous: bool,
     ) -> Result<bool, StoreError> {
         if ambiguous {
-            let place = facets::place(Facet::Effect, environment, Effect::Ambiguous.as_str(), event_id);
+            let place = facets::effect_place(environment, Effect::Ambiguous);
             // It is marked also where it is counted no more.
             for is_counted in [true, false] {
-                let marking = self.by_delivery(key, delivery_id, is_counted, Some(&place));
+                let marking = self.by_delivery(key, delivery_id, is_counted, place.clone());
                 if meets_condition(marking).await? {
                     return Ok(true);
                 }
@@ -75,7 +74,7 @@ impl Table {
         key: &Key,
         delivery_id: &DeliveryId,
         is_counted: bool,
-        ambiguous: Option<&Partition>,
+        ambiguous: Option<Partition>,
     ) -> UpdateItemFluentBuilder {
         let (count, room) = if is_counted { (COUNT, "<") } else { ("", ">=") };
         let (mark, notified) = match ambiguous {

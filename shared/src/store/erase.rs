@@ -162,7 +162,7 @@ impl Holding {
         item: &Item,
         family: Family,
     ) -> (Vec<(&'static str, AttributeValue)>, Vec<&'static str>) {
-        let (terms, indexes) = facets::without_personal_data(item, self.environment, family);
+        let (terms, indexes) = facets::without_personal_data(item, family);
         if terms.is_some() || !indexes.is_empty() {
             self.copies.insert(Copied::SearchValues);
         }

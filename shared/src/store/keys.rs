@@ -297,9 +297,9 @@ pub fn log_place(environment: Environment, list: List, recorded_at: Moment, id: 
     (partition, log_position(recorded_at, id))
 }
 
-/// The partition of the index for one bucket of the events that have this value of a facet.
-pub(super) fn facet_partition(environment: Environment, value: &str, bucket: u8) -> Partition {
-    Partition::new(environment, format_args!("{value}#{bucket}"))
+/// The partition of an index of the events that have this value.
+pub(super) fn facet_partition(environment: Environment, value: &str) -> Partition {
+    Partition::new(environment, component(value))
 }
 
 /// The order within the log: by time, then by id.
@@ -368,7 +368,7 @@ mod tests {
             (balance_partition(test, &"a".into(), &"USDT_TRON".into(), 2), "test#balance#a#USDT_TRON#2"),
             (balances(test), "test#balances"),
             (log_partition(test, List::Log, "2026-01-02", 3), "test#log#2026-01-02#3"),
-            (facet_partition(test, "account=a", 1), "test#account=a#1"),
+            (facet_partition(test, "a#1"), "test#a%231"),
             (days(test, List::Actions), "test#days#actions"),
         ] {
             assert_eq!(partition.as_str(), written);

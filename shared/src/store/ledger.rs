@@ -116,26 +116,22 @@ impl Table {
         struct About {
             entity: Option<EntityRef>,
         }
-        let mut uids = BTreeSet::new();
-        let mut events = 0;
-        for partition in Facet::SubAccount.partitions(environment, sub_account) {
-            let query = RangeQuery {
-                index: Facet::SubAccount.indexes().first().copied(),
-                partition,
-                low: " ".to_owned(),
-                high: "~".to_owned(),
-                newest_first: false,
-            };
-            let found = self.query(&query, EVENTS + 1).await?;
-            events += found.len();
-            for item in found {
-                let About { entity } = serde_dynamo::from_item(item)?;
-                let transaction = entity.filter(|entity| entity.entity_type == EntityType::Transaction);
-                uids.extend(transaction.map(|entity| entity.uid));
-            }
-        }
-        if events > EVENTS {
+        let query = RangeQuery {
+            index: Facet::SubAccount.indexes(sub_account).first().copied(),
+            partition: Facet::SubAccount.partition(environment, sub_account),
+            low: " ".to_owned(),
+            high: "~".to_owned(),
+            newest_first: false,
+        };
+        let found = self.query(&query, EVENTS + 1).await?;
+        if found.len() > EVENTS {
             return Err(StoreError::TooMany);
+        }
+        let mut uids = BTreeSet::new();
+        for item in found {
+            let About { entity } = serde_dynamo::from_item(item)?;
+            let transaction = entity.filter(|entity| entity.entity_type == EntityType::Transaction);
+            uids.extend(transaction.map(|entity| entity.uid));
         }
         let keys: Vec<_> = uids
             .iter()

@@ -18,7 +18,6 @@ use super::query::{Condition, Cursor, Page, RangeQuery, Start};
 use super::table::{Item, StoreError, Table};
 use crate::clock::Moment;
 use crate::environment::Environment;
-use crate::fold::Effect;
 use crate::model::{Entity, EntityRef, EntityType, Kind};
 
 /// How many queries one page may cost. A filter that matches rarely gives a short page and a cursor.
@@ -43,28 +42,19 @@ pub struct LogFilter {
 }
 
 impl LogFilter {
-    /// Takes out the facet that fewest events are expected to share.
+    /// The facet that fewest events are expected to share, of those that have an index.
     fn most_selective(&self) -> Option<(Facet, &str)> {
-        let rank = |facet: Facet, value: &str| match facet {
+        let rank = |facet: Facet| match facet {
             Facet::Hash => 0,
             Facet::Reference => 1,
             Facet::Address => 2,
             Facet::Customer => 3,
             Facet::SubAccount => 4,
             Facet::Account => 5,
-            Facet::Oddity => 6,
-            Facet::Effect if value != Effect::Applied.as_str() => 6,
-            Facet::Event => 7,
-            Facet::Status => 8,
-            Facet::Asset => 9,
-            Facet::Family => 10,
-            Facet::Effect => 11,
-            Facet::Chain => 12,
+            _ => 6,
         };
         let facets = self.facets.iter().map(|(facet, value)| (*facet, value.as_str()));
-        facets
-            .filter(|(facet, _)| !facet.indexes().is_empty())
-            .min_by_key(|(facet, value)| rank(*facet, value))
+        facets.filter(|(facet, value)| !facet.indexes(value).is_empty()).min_by_key(|(facet, _)| rank(*facet))
     }
 
     /// What is filtered by, the facet `read` apart: its index has nothing else.
@@ -420,16 +410,12 @@ fn of_entity(environment: Environment, only: Option<EntityType>, uid: &str) -> V
         .collect()
 }
 
-/// The partitions of the indexes of a facet.
+/// The partitions of the indexes of a facet, and of the entities that it names.
 fn of_facet(environment: Environment, facet: Facet, value: &str) -> Vec<Timeline> {
-    let of = |index: &'static str| {
-        facet.partitions(environment, value).map(move |partition| Timeline {
-            index: Some(index),
-            partition,
-            prefix: "",
-        })
-    };
-    facet.indexes().iter().copied().flat_map(of).collect()
+    let partition = facet.partition(environment, value);
+    let of = |index: &&'static str| Timeline { index: Some(index), partition: partition.clone(), prefix: "" };
+    let entities = facet.entity_type().map(|entity_type| of_entity(environment, Some(entity_type), value));
+    facet.indexes(value).iter().map(of).chain(entities.into_iter().flatten()).collect()
 }
 
 /// What was found, in the order of its keys.
