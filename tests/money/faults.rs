@@ -51,6 +51,7 @@ pub(crate) struct Faults {
     percent: u8,
     injected: Mutex<BTreeMap<Fault, u64>>,
     requests: Mutex<BTreeMap<String, u64>>,
+    transactions: Mutex<Vec<Value>>,
 }
 
 impl Faults {
@@ -60,6 +61,7 @@ impl Faults {
             percent,
             injected: Mutex::default(),
             requests: Mutex::default(),
+            transactions: Mutex::default(),
         })
     }
 
@@ -71,6 +73,11 @@ impl Faults {
     /// How often which operation was asked for since the last question.
     pub(crate) fn requests(&self) -> BTreeMap<String, u64> {
         std::mem::take(&mut self.requests.lock().unwrap())
+    }
+
+    /// The transactions that were asked for since the last question.
+    pub(crate) fn transactions(&self) -> Vec<Value> {
+        std::mem::take(&mut self.transactions.lock().unwrap())
     }
 
     fn draw(&self, operation: &str) -> Option<Fault> {
@@ -130,6 +137,9 @@ impl HttpConnector for Faulty {
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
         let body: Value =
             serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default();
+        if operation == "TransactWriteItems" {
+            self.faults.transactions.lock().unwrap().push(body.clone());
+        }
         match self.faults.draw(&operation) {
             None => self.inner.call(request),
             Some(Fault::TransactionConflict) if operation == "UpdateItem" => answer(

@@ -12,6 +12,7 @@
 //! | [`past`] | balances and ledger as of a past moment |
 //! | [`limits`] | no limit decides in silence |
 //! | [`document`] | docs/money.md's tables are what the code does; each odd amount is a test |
+//! | [`units`] | what an event costs to write, in write units of DynamoDB |
 //! | [`understood`] | docs/understood.md: what Bitpowr may say, and what is understood by it; each row is a test |
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
@@ -26,6 +27,7 @@ mod past;
 mod pure;
 mod rebuilding;
 mod understood;
+mod units;
 mod workers;
 #[path = "../world.rs"]
 mod world;
