@@ -19,35 +19,50 @@ use serde_json::json;
 use services::{Service, add};
 use support::{Client, Running, eventually};
 
-/// Sends so many events, one after the other, and gives how long each took to arrive at a service, sorted.
-async fn latencies(client: &Client, service: &Service, prefix: &str, count: usize) -> Vec<Duration> {
-    let mut sent = HashMap::new();
+/// A product, and a good service of its own.
+struct Side<'a> {
+    client: &'a Client,
+    service: &'a Service,
+}
+
+/// Sends each so many events, by turns, and gives for each the time within which 99 of 100 arrived at its service.
+async fn p99<const SIDES: usize>(sides: [Side<'_>; SIDES], prefix: &str, count: usize) -> [Duration; SIDES] {
+    let mut sent = [const { Vec::new() }; SIDES];
     for number in 0..count {
         let uid = format!("{prefix}-{number}");
-        sent.insert(uid.clone(), Instant::now());
-        client.send("accounts.updated", json!({ "uid": uid, "name": "n" })).await;
+        for (side, sent) in sides.iter().zip(&mut sent) {
+            sent.push((uid.clone(), Instant::now()));
+            side.client.send("accounts.updated", json!({ "uid": uid, "name": "n" })).await;
+        }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    eventually(async || {
-        let missing = sent.keys().filter(|uid| !service.came.lock().unwrap().contains_key(*uid)).count();
-        if missing == 0 { Ok(()) } else { Err(format!("{missing} of {count} are missing")) }
-    })
-    .await;
-    let came = service.came.lock().unwrap();
-    let mut latencies: Vec<_> = sent.iter().map(|(uid, at)| came[uid].duration_since(*at)).collect();
-    latencies.sort();
-    latencies
+    let mut found = [Duration::ZERO; SIDES];
+    for ((side, sent), found) in sides.iter().zip(&sent).zip(&mut found) {
+        eventually(async || {
+            let came = side.service.came.lock().unwrap();
+            let missing = sent.iter().filter(|(uid, _)| !came.contains_key(uid)).count();
+            if missing == 0 { Ok(()) } else { Err(format!("{missing} of {count} are missing")) }
+        })
+        .await;
+        let came = side.service.came.lock().unwrap();
+        let mut latencies: Vec<_> = sent.iter().map(|(uid, at)| came[uid].duration_since(*at)).collect();
+        latencies.sort();
+        *found = latencies[count * 99 / 100 - 1];
+    }
+    found
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn endpoints_that_are_ill_cost_a_good_one_nothing_once_they_are_known() {
     const EVENTS: usize = 200;
-    let running = Running::start().await;
+    let (running, other) = (Running::start().await, Running::start().await);
     let client = &running.client;
     let (good, hanging, slow, failing) =
         (Service::default(), Service::default(), Service::default(), Service::default());
     add(client, &good.start(Duration::ZERO, StatusCode::OK).await).await;
-    let alone = latencies(client, &good, "alone", EVENTS).await;
+    // It is alone at another product, so that both are measured at the same time: this machine may be busy with others.
+    let alone = Service::default();
+    add(&other.client, &alone.start(Duration::ZERO, StatusCode::OK).await).await;
 
     let ill = [
         (add(client, &hanging.start(Duration::from_secs(3600), StatusCode::OK).await).await, "failing"),
@@ -75,21 +90,21 @@ async fn endpoints_that_are_ill_cost_a_good_one_nothing_once_they_are_known() {
     let known = began.elapsed();
     // What the ill ones still hold of the fast queue ends with their time-outs.
     tokio::time::sleep(Duration::from_secs(15)).await;
-    // This machine may be busy with others: the best of three is ours.
-    let p99 = |latencies: &[Duration]| latencies[latencies.len() * 99 / 100 - 1];
-    let mut best = None;
+    let mut rounds = Vec::new();
     for round in 0..3 {
-        let beside = p99(&latencies(client, &good, &format!("beside-{round}"), EVENTS).await);
-        best = Some(best.unwrap_or(beside).min(beside));
-        if best <= Some(2 * p99(&alone)) {
-            break;
+        let sides = [Side { client: &other.client, service: &alone }, Side { client, service: &good }];
+        let [alone, beside] = p99(sides, &format!("round-{round}"), EVENTS).await;
+        rounds.push(format!("{alone:?} alone, {beside:?} beside ill ones"));
+        if beside <= 2 * alone {
+            let _ = writeln!(
+                std::io::stderr(),
+                "the ill ones were known after {known:?}; p99 of the good one: {}",
+                rounds.join("; ")
+            );
+            running.stop().await;
+            other.stop().await;
+            return;
         }
     }
-    let (alone, beside) = (p99(&alone), best.unwrap());
-    let _ = writeln!(
-        std::io::stderr(),
-        "the ill ones were known after {known:?}; p99 of the good one: {alone:?} alone, {beside:?} beside them"
-    );
-    assert!(beside <= 2 * alone, "{beside:?} beside ill ones, {alone:?} alone");
-    running.stop().await;
+    panic!("p99 of the good one: {}", rounds.join("; "));
 }
