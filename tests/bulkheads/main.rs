@@ -9,7 +9,6 @@ mod services;
 #[path = "../end_to_end/support.rs"]
 mod support;
 
-use std::collections::HashMap;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
