@@ -56,14 +56,17 @@ class Account:
     def emulated(self, change=None):
         """The template that `sam build` made, beside it, with this emulator in the place of AWS, and changed."""
         built = ROOT / ".aws-sam" / "build" / "template.yaml"
-        template = yaml_parse(built.read_text())
+        emulated = built.with_name(f"emulated-{self.port}.yaml")
+        self.write(yaml_parse(built.read_text()), emulated, change)
+        return emulated
+
+    def write(self, template, file, change=None):
+        """Writes a template with this emulator in the place of AWS, and changed."""
         template["Mappings"]["Emulator"]["Endpoint"]["url"] = self.endpoint
         in_numbers(template, template["Parameters"]["FamilyConcurrency"]["Default"])
         if change:
             change(template)
-        emulated = built.with_name(f"emulated-{self.port}.yaml")
-        emulated.write_text(yaml_dump(template))
-        return emulated
+        file.write_text(yaml_dump(template))
 
     def try_to_deploy(self, *overrides, stack=STACK, change=None):
         """`sam deploy`, as it ended; of a template that is changed."""
