@@ -26,7 +26,7 @@ use crate::model::{
     Oddity, Posting, Word, money,
 };
 use crate::store::{
-    Earlier, EventItem, Key, Partition, Plan, RawItem, Recalled, SeenItem, StateItem, StoreError,
+    BodyItem, Content, Earlier, EventItem, Key, Partition, Plan, Recalled, SeenItem, StateItem, StoreError,
     balance_key, keys,
 };
 
@@ -78,6 +78,8 @@ pub struct Place {
     pk: Partition,
     /// Its content, within that partition.
     identity: Identity,
+    /// Where it stands which is the latest event of its content.
+    seen: Key,
     /// The state of all that is known under its entity's uid.
     state: Option<Key>,
     /// The balance that it alone would post to.
@@ -103,13 +105,14 @@ impl Place {
         let asked = (!is_understood)
             .then(|| keys::asked(*environment, &delivery.received_at.day(), &shorten(body.event.as_str())));
         let state = meaning.map(|meaning| keys::state(*environment, &meaning.entity));
-        Self { identity: identity.within(pk.as_str()), pk, state, guess, asked }
+        let identity = identity.within(pk.as_str());
+        Self { seen: keys::seen(*environment, &identity), identity, pk, state, guess, asked }
     }
 
     /// What has to be recalled: this content, the entity's state, and the balance that it will most likely change.
     pub fn keys(&self) -> impl Iterator<Item = Key> {
         let others = [&self.state, &self.guess, &self.asked];
-        [self.seen()].into_iter().chain(others.into_iter().flatten().cloned())
+        [&self.seen].into_iter().chain(others.into_iter().flatten()).cloned()
     }
 
     /// The partition.
@@ -117,9 +120,9 @@ impl Place {
         &self.pk
     }
 
-    /// Where its content is seen.
-    pub(crate) fn seen(&self) -> Key {
-        keys::seen(&self.pk, &self.identity)
+    /// Where it stands which is the latest event of its content.
+    pub(crate) fn seen(&self) -> &Key {
+        &self.seen
     }
 
     /// Whether personal data was erased from what came with this content.
@@ -127,12 +130,13 @@ impl Place {
     /// # Errors
     /// [`StoreError::Item`] where what was recalled is not what this program writes.
     pub fn is_erased(&self, recalled: &Recalled) -> Result<bool, StoreError> {
-        Ok(recalled.item::<SeenItem>(&self.seen())?.is_some_and(|seen| seen.erased))
+        Ok(recalled.item::<SeenItem>(&self.seen)?.is_some_and(|seen| seen.erased))
     }
 
     /// The same place, for an event that was kept under this content, of which something may be erased since.
-    pub(crate) fn of_content(self, content: &Identity) -> Self {
-        Self { identity: content.within(self.pk.as_str()), ..self }
+    pub(crate) fn of_content(self, environment: Environment, content: &Identity) -> Self {
+        let identity = content.within(self.pk.as_str());
+        Self { seen: keys::seen(environment, &identity), identity, ..self }
     }
 
     /// What was recalled of its entity's state.
@@ -161,7 +165,7 @@ pub fn decide(
     recalled: &Recalled,
     now: Moment,
 ) -> Result<Decision, StoreError> {
-    let seen: Option<SeenItem> = recalled.item(&place.seen())?;
+    let seen: Option<SeenItem> = recalled.item(&place.seen)?;
     let state = place.recalled_state(recalled)?;
     if let Some(seen) =
         seen.clone().filter(|seen| is_within_horizon(delivery.received_at.since(seen.received_at)))
@@ -182,7 +186,7 @@ fn is_within_horizon(apart: SignedDuration) -> bool {
 /// A new event, and what it makes of its entity.
 #[derive(Debug)]
 pub struct New {
-    /// The event, without its notification.
+    /// The event, before anybody is notified.
     pub event: EventItem,
     /// What is known of its entity now; none where it is about none.
     pub folded: Option<Folded>,
@@ -246,17 +250,25 @@ impl New {
             oddity: event.oddity,
         };
         let event_key = keys::event(&place.pk, now, &event.id);
-        let head = SeenItem {
+        let latest = SeenItem {
             occurrence,
             received_at: delivery.received_at,
             event_sk: event_key.sk.clone(),
             erased: seen.as_ref().is_some_and(|seen| seen.erased),
         };
-        plan.seen(place.seen(), head, seen);
+        let first = match seen {
+            Some(recalled) => {
+                plan.seen(place.seen.clone(), latest, recalled);
+                None
+            }
+            None => Some(latest),
+        };
         let found_by = found_by(delivery, meaning, folded.as_ref());
-        let body = RawItem::new(&delivery.raw, Some(event_key.clone()));
-        plan.body(keys::raw(environment, &event.id), body);
-        let event = EventItem { notification, ..event };
+        let notified = notification.as_ref().map(|notification| notification.version().unwrap_or_default());
+        let event = EventItem { notified, ..event };
+        let content = Content { raw: delivery.raw.clone(), notification };
+        let body = BodyItem::new(&content, Some(event_key.clone()))?;
+        plan.body(keys::raw(environment, &event.id), body, first);
         let status = event.status.clone();
         plan.event(event_key, event, found_by, delivery.delivery_id.clone());
         if let Some(asks) = asks {
@@ -384,14 +396,14 @@ impl Again {
     ) -> (Plan, Applied) {
         let received_at = delivery.received_at;
         let mut plan = Plan::default();
-        let head = SeenItem { received_at, ..self.seen.clone() };
-        plan.seen(place.seen(), head, Some(self.seen.clone()));
+        let latest = SeenItem { received_at, ..self.seen.clone() };
+        plan.seen(place.seen.clone(), latest, self.seen.clone());
         let mut ambiguous = false;
         if let Some((state, facts)) = self.state.as_ref().zip(refolded) {
             let known = Known { facts, ..Known::default() };
             // The later delivery of the same content is a repetition now. What nobody was notified of is not ambiguous.
             ambiguous = recurs(delivery)
-                && event.notification.is_some()
+                && event.notified.is_some()
                 && later.is_some_and(|later| fold::is_ambiguous(&known, later));
             if let Some(key) = place.state.clone() {
                 plan.state(key, StateItem::after(Some(state.version), known, now), Some(state.version));
@@ -438,8 +450,8 @@ pub(crate) fn taken_up(
     let folded = fold::fold(known, meaning);
     let event = new_event(delivery, Some(meaning), Some(&folded), kept.id.clone(), kept.recorded_at);
     let why = format!("{}; understood since a later version, and taken up by rebuild", event.why);
-    let (deliveries, notification) = (kept.deliveries, kept.notification.clone());
-    (EventItem { why, deliveries, notification, ..event }, found_by(delivery, Some(meaning), Some(&folded)))
+    let (deliveries, notified) = (kept.deliveries, kept.notified);
+    (EventItem { why, deliveries, notified, ..event }, found_by(delivery, Some(meaning), Some(&folded)))
 }
 
 /// The event, before its notification is rendered.
@@ -473,6 +485,6 @@ fn new_event(
         received_at: delivery.received_at,
         recorded_at: now,
         occurred_at: meaning.and_then(|meaning| meaning.occurred_at).unwrap_or(delivery.received_at),
-        notification: None,
+        notified: None,
     }
 }

@@ -244,7 +244,7 @@ impl Correction<'_> {
             received_at: self.at,
             recorded_at: self.at,
             occurred_at: self.at,
-            notification: None,
+            notified: None,
         };
         let what = match (self.transaction, kind, posting) {
             (Some(of), Some(kind), _) => format!("{kind} {}", one_line(of.uid)),

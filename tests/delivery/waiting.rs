@@ -1,6 +1,6 @@
 //! What waits for an endpoint that is failing or disabled, and how it drains.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -11,8 +11,11 @@ use local::standins::queues::RedrivePolicy;
 use serde_json::json;
 use shared::clock::Clock as _;
 use shared::endpoints::{Attempt, EndpointState, Lane, Outgoing, Progress};
-use shared::model::{Entity, EntityType};
-use shared::store::{EndpointChange, Waiting, keys};
+use shared::model::{Entity, EntityType, Notification};
+use shared::store::{BodyItem, Content, EndpointChange, Waiting, keys};
+
+/// An item of the table.
+type Item = HashMap<String, AttributeValue>;
 
 use crate::service::{Path, TEST, all, answer, seconds};
 
@@ -166,12 +169,14 @@ async fn attempts_that_fail_side_by_side_do_not_put_the_first_probe_off() {
 }
 
 #[tokio::test]
-async fn an_event_that_is_moved_while_it_waits_reaches_its_endpoint() {
+async fn a_resend_that_is_moved_with_its_event_while_it_waits_reaches_its_endpoint() {
     let path = Path::new().await;
     path.endpoint("e", all()).await;
     let applied = path.deposit("d").await;
+    let record = path.table().event(TEST, &applied.id).await.unwrap().unwrap();
+    path.table().resend(&record, None, &path.mandate("again")).await.unwrap().unwrap();
     path.notify().await;
-    // As `rebuild` moves it: to another partition, where its body points to then.
+    // As `rebuild` moves it: to another partition, where its event's body points to then.
     let client = path.engine.client();
     let text = |text: &str| AttributeValue::S(text.to_owned());
     let (pk, elsewhere) = (text("test#transaction#deposit#d"), text("test#transaction#deposit#moved"));
@@ -179,20 +184,20 @@ async fn an_event_that_is_moved_while_it_waits_reaches_its_endpoint() {
         client.query().table_name(TABLE).key_condition_expression("pk = :pk AND begins_with(sk, :sk)");
     let found = query
         .expression_attribute_values(":pk", pk.clone())
-        .expression_attribute_values(":sk", text("event#"))
+        .expression_attribute_values(":sk", text("action#"))
         .send()
         .await
         .unwrap();
-    let mut event = found.items()[0].clone();
-    let sk = event["sk"].clone();
-    event.insert("pk".to_owned(), elsewhere.clone());
-    client.put_item().table_name(TABLE).set_item(Some(event)).send().await.unwrap();
+    let mut action = found.items()[0].clone();
+    let sk = action["sk"].clone();
+    action.insert("pk".to_owned(), elsewhere.clone());
+    client.put_item().table_name(TABLE).set_item(Some(action)).send().await.unwrap();
     client.delete_item().table_name(TABLE).key("pk", pk).key("sk", sk).send().await.unwrap();
     let body = client.update_item().table_name(TABLE).key("pk", text(&format!("test#raw#{}", applied.id)));
     let body = body.key("sk", text("raw")).update_expression("SET event_key.pk = :pk");
     body.expression_attribute_values(":pk", elsewhere).send().await.unwrap();
     path.batch(Lane::Fast).await;
-    assert_eq!(path.services.requests("e").len(), 1);
+    assert_eq!(path.services.requests("e").len(), 2);
 }
 
 #[tokio::test]
@@ -240,17 +245,15 @@ async fn a_hundred_thousand_events_that_wait_drain_in_order() {
         // What is kept of an event, as far as an endpoint gets it.
         let (id, at) = (format!("{number:06}"), now.after(SignedDuration::from_millis(number.into())));
         let account = Entity::new(EntityType::Account, id.as_str());
-        let key = keys::event(&keys::entity(TEST, &account), at, &id);
-        let programs = json!({ "id": id, "entity": { "uid": id } }).to_string();
-        let notification = HashMap::from([
-            ("programs".to_owned(), text(&programs)),
-            ("attributes".to_owned(), AttributeValue::M(HashMap::new())),
-        ]);
-        let event =
-            client.put_item().table_name(TABLE).item("pk", text(key.pk.as_str())).item("sk", text(&key.sk));
-        let event = event.item("id", text(&id)).item("environment", text("test"));
-        let event = event.item("recorded_at", text(&at.to_string()));
-        event.item("notification", AttributeValue::M(notification)).send().await.unwrap();
+        let event = keys::event(&keys::entity(TEST, &account), at, &id);
+        let programs = Some(json!({ "id": id, "entity": { "uid": id } }).to_string());
+        let notification =
+            Notification { people: None, programs, endpoint: None, attributes: BTreeMap::new() };
+        let content = Content { raw: Vec::new(), notification: Some(notification) };
+        let body: Item = serde_dynamo::to_item(BodyItem::new(&content, Some(event)).unwrap()).unwrap();
+        let key = keys::raw(TEST, &id);
+        let put = client.put_item().table_name(TABLE).set_item(Some(body));
+        put.item("pk", text(key.pk.as_str())).item("sk", text(&key.sk)).send().await.unwrap();
         let outgoing = Outgoing { environment: TEST, endpoint: "dead".to_owned(), key };
         let waiting = Waiting {
             outgoing,

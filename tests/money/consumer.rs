@@ -28,8 +28,7 @@ pub(crate) async fn notifications(table: &Table) -> Vec<ForPrograms> {
     loop {
         let page = table.log(TEST, &LogFilter::default(), 100, cursor.as_ref()).await.unwrap();
         for listed in page.items {
-            let event = table.event(TEST, &listed.id).await.unwrap().unwrap().event;
-            rendered.extend(event.notification);
+            rendered.extend(table.event(TEST, &listed.id).await.unwrap().unwrap().notification);
         }
         cursor = page.cursor;
         if cursor.is_none() {

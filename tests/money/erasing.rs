@@ -15,7 +15,7 @@ use shared::erase::{self, Erased, Subject};
 use shared::fold::{Effect, Known};
 use shared::model::{Body, Entity, EntityType, EventId, EventType, Fact, Family, Kind, Reason};
 use shared::rebuild::Mode;
-use shared::store::{Action, Copied, Facet, LogFilter, Mandate, Table, schema};
+use shared::store::{Action, BodyItem, Content, Copied, Facet, LogFilter, Mandate, StateItem, Table, schema};
 use shared::verify::Envelope;
 
 use crate::lives::{Said, lives, say, setting};
@@ -58,6 +58,21 @@ impl Open {
             let page =
                 self.client.scan().table_name(TABLE).set_exclusive_start_key(start).send().await.unwrap();
             text.push_str(&format!("{:?}", page.items()));
+            // What is packed as well.
+            for item in page.items() {
+                match item["sk"].as_s().unwrap().as_str() {
+                    "raw" => {
+                        let body: BodyItem = serde_dynamo::from_item(item.clone()).unwrap();
+                        let Content { raw, notification } = body.content().unwrap();
+                        text.push_str(&format!("{} {notification:?}", String::from_utf8_lossy(&raw)));
+                    }
+                    "state" => {
+                        let state: StateItem = serde_dynamo::from_item(item.clone()).unwrap();
+                        text.push_str(&format!("{state:?}"));
+                    }
+                    _ => {}
+                }
+            }
             start = page.last_evaluated_key;
             if start.is_none() {
                 return text;
@@ -357,7 +372,7 @@ async fn an_erasure_that_was_interrupted_is_finished_with_what_was_copied_from_s
     // The state still has it, and the notification of the next event has it from there.
     let success = open.world.deliver("transaction.deposit.success", deposit).await;
     let record = open.table().event(TEST, &success.id).await.unwrap().unwrap();
-    assert!(format!("{:?}", record.event.notification).contains(PERSONAL));
+    assert!(format!("{:?}", record.notification).contains(PERSONAL));
     open.erase_customer().await;
     assert!(!open.everything().await.contains(PERSONAL));
     assert!(open.is_clean().await);

@@ -67,7 +67,7 @@ async fn an_undated_stale_event_that_comes_again_is_ambiguous_only_where_anybody
             false => (Effect::Stale, Effect::Repeat),
         };
         assert_eq!((record.event.effect, again.effect), (effect, said));
-        assert_eq!(record.event.notification.is_some(), is_notified);
+        assert_eq!(record.notification.is_some(), is_notified);
         assert_eq!(record.event.deliveries, 2);
         // Nor where an earlier delivery of it comes last.
         world.clock.set(start);
@@ -102,7 +102,7 @@ async fn an_identifier_of_more_than_512_bytes_is_none_and_the_event_is_found_by_
         let applied = world.deliver("transaction.deposit.success", data).await;
         assert_eq!(applied.entity.is_some(), is_known);
         assert_eq!(found_by(&world, Facet::Hash, &format!("h{length}")).await, 1);
-        let notification = event(&world, &applied.id).await.event.notification.unwrap();
+        let notification = event(&world, &applied.id).await.notification.unwrap();
         assert!(notification.people.is_some());
     }
 }
@@ -120,7 +120,7 @@ async fn an_address_that_a_customers_set_has_no_room_for_is_news_and_is_found() 
     // It is the first in their order, and the set has the last.
     let applied = attach(0).await;
     assert_eq!(applied.effect, Effect::Applied);
-    assert!(event(&world, &applied.id).await.event.notification.is_some());
+    assert!(event(&world, &applied.id).await.notification.is_some());
     assert_eq!(found_by(&world, Facet::Address, "addr-000").await, 1);
     let entity = Entity::new(EntityType::Customer, "c");
     let state = world.table().state(TEST, &entity).await.unwrap().unwrap();

@@ -30,7 +30,7 @@ use shared::model::{Body, Entity, EntityType, EventName, Family, Kind, Meaning, 
 use shared::notice::Notice;
 use shared::pipeline::apply;
 use shared::rebuild::{self, Interpreter, Mode, Report, TakenUp};
-use shared::store::{Action, Facet, LogFilter, Mandate, Table, schema};
+use shared::store::{Action, Facet, LogFilter, Mandate, StateItem, Table, schema};
 
 use crate::consumer;
 use crate::workers::Outcome;
@@ -110,6 +110,16 @@ impl Damaged {
         request.send().await.unwrap();
     }
 
+    /// Alters a state: what it says is not what its events say.
+    async fn antedate_state(&self, pk: &str) {
+        let request = self.client.get_item().table_name(TABLE).set_key(Some(Self::key(pk, "state")));
+        let mut item = request.send().await.unwrap().item.unwrap();
+        let mut state: StateItem = serde_dynamo::from_item(item.clone()).unwrap();
+        state.known.facts.updated_at = Some("2020-01-01T00:00:00Z".parse().unwrap());
+        item.extend::<HashMap<_, _>>(serde_dynamo::to_item(state).unwrap());
+        self.client.put_item().table_name(TABLE).set_item(Some(item)).send().await.unwrap();
+    }
+
     /// The partition of the shard that a deposit posted to.
     async fn shard_of(&self, uid: &str) -> String {
         let ledger = self.world.table().ledger(TEST, ("a", None), None, 100, None).await.unwrap().items;
@@ -134,7 +144,7 @@ async fn a_state_that_is_gone_or_altered_is_found_and_mended() {
     let damaged = Damaged::new().await;
     let before = Outcome::of(damaged.world.table()).await;
     damaged.delete("test#transaction#one", "state").await;
-    damaged.set("test#account#a", "state", "known.facts.updated_at", "2020-01-01T00:00:00.000Z").await;
+    damaged.antedate_state("test#account#a").await;
     let report = damaged.check().await;
     let found: Vec<_> = report
         .differences
@@ -349,7 +359,7 @@ async fn what_an_earlier_version_kept_about_nothing_is_taken_up_under_its_id() {
     let filter = LogFilter { facets: vec![(Facet::Effect, "none".to_owned())], ..LogFilter::default() };
     assert!(table.log(TEST, &filter, 10, None).await.unwrap().items.is_empty());
     let record = table.event(TEST, &kept.id).await.unwrap().unwrap();
-    assert_eq!((record.raw, record.actions.len(), record.event.notification.is_some()), (raw, 1, true));
+    assert_eq!((record.raw, record.actions.len(), record.notification.is_some()), (raw, 1, true));
     let outcome = Outcome::of(table).await;
     assert_eq!(outcome.balances()[&("a".into(), "BTC".into())][0].to_string(), "15");
     consumer::ends_with(table, outcome.balances()).await;

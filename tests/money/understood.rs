@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use shared::environment::Environment;
 use shared::model::lifecycle::Step;
 use shared::model::{Body, Entity, EntityType, Fact, Kind, money};
-use shared::store::EventItem;
+use shared::store::EventRecord;
 
 use crate::document::{check, columns, with};
 use crate::world::World;
@@ -24,9 +24,9 @@ fn code(text: &str) -> String {
 }
 
 /// What became of an event.
-async fn event(world: &World, name: &str, data: Value) -> EventItem {
+async fn record(world: &World, name: &str, data: Value) -> EventRecord {
     let applied = world.deliver(name, data).await;
-    world.table().event(TEST, &applied.id).await.unwrap().unwrap().event
+    world.table().event(TEST, &applied.id).await.unwrap().unwrap()
 }
 
 /// As which kinds a transaction is known, what is counted of it now, and its mark.
@@ -84,7 +84,7 @@ async fn names() -> String {
         let world = World::new().await;
         let data = json!({ "uid": format!("u{number}"), "type": "TRANSFER", "accountId": "a", "amount": "1",
             "assetType": "BTC", "name": "N" });
-        let event = event(&world, name, data).await;
+        let EventRecord { event, notification, .. } = record(&world, name, data).await;
         let about = match (&event.entity, event.kind) {
             (Some(_), Some(kind)) => format!("a {kind}"),
             (Some(entity), None)
@@ -98,7 +98,7 @@ async fn names() -> String {
             (Some(entity), None) => format!("a {}", entity.entity_type),
             (None, _) => "nothing that is known".to_owned(),
         };
-        let people = event.notification.as_ref().is_some_and(|one| one.people.is_some());
+        let people = notification.as_ref().is_some_and(|one| one.people.is_some());
         let people = if people { "yes" } else { "no" };
         let _ = writeln!(
             table,

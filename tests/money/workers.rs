@@ -58,7 +58,7 @@ impl Outcome {
                 events.insert(event.id.clone(), event.received_at);
                 let Some(entity) = event.entity else { continue };
                 let entity = Entity { entity_type: entity.entity_type, kind: event.kind, uid: entity.uid };
-                if event.notification.is_some() {
+                if record.notification.is_some() {
                     let body = Body::parse(&record.raw, TEST).unwrap();
                     let meaning =
                         with_family!(body.event.family(), F => meaning::<F>(&body, event.received_at));

@@ -106,7 +106,7 @@ def test_a_service_gets_the_same_request_from_a_container_as_from_the_local_prod
                                          {"content-type": "application/json"})
         with urllib.request.urlopen(request, timeout=30) as answer:
             endpoint = json.load(answer)
-        key = {"pk": f"test#customer#{event['entity']['uid']}", "sk": f"event#{event['recorded_at']}#{event['id']}"}
+        key = {"pk": f"test#raw#{event['id']}", "sk": "raw"}
         body = json.dumps({"environment": "test", "endpoint": endpoint["id"], "key": key})
         batch = json.loads((ROOT / "events" / "customers" / "customer.created.json").read_text())
         batch["Records"][0].update(body=body, eventSourceARN="arn:aws:sqs:eu-west-1:000000000000:endpoints")

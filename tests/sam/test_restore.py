@@ -104,8 +104,9 @@ def test_the_runbook_is_followed_step_by_step(account, stack, command, tmp_path,
         # What happens after it, and the harm.
         command("erase", "--customer", CUSTOMER, "--why", "request 7", "--yes")
         for item in everything(database, old):
-            if item["sk"]["S"] == "raw" and "transaction.deposit.success" in item.get("text", {}).get("S", ""):
-                database.delete_item(TableName=old, Key={"pk": item["pk"], "sk": item["sk"]})
+            if item.get("event", {}).get("S") == "transaction.deposit.success":
+                body = {"pk": {"S": f"test#raw#{item['id']['S']}"}, "sk": {"S": "raw"}}
+                database.delete_item(TableName=old, Key=body)
         command("rebuild", "--check", code=1)
         skipped.append("1: an earlier time, and how long it takes")
 
@@ -123,7 +124,7 @@ def test_the_runbook_is_followed_step_by_step(account, stack, command, tmp_path,
     def check():
         said = command("rebuild", "--check", "--table", f"{old}-restored")
         assert "43 events" in said and "everything matches" in said
-        assert "sample.customer@example.com" in json.dumps(everything(database, f"{old}-restored"))
+        assert "sample.customer@example.com" in command("export", "--raw", "--table", f"{old}-restored")
 
     def take_in(table):
         script = [sys.executable, ROOT / "docs/restore/take_in.py", "--stack", emulated.STACK, "--table", table,
@@ -169,7 +170,7 @@ def test_the_runbook_is_followed_step_by_step(account, stack, command, tmp_path,
         assert len(erased) == 5
         for event in erased:
             command("erase", "--event", event, "--why", "restored", "--yes")
-        assert "sample.customer" not in json.dumps(everything(database, f"{old}-restored"))
+        assert "sample.customer" not in command("export", "--raw", "--table", f"{old}-restored")
 
     def look_and_remove():
         command("rebuild")

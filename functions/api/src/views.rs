@@ -17,9 +17,8 @@ const OF_EVERY_TRANSACTION: [Fact; 6] =
     [Fact::Amount, Fact::Chain, Fact::Hash, Fact::Customer, Fact::Reference, Fact::Memo];
 
 /// An event by itself: with its body, byte for byte, its notification, and what was done to it.
-pub(crate) fn event_record(mut record: store::EventRecord, attempts: Vec<Attempt>) -> EventRecord {
-    let (programs, people) =
-        record.event.notification.take().map(|rendered| (rendered.programs, rendered.people)).unzip();
+pub(crate) fn event_record(record: store::EventRecord, attempts: Vec<Attempt>) -> EventRecord {
+    let (programs, people) = record.notification.map(|rendered| (rendered.programs, rendered.people)).unzip();
     EventRecord {
         event: Event { endpoints: Attempt::progress(&attempts), ..record.event.into() },
         notification: Rendered {

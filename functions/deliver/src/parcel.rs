@@ -37,9 +37,7 @@ struct Resend {
 impl Parcel {
     /// What an event, or an action, carries to endpoints; none where it carries nothing.
     pub async fn of(table: &Table, carrier: Carrier) -> Result<Option<Self>, StoreError> {
-        let Some(body) = carrier.notification.and_then(|notification| notification.programs) else {
-            return Ok(None);
-        };
+        let Some(body) = carrier.notification.programs else { return Ok(None) };
         let Head { id, resend } = serde_json::from_str(&body)?;
         let position = format!("{}#{}", carrier.recorded_at, carrier.id);
         let resend = resend.map(|resend| resend.id);

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
-use serde::Deserialize;
 use shared::clock::Clock;
 use shared::endpoints::{Directory, Endpoint, EndpointState, Lane, Outbound, Outgoing};
 use shared::environment::Environment;
@@ -14,8 +13,7 @@ use shared::model::notification::united;
 use shared::model::{Notification, Words};
 use shared::publish::{Message, Publish, PublishError, Refused, Topic};
 use shared::queue::QueueError;
-use shared::store::keys::{ACTION_PREFIX, EVENT_PREFIX};
-use shared::store::{Key, StoreError};
+use shared::store::{Carrier, Key, StoreError};
 use shared::telemetry;
 use tracing::{error, info, warn};
 
@@ -37,17 +35,6 @@ pub struct Notify<P, D, O, C> {
     pub outbound: O,
     /// Tells the time.
     pub clock: C,
-}
-
-/// What is read of a new event.
-#[derive(Deserialize)]
-struct Inserted {
-    environment: Environment,
-    #[serde(default)]
-    notification: Option<Notification>,
-    /// Whether `rebuild` took it up and moved it: then it was sent when it was inserted first.
-    #[serde(default)]
-    taken_up: bool,
 }
 
 /// A record of the stream that carries a notification.
@@ -170,18 +157,17 @@ impl<P: Publish, D: Directory, O: Outbound, C: Clock> Notify<P, D, O, C> {
     }
 }
 
-/// The notification of a record that inserts an event, or an action that carries one.
+/// The notification of a record that inserts the body of an event, or an action that carries one.
 fn notified(record: EventRecord) -> Option<Notified> {
     let key: Key = serde_dynamo::from_item(record.change.keys).ok()?;
-    let carries = [EVENT_PREFIX, ACTION_PREFIX].iter().any(|prefix| key.sk.starts_with(prefix));
-    if record.event_name != "INSERT" || !carries {
+    if record.event_name != "INSERT" {
         return None;
     }
     let number = record.change.sequence_number;
-    match serde_dynamo::from_item::<_, Inserted>(record.change.new_image) {
-        Ok(Inserted { environment, notification, taken_up }) => {
-            let sends = notification.filter(|_| !taken_up);
-            sends.map(|notification| Notified { number, environment, key, notification })
+    match Carrier::of(&key, record.change.new_image) {
+        Ok(carrier) => {
+            let Carrier { environment, notification, .. } = carrier.filter(|carrier| !carrier.taken_up)?;
+            Some(Notified { number, environment, key, notification })
         }
         Err(error) => {
             // It would fail every time and hold up all that come after it.
@@ -219,12 +205,14 @@ fn digest(messages: Vec<(usize, Message)>) -> Vec<(usize, Message)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
     use std::sync::Mutex;
 
     use serde_json::json;
     use shared::clock::SystemClock;
     use shared::endpoints::{EndpointFilter, EndpointUrl, Reach};
     use shared::publish::Published;
+    use shared::store::{BodyItem, Content};
 
     /// Takes messages, until it comes to one of those that it does not take.
     #[derive(Default)]
@@ -328,7 +316,7 @@ mod tests {
     #[tokio::test]
     async fn endpoints_get_what_they_want_and_the_ill_ones_have_a_queue_of_their_own() {
         let notify = Notify { endpoints: endpoints(), ..notify(Captured::default()) };
-        notify.batch(batch(&[("INSERT", "event#x")])).await.unwrap();
+        notify.batch(batch(&[("INSERT", "action#x#y")])).await.unwrap();
         let mut taken = notify.outbound.taken.into_inner().unwrap();
         taken.sort_by_key(|(lane, outgoing)| (*lane, outgoing.endpoint.clone()));
         let taken: Vec<_> =
@@ -360,7 +348,7 @@ mod tests {
     async fn nobody_is_notified_twice_where_the_queue_of_the_endpoints_is_down() {
         let outbound = Handed { is_down: true, ..Handed::default() };
         let notify = Notify { endpoints: endpoints(), outbound, ..notify(Captured::default()) };
-        assert!(notify.batch(batch(&[("INSERT", "event#x"); 3])).await.is_err());
+        assert!(notify.batch(batch(&[("INSERT", "action#x#y"); 3])).await.is_err());
         assert!(notify.publish.taken.into_inner().unwrap().is_empty());
     }
 
@@ -372,7 +360,8 @@ mod tests {
                 "awsRegion":"eu-west-1","eventSourceARN":"arn:aws:dynamodb:eu-west-1:1:table/t/stream/s",
                 "dynamodb":{{"ApproximateCreationDateTime":1479499740,"Keys":{{"pk":{{"S":"p"}},"sk":{{"S":"{sk}"}}}},
                 "SequenceNumber":"{number}","SizeBytes":112,"StreamViewType":"NEW_IMAGE",
-                "NewImage":{{"pk":{{"S":"p"}},"sk":{{"S":"{sk}"}},"environment":{{"S":"test"}},"notification":{{"M":{{
+                "NewImage":{{"pk":{{"S":"p"}},"sk":{{"S":"{sk}"}},"environment":{{"S":"test"}},
+                "id":{{"S":"y"}},"at":{{"S":"2026-11-01T00:00:00.000Z"}},"notification":{{"M":{{
                   "people":{{"M":{{"subject":{{"S":"Deposit {number}."}},"text":{{"S":"t"}},"sms":{{"S":"s"}}}}}},
                   "programs":{{"S":"{number}."}},
                   "attributes":{{"M":{{"asset":{{"M":{{"type":{{"S":"String"}},"value":{{"S":"BTC"}}}}}}}}}}
@@ -390,15 +379,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_the_insertion_of_an_event_or_an_action_is_notified() {
-        assert_eq!(sent(&[("INSERT", "event#x")]).await.len(), 2);
+    async fn only_the_insertion_of_a_body_or_an_action_is_notified() {
         assert_eq!(sent(&[("INSERT", "action#x#y")]).await.len(), 2);
-        assert!(sent(&[("MODIFY", "event#x"), ("INSERT", "state"), ("REMOVE", "event#x")]).await.is_empty());
+        let others =
+            [("MODIFY", "action#x#y"), ("INSERT", "state"), ("REMOVE", "action#x#y"), ("INSERT", "event#x")];
+        assert!(sent(&others).await.is_empty());
+        for (event_key, notified) in [
+            (Some(json!({ "pk": "test#account#a", "sk": "event#2026-11-01T00:00:00.000Z#x" })), 1),
+            (None, 0),
+        ] {
+            let mut inserted = batch(&[("INSERT", "raw")]);
+            let programs = Some("{}".to_owned());
+            let notification =
+                Notification { people: None, programs, endpoint: None, attributes: BTreeMap::new() };
+            let content = Content { raw: b"{}".to_vec(), notification: Some(notification) };
+            let event_key = event_key.map(|key| serde_json::from_value(key).unwrap());
+            let body = BodyItem::new(&content, event_key).unwrap();
+            inserted.records[0].change.new_image = serde_dynamo::to_item(body).unwrap();
+            let notify = notify(Captured::default());
+            notify.batch(inserted).await.unwrap();
+            assert_eq!(notify.publish.taken.into_inner().unwrap().len(), notified);
+        }
     }
 
     #[tokio::test]
     async fn what_was_only_moved_is_not_sent_again() {
-        let mut batch = batch(&[("INSERT", "event#x"), ("INSERT", "action#x#y"), ("INSERT", "event#y")]);
+        let mut batch =
+            batch(&[("INSERT", "action#x#y"), ("INSERT", "action#x#z"), ("INSERT", "action#y#z")]);
         for record in batch.records.iter_mut().take(2) {
             record.change.new_image.insert("taken_up".to_owned(), serde_dynamo::AttributeValue::Bool(true));
         }
@@ -409,9 +416,9 @@ mod tests {
 
     #[tokio::test]
     async fn many_messages_to_people_become_one_digest() {
-        let five = sent(&[("INSERT", "event#x"); 5]).await;
+        let five = sent(&[("INSERT", "action#x#y"); 5]).await;
         assert_eq!(five.iter().filter(|message| matches!(message, Message::People { .. })).count(), 5);
-        let many = sent(&[("INSERT", "event#x"); 60]).await;
+        let many = sent(&[("INSERT", "action#x#y"); 60]).await;
         let people: Vec<_> = many
             .iter()
             .filter_map(|message| match message {
@@ -428,7 +435,7 @@ mod tests {
     /// From which record on the batch comes again, and what people and programs were sent until then.
     async fn sent_until(publish: Captured, count: usize) -> (Option<String>, Vec<String>, Vec<String>) {
         let notify = notify(publish);
-        let response = notify.batch(batch(&vec![("INSERT", "event#x"); count])).await.unwrap();
+        let response = notify.batch(batch(&vec![("INSERT", "action#x#y"); count])).await.unwrap();
         // As Lambda reads it.
         let response = serde_json::to_value(response).unwrap();
         let failures = response["batchItemFailures"].as_array().unwrap();
@@ -479,7 +486,7 @@ mod tests {
     async fn a_batch_whose_first_message_is_not_taken_comes_again_as_a_whole() {
         for topic in [Topic::People, Topic::Programs] {
             let notify = notify(Captured { not_taken: Some((topic, "0.")), ..Captured::default() });
-            assert!(notify.batch(batch(&[("INSERT", "event#x"); 3])).await.is_err());
+            assert!(notify.batch(batch(&[("INSERT", "action#x#y"); 3])).await.is_err());
             let taken = notify.publish.taken.into_inner().unwrap();
             assert!(taken.iter().all(|message| message.topic() == Topic::Programs));
         }

@@ -23,14 +23,15 @@ pub(super) async fn parcel(
     id: &str,
 ) -> Result<Option<(Parcel, BTreeMap<String, Attribute>)>, Failure> {
     let found = opened.table.event(opened.environment, id).await?;
-    let event = found.ok_or_else(|| Failure::new("Not found: no event has this id."))?.event;
-    let Some(notification) = event.notification else { return Ok(None) };
+    let record = found.ok_or_else(|| Failure::new("Not found: no event has this id."))?;
+    let Some(notification) = record.notification else { return Ok(None) };
     let attributes = notification.attributes.clone();
     let carrier = Carrier {
-        environment: event.environment,
-        id: event.id.to_string(),
-        recorded_at: event.recorded_at,
-        notification: Some(notification),
+        environment: record.event.environment,
+        id: record.event.id.to_string(),
+        recorded_at: record.event.recorded_at,
+        notification,
+        taken_up: false,
     };
     let parcel = Parcel::of(&opened.table, carrier).await?;
     Ok(parcel.map(|parcel| (parcel, attributes)))

@@ -260,8 +260,10 @@ mod tests {
                 .put_item()
                 .table_name(TABLE)
                 .item("pk", text("p"))
-                .item("sk", text(&format!("event#{number}")))
+                .item("sk", text(&format!("action#x#{number}")))
                 .item("environment", text("test"))
+                .item("id", text("x"))
+                .item("at", text("2026-11-01T00:00:00.000Z"))
                 .item("notification", notification)
                 .send()
                 .await

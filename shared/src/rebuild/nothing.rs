@@ -25,13 +25,14 @@ impl<C: Clock, P: Fn(&Report)> Run<'_, C, P> {
             let delivery = Delivery { environment, body, raw, received_at, delivery_id };
             let mut place = Place::of(&delivery, Some(&meaning));
             if let Some(content) = record.content_of_nothing() {
-                place = place.of_content(&content);
+                place = place.of_content(environment, &content);
             }
             let state: Option<StateItem> = table.state(environment, &meaning.entity).await?;
             let (event, found_by) =
                 taken_up(&record.event, &delivery, &meaning, state.as_ref().map(|state| &state.known));
             let written = self.mode.writes();
-            if !written || table.move_event(&record, (&event, &found_by), &place.seen()).await? {
+            let (pk, seen) = (place.pk(), place.seen());
+            if !written || table.move_event(&record, (&event, &found_by), pk, seen).await? {
                 let (entity, kind) = (EntityRef::from(&meaning.entity), meaning.entity.kind);
                 self.report.taken_up.push(TakenUp { event: id.to_owned(), entity, kind, written });
                 return Ok(written.then_some(meaning.entity));

@@ -70,8 +70,7 @@ pub async fn refold(
                 refolded.facts = refolded.facts.join(meaning.added());
                 refolded.is_known = true;
             }
-            refolded.notified =
-                refolded.notified.max(event.notification.and_then(|notification| notification.version()));
+            refolded.notified = refolded.notified.max(event.notified);
             refolded.last_event = Some(event.id);
         }
         start = reached;

@@ -5,14 +5,13 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
-use super::events::RawItem;
+use super::bodies::{BodyItem, Carrier};
 use super::keys::{self, Key};
 use super::query::{RangeQuery, Start};
 use super::table::{StoreError, Table, to_item};
 use crate::clock::Moment;
 use crate::endpoints::{Attempt, Outgoing};
 use crate::environment::Environment;
-use crate::model::Notification;
 
 /// How many attempts of one event are kept at most: an item has at most 400 KB.
 const MOST: u32 = 400;
@@ -23,21 +22,6 @@ struct AttemptsItem {
     attempts: Vec<Attempt>,
     /// When it may be deleted, in seconds since 1970.
     expires_at: i64,
-}
-
-/// An event, or an action, with the notification that it carries.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Carrier {
-    /// Whose world it is.
-    pub environment: Environment,
-    /// Its id.
-    pub id: String,
-    /// When it was recorded.
-    #[serde(alias = "at")]
-    pub recorded_at: Moment,
-    /// What endpoints are sent.
-    #[serde(default)]
-    pub notification: Option<Notification>,
 }
 
 /// What an endpoint has not got yet.
@@ -118,7 +102,7 @@ impl Table {
         }
     }
 
-    /// What carries some notifications, by where it is; what is gone is absent.
+    /// What carries some notifications, by where it is; what is gone, or carries none, is absent.
     ///
     /// # Errors
     /// [`StoreError`] where the table cannot be read.
@@ -133,23 +117,21 @@ impl Table {
             let mut there = self.batch_get(&moved.values().cloned().collect::<Vec<_>>()).await?;
             items.extend(moved.into_iter().filter_map(|(from, to)| Some((from, there.remove(&to)?))));
         }
-        let carriers = items.into_iter().map(|(key, item)| Ok((key, serde_dynamo::from_item(item)?)));
-        carriers.collect::<Result<_, serde_dynamo::Error>>().map_err(StoreError::from)
+        let carriers =
+            items.into_iter().map(|(key, item)| Ok(Carrier::of(&key, item)?.map(|carrier| (key, carrier))));
+        carriers.filter_map(Result::transpose).collect()
     }
 
-    /// Where events, and actions on events, are that were moved: into the partition of what an event turned out to be about.
+    /// Where actions on events are that were moved: into the partition of what an event turned out to be about.
     async fn moved(&self, keys: Vec<Key>) -> Result<HashMap<Key, Key>, StoreError> {
-        let body = |key: &Key| {
-            let environment = key.pk.environment()?;
-            Some(keys::raw(environment, &keys::event_id(key)?))
-        };
+        let body = |key: &Key| Some(keys::raw(key.pk.environment()?, &keys::event_id(key)?));
         let bodies: Vec<_> = keys.into_iter().filter_map(|key| Some((body(&key)?, key))).collect();
         let wanted: Vec<_> = bodies.iter().map(|(body, _)| body.clone()).collect();
         let found = self.batch_get(&wanted).await?;
         let mut moved = HashMap::new();
         for (body, key) in bodies {
-            let raw = found.get(&body).cloned().map(serde_dynamo::from_item::<_, RawItem>).transpose()?;
-            if let Some(to) = raw.and_then(|raw| raw.event_key).filter(|to| to.pk != key.pk) {
+            let body = found.get(&body).cloned().map(serde_dynamo::from_item::<_, BodyItem>).transpose()?;
+            if let Some(to) = body.and_then(|body| body.event_key).filter(|to| to.pk != key.pk) {
                 moved.insert(key.clone(), Key { pk: to.pk, sk: key.sk });
             }
         }
@@ -161,8 +143,8 @@ impl Table {
     /// # Errors
     /// [`StoreError`] where the table cannot be read.
     pub async fn body(&self, environment: Environment, id: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let raw: Option<RawItem> = self.get(&keys::raw(environment, id)).await?;
-        Ok(raw.map(RawItem::into_bytes))
+        let body: Option<BodyItem> = self.get(&keys::raw(environment, id)).await?;
+        Ok(body.map(BodyItem::content).transpose()?.map(|content| content.raw))
     }
 
     /// Has something wait for its endpoint.

@@ -10,8 +10,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::actions::ActionItem;
+use super::bodies::BodyItem;
 use super::deliveries::{COUNT, DELIVERIES, MAX_DELIVERIES, deliveries};
-use super::events::{EventItem, RawItem, SeenItem};
+use super::events::{EventItem, SeenItem};
 use super::facets;
 use super::keys::{self, Key, List, Partition};
 use super::ledger::BalanceEntry;
@@ -59,9 +60,9 @@ pub struct Plan(Vec<Write>);
 /// A part of a plan.
 #[derive(Clone, Debug)]
 enum Write {
-    Seen { key: Key, item: SeenItem, recalled: Option<SeenItem> },
+    Seen { key: Key, item: SeenItem, recalled: SeenItem },
     Event { key: Key, item: EventItem, found_by: Facts, delivery_id: DeliveryId },
-    Body { key: Key, item: RawItem },
+    Body { key: Key, item: BodyItem, first: Option<SeenItem> },
     State { key: Key, item: StateItem, recalled: Option<u64> },
     Line { partition: Partition, line: LedgerLine },
     MendedLine { partition: Partition, line: LedgerLine },
@@ -91,7 +92,7 @@ pub struct Earlier {
 
 impl Plan {
     /// The latest occurrence of a content, in the place of the one that was recalled.
-    pub fn seen(&mut self, key: Key, item: SeenItem, recalled: Option<SeenItem>) {
+    pub fn seen(&mut self, key: Key, item: SeenItem, recalled: SeenItem) {
         self.0.push(Write::Seen { key, item, recalled });
     }
 
@@ -100,9 +101,9 @@ impl Plan {
         self.0.push(Write::Event { key, item, found_by, delivery_id });
     }
 
-    /// The body of a new event.
-    pub fn body(&mut self, key: Key, item: RawItem) {
-        self.0.push(Write::Body { key, item });
+    /// The body of a new event; `first`: it is the first of its content.
+    pub fn body(&mut self, key: Key, item: BodyItem, first: Option<SeenItem>) {
+        self.0.push(Write::Body { key, item, first });
     }
 
     /// An entity's state, in the place of the version that was recalled.
@@ -205,10 +206,7 @@ impl Table {
         let mut writes = Writes::new(self);
         for write in plan.0 {
             match write {
-                Write::Seen { key, item, recalled } => {
-                    let guard = recalled.map(|seen| AttributeValue::S(seen.received_at.to_string()));
-                    writes.replace(to_item(&key, &item)?, "received_at", guard)?;
-                }
+                Write::Seen { key, item, recalled } => writes.update(seen(&key, item, &recalled))?,
                 Write::Event { key, item, found_by, delivery_id } => {
                     self.mark_day(item.environment, List::Log, item.recorded_at).await?;
                     let mut contents = to_item(&key, &item)?;
@@ -220,7 +218,13 @@ impl Table {
                         writes.create(pointer)?;
                     }
                 }
-                Write::Body { key, item } => writes.create(to_item(&key, &item)?)?,
+                Write::Body { key, item, first } => {
+                    let mut contents = to_item(&key, &item)?;
+                    if let Some(first) = first {
+                        contents.extend(serde_dynamo::to_item::<_, Item>(first)?);
+                    }
+                    writes.create(contents)?;
+                }
                 Write::State { key, item, recalled } => {
                     writes.replace(to_item(&key, &item)?, "version", recalled.map(version))?;
                 }
@@ -247,6 +251,21 @@ impl Table {
 
 fn partition(environment: Environment, line: &LedgerLine) -> Partition {
     keys::balance_partition(environment, &line.account, &line.asset, line.shard)
+}
+
+fn seen(key: &Key, item: SeenItem, recalled: &SeenItem) -> UpdateBuilder {
+    let SeenItem { occurrence, received_at, event_sk, erased } = item;
+    Update::builder()
+        .set_key(Some(key.to_item()))
+        .update_expression(
+            "SET occurrence = :occurrence, received_at = :received, event_sk = :event, erased = :erased",
+        )
+        .expression_attribute_values(":erased", AttributeValue::Bool(erased))
+        .condition_expression("received_at = :recalled")
+        .expression_attribute_values(":occurrence", AttributeValue::N(occurrence.to_string()))
+        .expression_attribute_values(":received", AttributeValue::S(received_at.to_string()))
+        .expression_attribute_values(":event", AttributeValue::S(event_sk))
+        .expression_attribute_values(":recalled", AttributeValue::S(recalled.received_at.to_string()))
 }
 
 /// What somebody has looked at is not this any more.

@@ -80,7 +80,7 @@ impl Table {
         let (mark, notified) = match ambiguous {
             Some(_) => (
                 "SET effect = :effect, by_effect = :place REMOVE acknowledged",
-                "AND attribute_exists(notification)",
+                "AND attribute_exists(notified)",
             ),
             None => ("", ""),
         };

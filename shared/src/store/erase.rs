@@ -1,8 +1,8 @@
 //! Personal data: which items hold some of what came in a body, and erasing it there.
 //!
 //! What a body says is also in the notification of its event, in that of each resend, in what the event is found by, and
-//! perhaps in what endpoints answered. The item `seen` notes that something was erased, so that it does not come back
-//! with a further delivery. States follow from bodies; they are folded anew by whoever erases.
+//! perhaps in what endpoints answered. Where it stands which is the latest event of its content, it is noted that something
+//! was erased, so that it does not come back with a further delivery. States follow from bodies; they are folded anew by whoever erases.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -13,10 +13,11 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::actions::{Action, ActionItem, Mandate, Target, TargetType};
+use super::bodies::{BodyItem, Content};
 use super::commit::Writes;
-use super::events::{EventItem, RawItem, SeenItem};
+use super::events::{EventItem, SeenItem};
 use super::facets;
-use super::keys::{self, ACTION_PREFIX, EVENT_PREFIX, Key, List, Partition, SEEN_PREFIX};
+use super::keys::{self, ACTION_PREFIX, EVENT_PREFIX, Key, List, Partition};
 use super::quarantine::QuarantineItem;
 use super::query::{Cursor, Page, RangeQuery};
 use super::table::{Item, StoreError, Table};
@@ -132,28 +133,63 @@ impl Holding {
         self.beside.is_empty() && self.itself.is_empty()
     }
 
-    /// Looks at a body; whether it changes.
-    fn body(&mut self, raw: RawItem) -> Result<bool, StoreError> {
-        let raw = raw.into_bytes();
-        let text = match Body::parse(&raw, self.environment) {
+    /// Looks at a body and the notification that is with it; whether the body changes.
+    fn body(&mut self, body: BodyItem) -> Result<bool, StoreError> {
+        let mut content = body.content()?;
+        let raw = self.left_of(&content.raw)?;
+        let notification = match &content.notification {
+            Some(notification) => {
+                let left = notification.without_personal_data()?;
+                Some(left).filter(|left| left != notification)
+            }
+            None => None,
+        };
+        if raw.is_none() && notification.is_none() {
+            return Ok(false);
+        }
+        let is_changed = raw.is_some();
+        content.raw = raw.unwrap_or(content.raw);
+        if let Some(notification) = notification {
+            self.copies.insert(Copied::Notification);
+            content.notification = Some(notification);
+        }
+        let set = vec![("content", content.to_attribute()?)];
+        let change = Change::of(keys::raw(self.environment, &self.target.id), set);
+        self.itself.push(Change { remove: vec!["text", "bytes"], ..change });
+        Ok(is_changed)
+    }
+
+    /// What is left of a body; none where all of it stays.
+    fn left_of(&mut self, raw: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let text = match Body::parse(raw, self.environment) {
             Ok(body) => {
                 let left = body.without_personal_data()?;
-                if left.is_all_of(&raw) {
-                    return Ok(false);
+                if left.is_all_of(raw) {
+                    return Ok(None);
                 }
                 self.fields = left.erased;
                 left.text
             }
-            Err(_) if raw == ERASED.as_bytes() => return Ok(false),
+            Err(_) if raw == ERASED.as_bytes() => return Ok(None),
             Err(_) => ERASED.to_owned(),
         };
         if self.fields.is_empty() {
             self.copies.insert(Copied::Rest);
         }
-        let set = vec![("text", AttributeValue::S(text))];
-        let change = Change::of(keys::raw(self.environment, &self.target.id), set);
-        self.itself.push(Change { remove: vec!["bytes"], ..change });
-        Ok(true)
+        Ok(Some(text.into_bytes()))
+    }
+
+    /// Notes where it stands which is the latest event of a content that something was erased from it.
+    fn seen(&mut self, key: Key, event_sk: &str) {
+        let set = ("erased", AttributeValue::Bool(true));
+        let only_if = Some(("event_sk = :read", AttributeValue::S(event_sk.to_owned())));
+        match self.itself.iter_mut().find(|change| change.key == key) {
+            Some(change) => {
+                change.set.push(set);
+                change.only_if = only_if;
+            }
+            None => self.itself.push(Change { only_if, ..Change::of(key, vec![set]) }),
+        }
     }
 
     /// Looks at what an event, or an item that points to it, is found by: what is to be set, and the indexes that it leaves.
@@ -169,22 +205,8 @@ impl Holding {
         (terms.map(|terms| (facets::TERMS, AttributeValue::Ss(terms))).into_iter().collect(), indexes)
     }
 
-    /// Looks at the item of an event.
-    fn event(&mut self, key: &Key, item: &Item, event: &EventItem) -> Result<(), StoreError> {
-        let (mut set, remove) = self.search_values(item, event.family);
-        if let Some(notification) = &event.notification {
-            let left = notification.without_personal_data()?;
-            if left != *notification {
-                self.copies.insert(Copied::Notification);
-                set.push(("notification", serde_dynamo::to_attribute_value(left)?));
-            }
-        }
-        self.change(Change { remove, ..Change::of(key.clone(), set) });
-        Ok(())
-    }
-
-    /// Looks at an item that points to the event.
-    fn pointer(&mut self, key: &Key, item: &Item, family: Family) {
+    /// Looks at the item of an event, or at one that points to it.
+    fn found_by(&mut self, key: &Key, item: &Item, family: Family) {
         let (set, remove) = self.search_values(item, family);
         self.change(Change { remove, ..Change::of(key.clone(), set) });
     }
@@ -246,11 +268,6 @@ impl Table {
         let of = |prefix| there.iter().filter(move |(key, _)| key.sk.starts_with(prefix));
         let is_wanted = |id: &str| only.is_none_or(|only| only == id);
 
-        let mut seen = HashMap::new();
-        for (key, item) in of(SEEN_PREFIX) {
-            let SeenItem { event_sk, .. } = serde_dynamo::from_item(item.clone())?;
-            seen.insert(event_sk, key);
-        }
         let mut pointers: HashMap<Key, Vec<(&Key, &Item)>> = HashMap::new();
         for (key, item) in &there {
             let to = key.clone().pointed_to();
@@ -274,17 +291,19 @@ impl Table {
             let target = Target { target_type: TargetType::Event, id: event.id.to_string() };
             let mut holding = Holding::new(target, &event.event, environment, pk);
             holding.recorded_at = Some(event.recorded_at);
-            if let Some(raw) = others.remove(&keys::raw(environment, &event.id))
-                && holding.body(serde_dynamo::from_item(raw)?)?
-                && let Some(seen) = seen.get(&key.sk)
-            {
-                let change = Change::of((*seen).clone(), vec![("erased", AttributeValue::Bool(true))]);
-                let only_if = Some(("event_sk = :read", AttributeValue::S(key.sk.clone())));
-                holding.itself.push(Change { only_if, ..change });
+            if let Some(body) = others.remove(&keys::raw(environment, &event.id)) {
+                let body: BodyItem = serde_dynamo::from_item(body)?;
+                let seen_key = body.seen_key.clone().unwrap_or_else(|| keys::seen_of(environment, &event.id));
+                if holding.body(body)? {
+                    let seen: Option<SeenItem> = self.get(&seen_key).await?;
+                    if seen.is_some_and(|seen| seen.event_sk == key.sk) {
+                        holding.seen(seen_key, &key.sk);
+                    }
+                }
             }
-            holding.event(key, item, &event)?;
+            holding.found_by(key, item, event.family);
             for (pointer, item) in pointers.remove(key).unwrap_or_default() {
-                holding.pointer(pointer, item, event.family);
+                holding.found_by(pointer, item, event.family);
             }
             if let Some(attempts) = others.remove(&keys::attempts(environment, &event.id)) {
                 holding.attempts(&attempts)?;
@@ -310,8 +329,8 @@ impl Table {
         environment: Environment,
         id: &str,
     ) -> Result<Option<Vec<Holding>>, StoreError> {
-        let raw: Option<RawItem> = self.get(&keys::raw(environment, id)).await?;
-        let Some(key) = raw.and_then(|raw| raw.event_key) else { return Ok(None) };
+        let body: Option<BodyItem> = self.get(&keys::raw(environment, id)).await?;
+        let Some(key) = body.and_then(|body| body.event_key) else { return Ok(None) };
         Ok(Some(self.personal_data(environment, &key.pk, Some(id)).await?))
     }
 
@@ -364,8 +383,9 @@ impl Table {
         let mut found = Vec::new();
         for id in ids {
             let key = keys::raw(environment, &id);
-            let Some(raw) = self.get::<RawItem>(&key).await? else { continue };
-            if is_about(&raw.into_bytes(), environment, uid) {
+            let Some(body) = self.get::<BodyItem>(&key).await? else { continue };
+            let Content { raw, .. } = body.content()?;
+            if is_about(&raw, environment, uid) {
                 found.extend(self.personal_data_in_quarantine(environment, &id).await?.unwrap_or_default());
             }
         }
@@ -396,7 +416,7 @@ impl Table {
     }
 }
 
-fn in_quarantine(item: &QuarantineItem, raw: RawItem) -> Result<Holding, StoreError> {
+fn in_quarantine(item: &QuarantineItem, raw: BodyItem) -> Result<Holding, StoreError> {
     let target = Target { target_type: TargetType::Quarantine, id: item.id.clone() };
     let pk = keys::quarantine(item.environment, &item.id).pk;
     let mut holding = Holding::new(target, item.reason.as_str(), item.environment, &pk);

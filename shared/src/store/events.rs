@@ -1,15 +1,15 @@
-//! Events: each with its body, and with the deliveries that brought it.
+//! Events, and when their contents were seen.
 
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
-use super::keys::{self, EVENT_PREFIX, Key};
+use super::keys::{self, EVENT_PREFIX};
 use super::query::{Cursor, Page, RangeQuery};
 use super::table::{StoreError, Table};
 use crate::clock::Moment;
 use crate::environment::Environment;
 use crate::fold::Effect;
-use crate::model::{Entity, EntityRef, EventId, Family, Kind, Notification, Oddity};
+use crate::model::{Entity, EntityRef, EventId, Family, Kind, Oddity};
 
 /// An event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,12 +56,12 @@ pub struct EventItem {
     pub recorded_at: Moment,
     /// When it happened, as the object says; else when it was received.
     pub occurred_at: Moment,
-    /// Its notification; none where nobody is notified.
+    /// Of which version of its entity's counts it notifies; none where nobody is notified. The notification is with the body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub notification: Option<Notification>,
+    pub notified: Option<u64>,
 }
 
-/// The latest occurrence of a content.
+/// The latest occurrence of a content: kept with the body of the first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeenItem {
     /// 1 for the first.
@@ -79,28 +79,6 @@ impl SeenItem {
     /// The id of its event. What was kept about nothing, and is understood now, has the one that it had.
     pub fn event_id(&self) -> &str {
         keys::id_of(&self.event_sk)
-    }
-}
-
-/// A body, byte for byte: text if it is UTF-8, else binary.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RawItem {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) text: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "serde_bytes")]
-    pub(super) bytes: Option<Vec<u8>>,
-    /// Where the event is that came in this body.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) event_key: Option<Key>,
-}
-
-impl RawItem {
-    /// A body, and where its event is.
-    pub fn new(body: &[u8], event_key: Option<Key>) -> Self {
-        match std::str::from_utf8(body) {
-            Ok(text) => Self { text: Some(text.to_owned()), bytes: None, event_key },
-            Err(_) => Self { text: None, bytes: Some(body.to_vec()), event_key },
-        }
     }
 }
 
@@ -135,12 +113,5 @@ impl Table {
         let last = events.last().filter(|_| more);
         let cursor = last.map(|event| Cursor::at(&keys::log_position(event.recorded_at, &event.id)));
         Ok(Page { items: events, cursor })
-    }
-}
-
-impl RawItem {
-    /// The bytes.
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.text.map(String::into_bytes).or(self.bytes).unwrap_or_default()
     }
 }

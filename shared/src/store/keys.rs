@@ -142,12 +142,15 @@ pub fn asked(environment: Environment, day: &str, event: &str) -> Key {
     Key::new(Partition::new(environment, format_args!("asked#{day}")), component(event))
 }
 
-/// The start of the sort keys of contents that were seen.
-pub(super) const SEEN_PREFIX: &str = "seen#";
+/// Where it stands which is the latest event of a content: with the body of the first.
+pub fn seen(environment: Environment, identity: &Identity) -> Key {
+    seen_of(environment, &identity.id(1))
+}
 
-/// The latest occurrence of a content.
-pub fn seen(pk: &Partition, identity: &Identity) -> Key {
-    Key::new(pk.clone(), format!("{SEEN_PREFIX}{}", identity.hex()))
+/// The same, for the content of an event that is where it was applied.
+pub(super) fn seen_of(environment: Environment, id: &str) -> Key {
+    // The ids of its later occurrences are that of the first, and a number.
+    raw(environment, id.split('-').next().unwrap_or_default())
 }
 
 /// The start of the sort keys of an entity's events.
@@ -212,6 +215,11 @@ pub fn event(pk: &Partition, recorded_at: Moment, id: &str) -> Key {
     Key::new(pk.clone(), format!("{EVENT_PREFIX}{recorded_at}#{id}"))
 }
 
+/// When the event was recorded that is at a key.
+pub(super) fn recorded_at(key: &Key) -> Option<Moment> {
+    key.sk.strip_prefix(EVENT_PREFIX)?.split_once('#')?.0.parse().ok()
+}
+
 /// The id of the event that is at a key, or that an action is on which is there.
 pub(super) fn event_id(key: &Key) -> Option<String> {
     match (key.sk.strip_prefix(EVENT_PREFIX), key.sk.strip_prefix(ACTION_PREFIX)) {
@@ -223,7 +231,15 @@ pub(super) fn event_id(key: &Key) -> Option<String> {
 
 /// A body.
 pub fn raw(environment: Environment, id: &str) -> Key {
-    Key::new(Partition::new(environment, format_args!("raw#{}", component(id))), "raw")
+    Key::new(Partition::new(environment, format_args!("raw#{}", component(id))), BODY)
+}
+
+/// The sort key of bodies.
+const BODY: &str = "raw";
+
+/// Whether a body is at a key.
+pub(super) fn is_body(key: &Key) -> bool {
+    key.sk == BODY
 }
 
 /// A body in quarantine.

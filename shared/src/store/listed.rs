@@ -1,4 +1,4 @@
-//! An event as lists show it: all that is stored of it but the notification, which is not even read for a list.
+//! An event as lists show it.
 
 use super::events::EventItem;
 use crate::clock::Moment;
@@ -10,7 +10,7 @@ use crate::shown::shown;
 
 shown! {
     /// An event, as lists show it.
-    ListedEvent of EventItem without notification {
+    ListedEvent of EventItem without notified {
         /// Its public id.
         id: EventId,
         /// Whose world it is.

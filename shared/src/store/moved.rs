@@ -1,8 +1,9 @@
 //! Moving an event that was kept about nothing to the entity that it is understood to be about: with what points to it, its
-//! actions, and where its content was seen. Its id stays, and so does its place in the log.
+//! actions, and that it is the latest of its content. Its id stays, and so does its place in the log.
 
 use aws_sdk_dynamodb::types::{AttributeValue, Update};
 
+use super::bodies::BodyItem;
 use super::commit::Writes;
 use super::deliveries::DELIVERIES;
 use super::events::{EventItem, SeenItem};
@@ -14,12 +15,12 @@ use super::records::EventRecord;
 use super::table::{Item, StoreError, Table, to_item};
 use crate::model::Facts;
 
-/// An item that was moved: the stream shows it as inserted, and its notification was sent long ago.
+/// An action that was moved: the stream shows it as inserted, and its notification was sent long ago.
 const TAKEN_UP: &str = "taken_up";
 
 impl Table {
     /// Moves an event into the partition of what it is about: `event` is what it is there, `found_by` what it can be found
-    /// by, `seen` where its content is seen there. False: somebody else wrote in between.
+    /// by, `seen` where it stands there which is the latest event of its content. False: somebody else wrote in between.
     ///
     /// # Errors
     /// [`StoreError`]; moving it again goes on where this ended.
@@ -27,9 +28,10 @@ impl Table {
         &self,
         record: &EventRecord,
         (event, found_by): (&EventItem, &Facts),
+        pk: &Partition,
         seen: &Key,
     ) -> Result<bool, StoreError> {
-        let (from, to) = (&record.key, Key { pk: seen.pk.clone(), sk: record.key.sk.clone() });
+        let (from, to) = (&record.key, Key { pk: pk.clone(), sk: record.key.sk.clone() });
         let there = self.query(&RangeQuery::whole(&from.pk), usize::MAX).await?;
         self.move_actions(&there, &event.id, &to.pk).await?;
 
@@ -42,7 +44,6 @@ impl Table {
         let pointers = facets::enter(&mut moved, event, found_by);
         let counted = kept.get(DELIVERIES).cloned();
         moved.extend(counted.map(|deliveries| (DELIVERIES.to_owned(), deliveries)));
-        moved.insert(TAKEN_UP.to_owned(), AttributeValue::Bool(true));
         writes.create(moved)?;
         for pointer in pointers {
             writes.create(pointer)?;
@@ -53,36 +54,32 @@ impl Table {
                 writes.delete(&pointer, None)?;
             }
         }
-        self.move_seen(&mut writes, &there, (from, seen)).await?;
+        self.point_to(&mut writes, &to, (&keys::seen_of(event.environment, &event.id), seen)).await?;
         let key: AttributeValue = serde_dynamo::to_attribute_value(&to)?;
         let body = Update::builder()
             .set_key(Some(keys::raw(event.environment, &event.id).to_item()))
-            .update_expression("SET event_key = :key")
+            .update_expression("SET event_key = :key, seen_key = :seen")
             .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":key", key);
+            .expression_attribute_values(":key", key)
+            .expression_attribute_values(":seen", serde_dynamo::to_attribute_value(seen)?);
         writes.update(body)?;
         writes.commit().await
     }
 
-    /// Moves where the content was seen last, unless that is another event, or it was seen at the new place since.
-    async fn move_seen(
+    /// Notes at the new place that an event is the latest of its content, unless that is another event, or it was seen at the
+    /// new place since.
+    async fn point_to(
         &self,
         writes: &mut Writes<'_>,
-        there: &[Item],
-        (from, seen): (&Key, &Key),
+        to: &Key,
+        (old, new): (&Key, &Key),
     ) -> Result<(), StoreError> {
-        for item in there {
-            let Some(key) = Key::of(item).filter(|key| key.sk.starts_with(keys::SEEN_PREFIX)) else {
-                continue;
-            };
-            let known: SeenItem = serde_dynamo::from_item(item.clone())?;
-            if known.event_sk != from.sk {
-                continue;
-            }
-            writes.delete(&key, None)?;
-            if self.get_item(seen).await?.is_none() {
-                writes.create(to_item(seen, &known)?)?;
-            }
+        let known: Option<SeenItem> = self.get(old).await?;
+        let Some(known) = known.filter(|known| known.event_sk == to.sk) else { return Ok(()) };
+        if self.get_item(new).await?.is_none() {
+            let mut item = to_item(new, &BodyItem::pointing_to(to.clone()))?;
+            item.extend(serde_dynamo::to_item::<_, Item>(known)?);
+            writes.create(item)?;
         }
         Ok(())
     }

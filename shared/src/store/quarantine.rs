@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::actions::{Action, ActionItem, Mandate, Target, TargetType};
 use super::backoff::Backoff;
+use super::bodies::{BodyItem, Content};
 use super::commit::Writes;
 use super::deliveries::{DELIVERIES, deliveries, delivery_ids};
-use super::events::RawItem;
 use super::keys::{self, Key, List};
 use super::lists::list;
 use super::log::{Bounds, QUERIES};
@@ -106,7 +106,9 @@ impl Table {
             contents.insert(DELIVERIES.to_owned(), deliveries(delivery_id));
             let mut writes = Writes::new(self);
             writes.create(contents)?;
-            writes.restate(to_item(&keys::raw(item.environment, &item.id), &RawItem::new(raw, None))?)?;
+            let content = Content { raw: raw.to_vec(), notification: None };
+            let body = BodyItem::new(&content, None)?;
+            writes.restate(to_item(&keys::raw(item.environment, &item.id), &body)?)?;
             if writes.commit().await? {
                 return Ok(kept(true));
             }
@@ -142,11 +144,11 @@ impl Table {
         id: &str,
     ) -> Result<Option<QuarantineRecord>, StoreError> {
         let (key, body) = (keys::quarantine(environment, id), keys::raw(environment, id));
-        let (item, raw) = futures::try_join!(self.get_item(&key), self.get::<RawItem>(&body))?;
+        let (item, raw) = futures::try_join!(self.get_item(&key), self.get::<BodyItem>(&body))?;
         let Some((item, raw)) = item.zip(raw) else { return Ok(None) };
         let delivery_ids = delivery_ids(&item);
         let item = serde_dynamo::from_item(item)?;
-        Ok(Some(QuarantineRecord { item, raw: raw.into_bytes(), delivery_ids }))
+        Ok(Some(QuarantineRecord { item, raw: raw.content()?.raw, delivery_ids }))
     }
 
     /// Bodies that could not be read, newest first, each with its bytes.
@@ -165,8 +167,8 @@ impl Table {
         let mut items: Vec<(QuarantineItem, Vec<u8>)> = Vec::new();
         let mut bytes = 0;
         for (item, key) in found.items.into_iter().zip(keys) {
-            let raw: Option<RawItem> = bodies.remove(&key).map(serde_dynamo::from_item).transpose()?;
-            let raw = raw.map(RawItem::into_bytes).unwrap_or_default();
+            let body: Option<BodyItem> = bodies.remove(&key).map(serde_dynamo::from_item).transpose()?;
+            let raw = body.map(BodyItem::content).transpose()?.unwrap_or_default().raw;
             bytes += raw.len();
             if let Some((last, _)) = items.last().filter(|_| bytes > PAGE_BYTES) {
                 let cursor = Cursor::at(&keys::log_position(last.recorded_at, &last.id));

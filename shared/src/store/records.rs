@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use aws_sdk_dynamodb::types::{AttributeValue, Update};
 
 use super::actions::{Action, ActionItem, Mandate, Target, TargetType};
+use super::bodies::{BodyItem, Content};
 use super::deliveries::delivery_ids;
-use super::events::{EventItem, RawItem};
+use super::events::EventItem;
 use super::keys::{self, EVENT_PREFIX, Key, Partition};
 use super::query::{RangeQuery, Start};
 use super::table::{StoreError, Table};
 use crate::environment::Environment;
-use crate::model::DeliveryId;
 use crate::model::identity::Identity;
+use crate::model::{DeliveryId, Notification};
 
 /// An event, and all that belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct EventRecord {
     pub(super) key: Key,
     /// Its body, byte for byte.
     pub raw: Vec<u8>,
+    /// Its notification; none where nobody is notified.
+    pub notification: Option<Notification>,
     /// The HTTP requests that brought it.
     pub delivery_ids: BTreeSet<DeliveryId>,
     /// What was done to it, oldest first.
@@ -42,17 +45,20 @@ impl Table {
     /// # Errors
     /// [`StoreError`] where the table cannot be read.
     pub async fn event(&self, environment: Environment, id: &str) -> Result<Option<EventRecord>, StoreError> {
-        let Some(raw) = self.get::<RawItem>(&keys::raw(environment, id)).await? else {
+        let Some(body) = self.get::<BodyItem>(&keys::raw(environment, id)).await? else {
             return Ok(None);
         };
-        let Some(key) = raw.event_key.clone() else {
+        // Only an event's own body: another may say where the latest of a content is.
+        let Some(key) = body.event_key.clone().filter(|key| keys::event_id(key).as_deref() == Some(id))
+        else {
             return Ok(None);
         };
+        let Content { raw, notification } = body.content()?;
         let (item, actions) = futures::try_join!(self.get_item(&key), self.actions_on(&key.pk, id))?;
         let Some(item) = item else { return Ok(None) };
         let delivery_ids = delivery_ids(&item);
         let event = serde_dynamo::from_item(item)?;
-        Ok(Some(EventRecord { event, key, raw: raw.into_bytes(), delivery_ids, actions }))
+        Ok(Some(EventRecord { event, key, raw, notification, delivery_ids, actions }))
     }
 
     /// Notifies of an event again: everybody, or one endpoint only. None where nobody ever was: of what was overtaken or
@@ -67,7 +73,7 @@ impl Table {
         mandate: &Mandate,
     ) -> Result<Option<ActionItem>, StoreError> {
         let event = &record.event;
-        let Some(notification) = &event.notification else { return Ok(None) };
+        let Some(notification) = &record.notification else { return Ok(None) };
         let target = Target { target_type: TargetType::Event, id: event.id.to_string() };
         let action = ActionItem {
             notification: Some(notification.again(&mandate.id, mandate.at, endpoint)?),
@@ -121,9 +127,9 @@ impl Table {
         let mut bodies = self.batch_get(&keys).await?;
         let mut found = Vec::new();
         for event in events {
-            let raw: Option<RawItem> =
+            let body: Option<BodyItem> =
                 bodies.remove(&body(&event)).map(serde_dynamo::from_item).transpose()?;
-            found.push((event, raw.map(RawItem::into_bytes)));
+            found.push((event, body.map(BodyItem::content).transpose()?.map(|content| content.raw)));
         }
         Ok((found, reached.map(Start::at)))
     }

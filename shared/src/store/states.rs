@@ -16,7 +16,7 @@ pub struct StateItem {
     pub version: u64,
     /// What is known, and what it has added to balances: what a later change takes away again. A state from before
     /// decision 20 has none of it, until `rebuild` derives it again.
-    #[serde(default)]
+    #[serde(default, with = "super::packed::json")]
     pub known: Known,
     /// When it was last written.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::backoff::Backoff;
 use super::keys::{self, Key, List};
+use super::packed::Damaged;
 use crate::aws_error::AwsError;
 use crate::clock::Moment;
 use crate::environment::Environment;
@@ -33,6 +34,9 @@ pub enum StoreError {
     /// A notification or a body could not be rendered.
     #[error("rendering failed: {0}")]
     Render(#[from] serde_json::Error),
+    /// What is packed in an item is not what this program writes.
+    #[error(transparent)]
+    Packed(#[from] Damaged),
     /// An event's body is not there or cannot be read any more, so that its entity cannot be folded anew.
     #[error("the body of event {0} is missing")]
     BodyMissing(String),
