@@ -15,6 +15,7 @@ pub use socket::Remote;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_sdk_dynamodb::Client;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -76,14 +77,12 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] where the file cannot be opened.
     pub fn open(file: Option<&Path>) -> Result<Self, EngineError> {
-        let database = match file {
-            Some(file) => Database::new(file.to_str().ok_or_else(|| failed("the path is not UTF-8"))?),
-            None => Database::memory(),
-        }
-        .map_err(failed)?;
-        if let Some(file) = file {
-            index_stream(file).map_err(failed)?;
-        }
+        let name = match file {
+            Some(file) => file.to_str().ok_or_else(|| failed("the path is not UTF-8"))?.to_owned(),
+            None => in_memory(),
+        };
+        let database = Database::new(&name).map_err(failed)?;
+        index_stream(&name).map_err(failed)?;
         Ok(Self { database })
     }
 
@@ -156,10 +155,17 @@ impl Engine {
     }
 }
 
+/// The name of a new database in memory, which every connection of this process reaches by it (SQLite, "In-Memory
+/// Databases"). It is gone with the last of them.
+fn in_memory() -> String {
+    static OPENED: AtomicU64 = AtomicU64::new(0);
+    format!("file:bitpowr-webhooks-{}?mode=memory&cache=shared", OPENED.fetch_add(1, Ordering::Relaxed))
+}
+
 /// The engine looks for the last record of a stream at every write, and has no index to find it by: without one
 /// each write reads the whole stream, which is never trimmed.
-fn index_stream(file: &Path) -> rusqlite::Result<()> {
-    let connection = rusqlite::Connection::open(file)?;
+fn index_stream(name: &str) -> rusqlite::Result<()> {
+    let connection = rusqlite::Connection::open(name)?;
     connection.execute_batch(
         "CREATE INDEX IF NOT EXISTS stream_order
          ON _stream_records (table_name, CAST(sequence_number AS INTEGER), shard_id)",
