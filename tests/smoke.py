@@ -358,14 +358,16 @@ class Smoke:
             self.remove_stack()
         except Exception as error:
             errors.append(str(error))
-        for kind, name in sorted(set(self.to_remove) & self.there()):
+        found = sorted(set(self.to_remove) & self.there())
+        for kind, name in found:
             try:
                 self.remove_one(kind, name)
             except Exception as error:
                 errors.append(f"{name}: {error}")
         # A queue is listed for a minute after it was deleted, a table while it is deleted.
         until(lambda: "; ".join([*(f"left: {name}" for _, name in set(self.to_remove) & self.there()), *errors]))
-        return f"the stack and {len(self.to_remove)} resources beside it; nothing is left"
+        kinds = Counter(kind.rpartition(":")[2] for kind, _ in found)
+        return f"the stack, and what it keeps or was made beside it: {', '.join(f'{count} {kind}' for kind, count in kinds.items())}"
 
     def remove_one(self, kind, name):
         if kind == "AWS::DynamoDB::Table":
@@ -406,7 +408,8 @@ class Smoke:
         return {(kind, name) for kind, all_names in [
             ("AWS::DynamoDB::Table", names("dynamodb", "list_tables", "TableNames")),
             ("AWS::SQS::Queue", names("sqs", "list_queues", "QueueUrls", QueueNamePrefix=STACK)),
-            ("AWS::SecretsManager::Secret", names("secretsmanager", "list_secrets", "SecretList", "ARN")),
+            # CloudFormation calls it by its ARN, the emulator's by its name.
+            ("AWS::SecretsManager::Secret", names("secretsmanager", "list_secrets", "SecretList", "Name" if EMULATOR else "ARN")),
             ("AWS::S3::Bucket", names("s3", "list_buckets", "Buckets", "Name")),
             ("AWS::Logs::LogGroup", names("logs", "describe_log_groups", "logGroups", "logGroupName")),
         ] for name in all_names}
@@ -434,7 +437,9 @@ def main():
     print(f"Stack {STACK} in account {smoke.account}, {smoke.region}{f', emulated at {EMULATOR}' if EMULATOR else ''}", flush=True)
     if exists:
         sys.exit(f"error: the stack {STACK} exists already. Nothing was done; docs/smoke-test.md says how to remove it.")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Also where whoever started this has it ignore Ctrl-C, as a shell does in the background.
+    for ended in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ended, signal.default_int_handler)
     try:
         smoke.run()
     except KeyboardInterrupt:
