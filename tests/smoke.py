@@ -352,22 +352,34 @@ class Smoke:
     # ----------------------------------------------------------------------------------------- the end
 
     def remove(self):
-        """Removes what was made, also what a deleted stack keeps. Where something cannot be removed it goes on."""
-        errors = []
+        """Removes what was made, also what a deleted stack keeps."""
+        failures, removed = [], set()
         try:
             self.remove_stack()
         except Exception as error:
-            errors.append(str(error))
-        found = sorted(set(self.to_remove) & self.there())
-        for kind, name in found:
-            try:
-                self.remove_one(kind, name)
-            except Exception as error:
-                errors.append(f"{name}: {error}")
-        # A queue is listed for a minute after it was deleted, a table while it is deleted.
-        until(lambda: "; ".join([*(f"left: {name}" for _, name in set(self.to_remove) & self.there()), *errors]))
-        kinds = Counter(kind.rpartition(":")[2] for kind, _ in found)
+            failures.append(str(error))
+
+        def left():
+            """What is still there; it is removed, also again: a function that ends late makes its log group anew. For a minute,
+            a queue is listed that was deleted, and a table that is being deleted."""
+            there = set(self.to_remove) & self.there()
+            removed.update(there)
+            return [f"{name}: {self.try_to_remove(kind, name)}" for kind, name in there]
+        try:
+            until(left)
+        except Failed as still:
+            failures.append(str(still))
+        if failures:
+            raise Failed("; ".join(failures))
+        kinds = Counter(kind.rpartition(":")[2] for kind, _ in sorted(removed))
         return f"the stack, and what it keeps or was made beside it: {', '.join(f'{count} {kind}' for kind, count in kinds.items())}"
+
+    def try_to_remove(self, kind, name):
+        """Removes something: why it cannot be, if so. The rest is to be removed all the same."""
+        try:
+            self.remove_one(kind, name)
+        except Exception as error:
+            return error
 
     def remove_one(self, kind, name):
         if kind == "AWS::DynamoDB::Table":
