@@ -36,7 +36,7 @@ SOON, LATER = 180, 900
 # The alarm is raised by 20 in five minutes, and five minutes may end amid these.
 WRONG_SECRETS = 40
 # In US dollars, from docs/costs.md.
-PRICES = {"event": 17.87 / 1e6, "request refused, or to the API": 2 / 1e6, "SQS request": 0.4 / 1e6, "hour of the stack": 23.15 / 730}
+PRICES = {"event": 17.87 / 1e6, "request refused, or to the API": 2 / 1e6, "SQS request": 0.4 / 1e6, "hour of the stack": 14.75 / 730}
 # What a stack keeps when it is deleted, and log groups, which a function could make again.
 KEPT = {f"AWS::{kind}" for kind in ("DynamoDB::Table", "SQS::Queue", "SecretsManager::Secret", "S3::Bucket", "Logs::LogGroup")}
 

@@ -1,8 +1,8 @@
 //! What is seen from outside: logs as JSON lines, and metrics within them.
 //!
 //! Metrics are written into the log in CloudWatch's embedded metric format (Amazon CloudWatch, user guide,
-//! "Embedding metrics within logs"): no call on the hot path. Their dimensions are family and outcome, no more:
-//! each combination is paid for. Nothing here takes a body, a secret or a person's data.
+//! "Embedding metrics within logs"): no call on the hot path. Their dimension is the outcome, no more: each value is
+//! paid for. The family stands in the line, for CloudWatch Logs Insights. Nothing here takes a body, a secret or a person's data.
 
 use std::io::Write as _;
 use std::sync::OnceLock;
@@ -42,8 +42,8 @@ fn line(namespace: &str, family: Option<Family>, outcome: &str, timestamp: i64) 
             "Timestamp": timestamp,
             "CloudWatchMetrics": [{
                 "Namespace": namespace,
-                // Alarms look at an outcome, the dashboard also at its families.
-                "Dimensions": [["outcome"], ["family", "outcome"]],
+                // Alarms and the dashboard look at an outcome only.
+                "Dimensions": [["outcome"]],
                 "Metrics": [{ "Name": "Deliveries", "Unit": "Count" }],
             }],
         },

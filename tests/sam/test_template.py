@@ -393,6 +393,17 @@ def test_what_is_kept_survives_the_stack_but_not_its_failed_creation(resources):
     assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
 
 
+def test_the_dashboard_costs_nothing_and_no_metric_is_paid_for_in_vain(resources):
+    """Of 50 metrics at most it is free; of its own metrics a stack pays for each value of each dimension."""
+    body = json.loads(resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
+    shown = [metric for widget in body["widgets"] for metric in widget["properties"].get("metrics", [])]
+    assert len(shown) == 50
+    dimensions = re.search(r'"Dimensions": (\[.*\]),', (ROOT / "shared" / "src" / "telemetry.rs").read_text())[1]
+    watched = {dimension["Name"] for alarm in resources.values() if alarm["Type"] == "AWS::CloudWatch::Alarm"
+               and alarm["Properties"].get("MetricName") == "Deliveries" for dimension in alarm["Properties"]["Dimensions"]}
+    assert [{name} for name in watched] == [set(dimension) for dimension in json.loads(dimensions)]
+
+
 def test_the_indexes_are_those_that_the_code_expects(resources):
     store = ROOT / "shared" / "src" / "store"
     listed = re.search(r"INDEX_PROJECTION: \[&str; \d+\] = \[(.*?)\];", (store / "schema.rs").read_text(), re.S)[1]
