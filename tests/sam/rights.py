@@ -109,8 +109,11 @@ def allows(statement, call):
     conditions = {kind: condition["dynamodb:LeadingKeys"] for kind, condition in statement.get("Condition", {}).items()}
     like, unlike = conditions.pop("ForAllValues:StringLike", "*"), conditions.pop("ForAllValues:StringNotLike", [])
     assert statement["Effect"] == "Allow" and not conditions, statement
+    def names(arn):
+        return arn in ("*", call.resource) or arn.endswith(f":{call.resource}") or among(call.resource, arn.rpartition(":")[2])
+
     return (call.action in several(statement["Action"])
-            and any(arn in ("*", call.resource) or arn.endswith(f":{call.resource}") for arn in several(statement["Resource"]))
+            and any(names(arn) for arn in several(statement["Resource"]))
             and all(among(key, like) and not among(key, unlike) for key in call.keys))
 
 

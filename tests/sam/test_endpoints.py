@@ -223,7 +223,7 @@ def test_the_rights_of_people_suffice_for_what_they_type_and_no_command_asks_for
     stack, service = reaching, Service()
     reader = Person(stack, "reader", "ReaderPolicy")
     configurer = Person(stack, "configurer", "ReaderPolicy", "ConfigurePolicy")
-    operator = Person(stack, "operator", "ReaderPolicy", "OperatorPolicy")
+    operator = Person(stack, "operator", "ReaderPolicy", "OperatorPolicy", "RebuildPolicy")
     stack.send_event("accounts.policy.updated", {"uid": "rights"})
     event = event_of(stack, "account:rights")["id"]
 
