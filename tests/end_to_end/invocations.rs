@@ -97,7 +97,8 @@ fn message(family: Family, body: &str) -> Value {
 /// The id of the event that the sample of a successful deposit makes.
 async fn notified() -> String {
     let stream = stream().await;
-    stream["Records"][0]["dynamodb"]["NewImage"]["id"]["S"].as_str().unwrap().to_owned()
+    let body = stream["Records"][0]["dynamodb"]["Keys"]["pk"]["S"].as_str().unwrap();
+    body.rsplit('#').next().unwrap().to_owned()
 }
 
 /// What the stream hands to `notify` after a deposit has succeeded: written by the real pipeline.
@@ -114,7 +115,7 @@ async fn stream() -> Value {
     pipeline.delivery::<deposits::Deposits>(&message).await.unwrap();
     let mut stream = engine.stream(None, 100).unwrap().event;
     let records = stream["Records"].as_array_mut().unwrap();
-    records.retain(|record| record["dynamodb"]["Keys"]["sk"]["S"].as_str().unwrap().starts_with("event#"));
+    records.retain(|record| record["dynamodb"]["Keys"]["sk"]["S"] == "raw");
     for record in records {
         // What the engine counts and times by itself.
         record["eventID"] = json!("1");
