@@ -15,7 +15,10 @@ use shared::erase::{self, Erased, Subject};
 use shared::fold::{Effect, Known};
 use shared::model::{Body, Entity, EntityType, EventId, EventType, Fact, Family, Kind, Reason};
 use shared::rebuild::Mode;
-use shared::store::{Action, BodyItem, Content, Copied, Facet, LogFilter, Mandate, StateItem, Table, schema};
+use shared::store::{
+    Action, BodyItem, Content, Copied, Facet, LogFilter, Mandate, Plan, SeenItem, StateItem, Table, keys,
+    schema,
+};
 use shared::verify::Envelope;
 
 use crate::lives::{Said, lives, say, setting};
@@ -352,6 +355,23 @@ async fn what_was_erased_is_recognised_when_it_comes_again_and_does_not_come_bac
     assert_eq!(record.event.deliveries, 2);
     assert!(!open.everything().await.contains(PERSONAL));
     assert!(open.is_clean().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_that_was_under_way_during_an_erasure_does_not_take_its_mark_away() {
+    let open = Open::new().await;
+    let applied = open.world.deliver("customer.created", json!({ "uid": "c1", "name": PERSONAL })).await;
+    let key = keys::raw(TEST, &applied.id);
+    let seen = async || -> SeenItem {
+        open.table().recall([key.clone()]).await.unwrap().item(&key).unwrap().unwrap()
+    };
+    let recalled = seen().await;
+    open.erase(Subject::Event(applied.id.to_string())).await;
+    let mut plan = Plan::default();
+    plan.seen(key.clone(), SeenItem { occurrence: 2, ..recalled.clone() }, recalled);
+    assert!(open.table().commit(plan).await.unwrap());
+    let seen = seen().await;
+    assert_eq!((seen.occurrence, seen.erased), (2, true));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -254,13 +254,11 @@ fn partition(environment: Environment, line: &LedgerLine) -> Partition {
 }
 
 fn seen(key: &Key, item: SeenItem, recalled: &SeenItem) -> UpdateBuilder {
-    let SeenItem { occurrence, received_at, event_sk, erased } = item;
+    // Whether something was erased stays as it is: somebody may have erased it since it was recalled.
+    let SeenItem { occurrence, received_at, event_sk, erased: _ } = item;
     Update::builder()
         .set_key(Some(key.to_item()))
-        .update_expression(
-            "SET occurrence = :occurrence, received_at = :received, event_sk = :event, erased = :erased",
-        )
-        .expression_attribute_values(":erased", AttributeValue::Bool(erased))
+        .update_expression("SET occurrence = :occurrence, received_at = :received, event_sk = :event")
         .condition_expression("received_at = :recalled")
         .expression_attribute_values(":occurrence", AttributeValue::N(occurrence.to_string()))
         .expression_attribute_values(":received", AttributeValue::S(received_at.to_string()))
